@@ -1,0 +1,439 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
+/*
+ * The one contract between the programs, the control plane and the wire.
+ *
+ * TypeScript's view of it is generated from this file's BTF; a pinned map that
+ * was made from another version of it is refused at load. Fixed-width fields,
+ * explicit padding that is written as zero, no bitfields, no anonymous unions,
+ * no enum-typed fields, __be16/__be32 wherever the bytes are in wire order.
+ */
+#pragma once
+
+#include <linux/types.h>
+
+#define ASSERT_SIZE(type, bytes) _Static_assert(sizeof(type) == (bytes), #type " has another size")
+
+/* Ports of one external address are handed out in blocks; block b belongs to gateway (b & 1). */
+#define PORT_BLOCK_SIZE 256
+#define PORT_BLOCKS_PER_ADDRESS (65536 / PORT_BLOCK_SIZE)
+/* Ports below 1024 are never allocated to internal ports at or above it (RFC 4787 REQ-3a). */
+#define FIRST_PORT_BLOCK (1024 / PORT_BLOCK_SIZE)
+/* How many blocks one VM may hold from one gateway, and how many slots are looked at in each. */
+#define VM_PORT_BLOCKS 8
+#define PORT_PROBES 8
+#define GATEWAYS 2
+#define VIRTUAL_ROUTERS 256
+
+/* One coarse tick is 2^30 ns, about 1.07 s: the unit of every last_seen. */
+#define TICK_SHIFT 30
+
+enum interface_role {
+	INTERFACE_UNDERLAY = 0,
+	INTERFACE_EXTERNAL = 1,
+	INTERFACE_HA = 2,
+	INTERFACES = 3,
+};
+
+/* RFC 9568 §6.4, and DRAINING: no longer Active, still forwards stragglers, answers no ARP. */
+enum virtual_router_state {
+	VIRTUAL_ROUTER_INITIALIZE = 0,
+	VIRTUAL_ROUTER_BACKUP = 1,
+	VIRTUAL_ROUTER_ACTIVE = 2,
+	VIRTUAL_ROUTER_DRAINING = 3,
+};
+
+enum sync_mode {
+	SYNC_NONE = 0,
+	SYNC_ASYNC = 1,
+	SYNC_STRICT = 2,
+};
+
+/* Which third of an external address's mapping slots. */
+enum mapping_protocol {
+	MAPPING_TCP = 0,
+	MAPPING_UDP = 1,
+	MAPPING_ICMP = 2,
+	MAPPING_PROTOCOLS = 3,
+};
+
+/* RFC 5382 §2.1, RFC 7857 §2: which timeout holds. */
+enum session_state {
+	SESSION_FREE = 0,
+	SESSION_TRANSITORY = 1,
+	SESSION_ESTABLISHED = 2,
+	SESSION_CLOSING = 3,
+};
+
+enum session_flag {
+	/* The peer has acknowledged the record that created the session. */
+	SESSION_COMMITTED = 1,
+	/* The peer has acknowledged that it is established. */
+	SESSION_ESTABLISHED_COMMITTED = 2,
+	SESSION_FIN_OUTBOUND = 4,
+	SESSION_FIN_INBOUND = 8,
+	/* Created while the peer was silent: bulk synchronisation has yet to copy it. */
+	SESSION_UNPROTECTED = 16,
+};
+
+enum external_address_kind {
+	EXTERNAL_FLOATING_IP = 1,
+	/* A router's own address: shared SNAT, ICMP echo. */
+	EXTERNAL_ROUTER = 2,
+};
+
+enum vm_flag {
+	/* The peer has acknowledged the endpoint as it is now. */
+	VM_COMMITTED = 1,
+};
+
+/*
+ * Why a packet left a program the way it did. A reason is at once the index of
+ * its counter, the label of its metric, the field in a log line and the word
+ * that the CLI prints (lower case, prefix removed).
+ */
+enum reason {
+	/* Forwarded. */
+	REASON_OUTBOUND_SNAT = 0,
+	REASON_OUTBOUND_FLOATING_IP,
+	REASON_INBOUND_SNAT,
+	REASON_INBOUND_FLOATING_IP,
+	REASON_ARP_REPLY_INNER,
+	REASON_ARP_REPLY_UNDERLAY,
+	REASON_ARP_REPLY_EXTERNAL,
+	REASON_ECHO_REPLY_INNER,
+	REASON_ECHO_REPLY_EXTERNAL,
+	REASON_PASS_TO_KERNEL,
+	/* Replication. */
+	REASON_COMMIT_SENT,
+	REASON_COMMIT_RELEASED,
+	REASON_COMMIT_APPLIED,
+	REASON_SYNC_APPLIED,
+	REASON_SYNC_ACKNOWLEDGED,
+	REASON_HEARTBEAT_TURNED,
+	REASON_HEARTBEAT_RETURNED,
+	REASON_SYNC_TO_CONTROL_PLANE,
+	REASON_SESSION_UNPROTECTED,
+	REASON_COMMIT_OVERSIZE,
+	REASON_SESSION_CREATED,
+	REASON_SESSION_ESTABLISHED,
+	REASON_SESSION_EXPIRED,
+	REASON_VM_LEARNED,
+	REASON_VM_MOVED,
+	/* Dropped. */
+	REASON_DROP_TRUNCATED,
+	REASON_DROP_NOT_ACTIVE,
+	REASON_DROP_GENEVE_VERSION,
+	REASON_DROP_GENEVE_OPTION_LENGTH,
+	REASON_DROP_GENEVE_CRITICAL_OPTION,
+	REASON_DROP_GENEVE_CONTROL,
+	REASON_DROP_GENEVE_PROTOCOL,
+	REASON_DROP_OUTER_FRAGMENT,
+	REASON_DROP_VNI_UNKNOWN,
+	REASON_DROP_INNER_NOT_IPV4,
+	REASON_DROP_INNER_MAC,
+	REASON_DROP_INNER_ARP,
+	REASON_DROP_IPV4_HEADER,
+	REASON_DROP_SOURCE_NOT_IN_SUBNET,
+	REASON_DROP_DESTINATION_NOT_ROUTED,
+	REASON_DROP_TTL_EXCEEDED,
+	REASON_DROP_FRAGMENT,
+	REASON_DROP_PROTOCOL_NOT_TRANSLATED,
+	REASON_DROP_ICMP_TYPE,
+	REASON_DROP_NO_SHARED_SNAT,
+	REASON_DROP_NO_MAPPING,
+	REASON_DROP_FILTERED,
+	REASON_DROP_PORTS_EXHAUSTED,
+	REASON_DROP_VM_TABLE_FULL,
+	REASON_DROP_SESSION_TABLE_FULL,
+	REASON_DROP_NEIGHBOUR_UNRESOLVED,
+	REASON_DROP_GATEWAY_UNRESOLVED,
+	REASON_DROP_ENDPOINT_UNKNOWN,
+	REASON_DROP_MTU_EXCEEDED,
+	REASON_DROP_ADJUST_FAILED,
+	REASON_DROP_SYNC_VERSION,
+	REASON_DROP_SYNC_MALFORMED,
+	REASON_DROP_SYNC_MAC,
+	REASON_DROP_SYNC_REPLAYED,
+	REASON_DROP_SYNC_OWN,
+	REASON_DROP_SYNC_TERM,
+	REASON_DROP_SYNC_UNAPPLIED,
+	REASONS,
+};
+
+struct counter {
+	__u64 packets;
+	__u64 bytes;
+};
+ASSERT_SIZE(struct counter, 16);
+
+/* gateways[0]: what the control plane tells the programs about this node. */
+struct gateway {
+	__u32 id;                     /* 0 or 1: owns port blocks b with (b & 1) == id */
+	__u32 sync_mode;              /* enum sync_mode */
+	__u64 key[2];                 /* SipHash-2-4 key shared with the peer */
+	__u64 solo_after_ns;          /* peer counts as silent after this long without a frame */
+	__u32 epoch;                  /* of our sequence numbers: grows whenever they restart */
+	__be32 ha_address;
+	__be32 peer_address;
+	__u8 peer_mac[6];
+	__u8 pad[2];
+	__u32 tcp_established_ticks;  /* RFC 5382 REQ-5 */
+	__u32 tcp_transitory_ticks;   /* RFC 5382 REQ-5 */
+	__u32 udp_ticks;              /* RFC 4787 REQ-5 */
+	__u32 icmp_ticks;             /* RFC 5508 REQ-2 */
+	__u32 hold_down_ticks;        /* RFC 6888 REQ-8: a freed port rests this long */
+	__u32 external_addresses;     /* how many slots of the mapping table are in use */
+};
+ASSERT_SIZE(struct gateway, 80);
+
+/* interfaces[enum interface_role] */
+struct interface {
+	__u32 ifindex;
+	__u32 mtu;                    /* bytes of IPv4 packet */
+	__be32 address;
+	__u8 mac[6];
+	__u8 pad[2];
+};
+ASSERT_SIZE(struct interface, 20);
+
+/* gateway_states[0]: what the programs keep about this node; the control plane only reads. */
+struct gateway_state {
+	__u64 sequence;               /* last sequence number that we sent */
+	__u32 vms;                    /* VM slots ever taken */
+	__u32 pad;
+	__u64 peer_heard_ns;          /* CLOCK_MONOTONIC of the last authentic frame of the peer */
+	__u64 acknowledged;           /* bulk frames acknowledged by the peer */
+};
+ASSERT_SIZE(struct gateway_state, 32);
+
+/* virtual_routers[VRID] */
+struct virtual_router {
+	__u32 state;                  /* enum virtual_router_state */
+	__u32 term;                   /* grows at every takeover, by anyone */
+	__u64 lease_until_ns;         /* CLOCK_MONOTONIC: past it, and with a peer alive, Active stands down */
+	__u64 active_since_ns;
+	__be32 address;               /* the computes' tunnel endpoint */
+	__u8 mac[6];                  /* RFC 9568 §7.3 */
+	__u8 pad[6];
+};
+ASSERT_SIZE(struct virtual_router, 40);
+
+/* networks[i], found by network_by_vni */
+struct network {
+	__u32 vni;
+	__u32 router;                 /* index into routers */
+	__be32 subnet;
+	__be32 netmask;
+	__be32 gateway;
+	__u8 gateway_mac[6];
+	__u8 pad[2];
+};
+ASSERT_SIZE(struct network, 28);
+
+struct router {
+	__be32 external_address;      /* of shared SNAT; 0: none */
+	__u32 external_address_index; /* its third dimension in mappings and port_blocks */
+	__u32 external_network;       /* index into external_networks */
+	__u32 virtual_router;         /* VRID */
+};
+ASSERT_SIZE(struct router, 16);
+
+struct external_network {
+	__be32 subnet;
+	__be32 netmask;
+	__be32 gateway;
+	__u8 gateway_mac[6];          /* all zero: unresolved */
+	__u8 pad[2];
+};
+ASSERT_SIZE(struct external_network, 20);
+
+/* external_addresses[address]: every address that we answer ARP for on the external side. */
+struct external_address {
+	__u32 kind;                   /* enum external_address_kind */
+	__u32 index;                  /* floating IP: VM; router: index into mappings and port_blocks */
+	__u32 router;
+	__u32 pad;
+};
+ASSERT_SIZE(struct external_address, 16);
+
+struct neighbour_key {
+	__u32 interface;              /* enum interface_role */
+	__be32 address;
+};
+ASSERT_SIZE(struct neighbour_key, 8);
+
+struct neighbour {
+	__u8 mac[6];
+	__u8 pad[2];
+};
+ASSERT_SIZE(struct neighbour, 8);
+
+struct vm_key {
+	__u32 vni;
+	__be32 address;
+};
+ASSERT_SIZE(struct vm_key, 8);
+
+/*
+ * vms[i], found by vm_by_address. Outbound packets and the peer's records write
+ * it; the control plane writes only floating_ip.
+ */
+struct vm {
+	__u32 vni;
+	__be32 address;
+	__u32 network;                /* index into networks */
+	__be32 floating_ip;           /* 0: none */
+	__be32 tunnel_endpoint;       /* 0: not learned yet */
+	__u8 mac[6];
+	__u8 next_hop_mac[6];         /* outer source MAC of its last packet: the way back */
+	__u8 option_length;           /* bytes of option to send: 0 or 8 */
+	__u8 flags;                   /* enum vm_flag */
+	__u8 block_count[GATEWAYS];
+	__u8 option[8];               /* Geneve option, header included, as received */
+	__u32 port_key;               /* makes external ports hard to guess */
+	__u32 last_seen;              /* ticks */
+	__u16 blocks[16];             /* [gateway * VM_PORT_BLOCKS + n]: block numbers */
+	__u32 pad;
+};
+ASSERT_SIZE(struct vm, 88);
+
+/* port_blocks[address index * PORT_BLOCKS_PER_ADDRESS + block] */
+struct port_block {
+	__u32 vm;                     /* index + 1; 0: free */
+	__u32 last_seen;              /* ticks of its release */
+};
+ASSERT_SIZE(struct port_block, 8);
+
+/* A mapping with one remote endpoint. Remote port 0 for UDP and ICMP: filtering is address-dependent. */
+struct session {
+	__be32 remote;
+	__be16 remote_port;
+	__u8 state;                   /* enum session_state */
+	__u8 flags;                   /* enum session_flag */
+	__u32 last_seen;              /* ticks */
+	__u32 term;
+};
+ASSERT_SIZE(struct session, 16);
+
+struct session_key {
+	__u32 mapping;                /* index into mappings */
+	__be32 remote;
+	__be16 remote_port;
+	__u16 pad;
+};
+ASSERT_SIZE(struct session_key, 12);
+
+/*
+ * mappings[(address index * MAPPING_PROTOCOLS + protocol) * 65536 + external port]:
+ * one slot serves both directions. The first eight bytes are claimed by one
+ * compare-and-exchange against zero.
+ */
+struct mapping {
+	__u32 vm;                     /* index + 1; 0: free */
+	__be16 internal_port;         /* or ICMP query id */
+	__u16 pad;
+	__u32 last_seen;              /* ticks; of a free slot: when it was freed */
+	__u32 session_count;          /* beyond the first */
+	struct session first;
+};
+ASSERT_SIZE(struct mapping, 32);
+
+struct replay_window {
+	__u64 highest;
+	__u64 seen[16];               /* bit (sequence % 1024) */
+	__u32 epoch;
+	__u32 pad;
+};
+ASSERT_SIZE(struct replay_window, 144);
+
+/* ------------------------------------------------------------------ events */
+
+enum event_type {
+	EVENT_NEIGHBOUR_UNRESOLVED = 1,
+	EVENT_SYNC_MESSAGE = 2,
+	EVENT_PEER_SILENT = 3,
+	EVENT_RECORD = 4,
+};
+
+/* The ring buffer's records: this head, then length bytes of frame. */
+struct event {
+	__u32 type;                   /* enum event_type */
+	__u32 interface;              /* enum interface_role */
+	__be32 address;
+	__u32 length;
+};
+ASSERT_SIZE(struct event, 16);
+
+/* -------------------------------------------------------------------- wire */
+/* UDP/IPv4 between the ha addresses; integers in network byte order. Documented with test vectors in bpf/README.md. */
+
+#define SYNC_UDP_PORT 6086
+#define SYNC_VERSION 1
+#define SYNC_MAX_RECORDS 12
+
+enum sync_type {
+	/* One record, then the frame that made it: apply, turn round, release. */
+	SYNC_COMMIT = 1,
+	/* Records alone: apply, turn round as acknowledgement. */
+	SYNC_RECORDS = 2,
+	/* Nothing: turn round. */
+	SYNC_HEARTBEAT = 3,
+	/* For the peer's control plane. */
+	SYNC_CONTROL = 4,
+};
+
+enum sync_flag {
+	/* Turned round by the peer. */
+	SYNC_REPLY = 1,
+	/* The peer has not applied it. */
+	SYNC_REFUSED = 2,
+};
+
+struct sync_header {
+	__u8 version;                 /* SYNC_VERSION */
+	__u8 type;                    /* enum sync_type */
+	__u8 flags;                   /* enum sync_flag */
+	__u8 records;
+	__u8 gateway;                 /* id of the gateway that sent it first */
+	__u8 egress;                  /* COMMIT: enum interface_role where the frame leaves */
+	__be16 length;                /* bytes after header and records */
+	__be32 epoch;
+	__be32 pad;
+	__be64 sequence;
+	__be64 mac;                   /* SipHash-2-4 of everything from version on, mac as zero */
+};
+ASSERT_SIZE(struct sync_header, 32);
+
+enum sync_record_kind {
+	/* VM only. */
+	RECORD_VM = 1,
+	/* VM, mapping and session. */
+	RECORD_SESSION = 2,
+	/* The session ended; with remote 0 the whole mapping did. */
+	RECORD_DELETE = 3,
+};
+
+struct sync_record {
+	__u8 kind;                    /* enum sync_record_kind */
+	__u8 protocol;                /* enum mapping_protocol */
+	__u8 state;                   /* enum session_state */
+	__u8 session_flags;           /* enum session_flag: FIN bits */
+	__be32 term;
+	__be32 vni;
+	__be32 internal_address;
+	__be32 external_address;
+	__be32 remote;
+	__be16 internal_port;
+	__be16 external_port;
+	__be16 remote_port;
+	__u8 option_length;
+	__u8 virtual_router;          /* VRID */
+	__be32 tunnel_endpoint;
+	__u8 mac[6];
+	__u8 next_hop_mac[6];
+	__u8 option[8];
+	__be32 port_key;
+	__be32 idle;                  /* ticks since it was last seen */
+	__be32 pad[2];
+};
+ASSERT_SIZE(struct sync_record, 72);
