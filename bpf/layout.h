@@ -73,6 +73,8 @@ enum session_flag {
 	SESSION_FIN_INBOUND = 8,
 	/* Created while the peer was silent: bulk synchronisation has yet to copy it. */
 	SESSION_UNPROTECTED = 16,
+	/* The remote has answered. */
+	SESSION_REPLIED = 32,
 };
 
 enum external_address_kind {
@@ -182,9 +184,11 @@ struct gateway {
 	__u32 udp_ticks;              /* RFC 4787 REQ-5 */
 	__u32 icmp_ticks;             /* RFC 5508 REQ-2 */
 	__u32 hold_down_ticks;        /* RFC 6888 REQ-8: a freed port rests this long */
-	__u32 external_addresses;     /* how many slots of the mapping table are in use */
+	__u32 external_addresses;     /* how many the mapping table is walked for */
+	__u32 session_buckets;        /* of SESSION_BUCKET_SIZE slots; a power of two */
+	__u32 pad2;
 };
-ASSERT_SIZE(struct gateway, 80);
+ASSERT_SIZE(struct gateway, 88);
 
 /* interfaces[enum interface_role] */
 struct interface {
@@ -288,21 +292,23 @@ struct vm {
 	__u8 next_hop_mac[6];         /* outer source MAC of its last packet: the way back */
 	__u8 option_length;           /* bytes of option to send: 0 or 8 */
 	__u8 flags;                   /* enum vm_flag */
-	__u8 block_count[GATEWAYS];
+	__u8 pad[2];
 	__u8 option[8];               /* Geneve option, header included, as received */
 	__u32 port_key;               /* makes external ports hard to guess */
 	__u32 last_seen;              /* ticks */
-	__u16 blocks[16];             /* [gateway * VM_PORT_BLOCKS + n]: block numbers */
-	__u32 pad;
+	__u32 blocks[16];             /* [gateway * VM_PORT_BLOCKS + n]: block numbers; 0: none */
+	__u32 pad2[3];
 };
-ASSERT_SIZE(struct vm, 88);
+ASSERT_SIZE(struct vm, 128);
 
 /* port_blocks[address index * PORT_BLOCKS_PER_ADDRESS + block] */
 struct port_block {
 	__u32 vm;                     /* index + 1; 0: free */
-	__u32 last_seen;              /* ticks of its release */
+	__u32 mappings;               /* slots in use, all protocols */
+	__u32 last_seen;              /* ticks: when a slot of it was last taken or freed */
+	__u32 pad;
 };
-ASSERT_SIZE(struct port_block, 8);
+ASSERT_SIZE(struct port_block, 16);
 
 /* A mapping with one remote endpoint. Remote port 0 for UDP and ICMP: filtering is address-dependent. */
 struct session {
@@ -315,13 +321,17 @@ struct session {
 };
 ASSERT_SIZE(struct session, 16);
 
-struct session_key {
-	__u32 mapping;                /* index into mappings */
-	__be32 remote;
-	__be16 remote_port;
-	__u16 pad;
+/*
+ * sessions[bucket * SESSION_BUCKET_SIZE + n]: the sessions of a mapping beyond its
+ * first, in one of two buckets that their hash names.
+ */
+#define SESSION_BUCKET_SIZE 8
+struct session_slot {
+	__u32 mapping;                /* index + 1; 0: free */
+	__u32 pad;
+	struct session session;
 };
-ASSERT_SIZE(struct session_key, 12);
+ASSERT_SIZE(struct session_slot, 24);
 
 /*
  * mappings[(address index * MAPPING_PROTOCOLS + protocol) * 65536 + external port]:
@@ -339,12 +349,48 @@ struct mapping {
 ASSERT_SIZE(struct mapping, 32);
 
 struct replay_window {
-	__u64 highest;
+	__u64 highest;                /* sequence */
 	__u64 seen[16];               /* bit (sequence % 1024) */
 	__u32 epoch;
 	__u32 pad;
 };
 ASSERT_SIZE(struct replay_window, 144);
+
+/* walks[enum walk_kind]: where a pass over the tables has come to. */
+enum walk_kind {
+	WALK_BULK = 0,
+	WALK_AGE = 1,
+	WALKS = 2,
+};
+
+enum walk_phase {
+	WALK_VMS = 0,
+	WALK_MAPPINGS = 1,
+	WALK_SESSIONS = 2,
+	WALK_ENDED = 3,
+};
+
+struct walk {
+	__u32 phase;                  /* enum walk_phase; the control plane starts a pass by writing zeros */
+	__u32 position;
+};
+ASSERT_SIZE(struct walk, 8);
+
+/* Context of vm_ensure. */
+struct vm_ensure {
+	__u32 vni;
+	__be32 address;
+	__be32 floating_ip;           /* 0: none */
+	__u32 vm;                     /* out: index */
+};
+ASSERT_SIZE(struct vm_ensure, 16);
+
+/* replay_windows[enum replay_direction] */
+enum replay_direction {
+	REPLAY_REQUESTS = 0,
+	REPLAY_REPLIES = 1,
+	REPLAY_DIRECTIONS = 2,
+};
 
 /* ------------------------------------------------------------------ events */
 
@@ -385,8 +431,10 @@ enum sync_type {
 enum sync_flag {
 	/* Turned round by the peer. */
 	SYNC_REPLY = 1,
-	/* The peer has not applied it. */
+	/* The peer knows a later term: the sender is fenced. */
 	SYNC_REFUSED = 2,
+	/* The peer had no room for a record, or does not know its network. */
+	SYNC_UNAPPLIED = 4,
 };
 
 struct sync_header {
