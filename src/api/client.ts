@@ -1,0 +1,64 @@
+/** The CLI's side of the local API. */
+import { request } from 'node:http';
+import type { Status } from './status.js';
+
+/** One sentence for the user: which daemon, and what it said. */
+export class ApiError extends Error {}
+
+export class ApiClient {
+  readonly #socketPath: string;
+
+  constructor(socketPath: string) {
+    this.#socketPath = socketPath;
+  }
+
+  async status(): Promise<Status> {
+    return (await this.#call('GET', '/status')) as Status;
+  }
+
+  async counters(): Promise<Status['counters']> {
+    return (await this.#call('GET', '/counters')) as Status['counters'];
+  }
+
+  async drain(): Promise<void> {
+    await this.#call('POST', '/drain');
+  }
+
+  async undrain(): Promise<void> {
+    await this.#call('POST', '/undrain');
+  }
+
+  async reload(): Promise<{ changes: number }> {
+    return (await this.#call('POST', '/reload')) as { changes: number };
+  }
+
+  #call(method: string, path: string): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      const call = request({ socketPath: this.#socketPath, method, path }, (response) => {
+        const chunks: Buffer[] = [];
+        response.on('data', (chunk: Buffer) => chunks.push(chunk));
+        response.on('end', () => {
+          try {
+            resolve(parseAnswer(response.statusCode ?? 0, Buffer.concat(chunks).toString('utf8')));
+          } catch (error) {
+            reject(error as Error);
+          }
+        });
+      });
+      call.on('error', (error: NodeJS.ErrnoException) => reject(this.#unreachable(error)));
+      call.end();
+    });
+  }
+
+  #unreachable(error: NodeJS.ErrnoException): ApiError {
+    const absent = error.code === 'ENOENT' || error.code === 'ECONNREFUSED';
+    return new ApiError(absent ? `no floatgate daemon answers on ${this.#socketPath}` : `${this.#socketPath}: ${error.message}`);
+  }
+}
+
+function parseAnswer(statusCode: number, text: string): unknown {
+  const body: unknown = text === '' ? undefined : JSON.parse(text);
+  if (statusCode >= 200 && statusCode < 300) return body;
+  const { error, message } = (body ?? {}) as { error?: string; message?: string };
+  throw new ApiError(message ?? error ?? `the daemon answered with HTTP ${statusCode}`);
+}

@@ -1,0 +1,70 @@
+/** The shape of the local API's answers; additions only, for other people's scripts read it. */
+
+export interface Status {
+  readonly gateway: {
+    readonly name: string;
+    readonly id: number;
+    readonly pid: number;
+    /** ISO 8601. */
+    readonly startedAt: string;
+    /** Whether the maps of an earlier daemon were adopted at start. */
+    readonly adopted: boolean;
+    readonly draining: boolean;
+    /** floatgate's version. */
+    readonly version: string;
+  };
+  readonly virtualRouters: readonly VirtualRouterStatus[];
+  readonly peer: PeerStatus;
+  readonly interfaces: readonly InterfaceStatus[];
+  readonly neighbours: { readonly resolved: number; readonly unresolved: number; readonly heldFrames: number; readonly heldFramesDropped: number };
+  /** Reasons that have counted something, by name. Packets and bytes are exact as long as they are below 2^53. */
+  readonly counters: Readonly<Record<string, { readonly packets: number; readonly bytes: number }>>;
+}
+
+export interface VirtualRouterStatus {
+  readonly vrid: number;
+  /** 'initialize' | 'backup' | 'active' | 'draining', as the programs hold it. */
+  readonly state: string;
+  readonly term: number;
+  /** ISO 8601: when it came to be in this state. */
+  readonly since: string;
+  /** Why it came to be in this state. */
+  readonly reason: string;
+  readonly priority: number;
+  readonly address: string;
+  /** The last transitions, newest first. */
+  readonly history: readonly Transition[];
+}
+
+export interface Transition {
+  /** ISO 8601. */
+  readonly at: string;
+  readonly from: string;
+  readonly to: string;
+  readonly term: number;
+  readonly reason: string;
+}
+
+export interface PeerStatus {
+  readonly configured: boolean;
+  readonly address?: string | undefined;
+  readonly name?: string | undefined;
+  readonly alive: boolean;
+  /** This gateway holds all that its peer has (always true without a peer). */
+  readonly synchronised: boolean;
+  /** The peer holds all that this gateway has. */
+  readonly holdsOurs: boolean;
+  readonly syncMode: string;
+  /** Of the last authentic frame; absent: never. */
+  readonly lastHeardMs?: number | undefined;
+  readonly virtualRouters: readonly { readonly vrid: number; readonly state: string; readonly term: number }[];
+}
+
+export interface InterfaceStatus {
+  /** 'underlay' | 'external' | 'ha' */
+  readonly role: string;
+  readonly name: string;
+  readonly xdpMode: 'native' | 'generic';
+  readonly mtu: number;
+  readonly address: string;
+}

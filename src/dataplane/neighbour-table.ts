@@ -1,0 +1,158 @@
+/**
+ * Which next hops the programs need, what the kernel knows of them, and when to
+ * ask again: (observation | want | time) → effects. The kernel resolves; this
+ * keeps its answers fresh, because forwarded packets do not pass it and so
+ * never confirm them.
+ */
+
+/** Why an address must be resolved. */
+export type NeighbourPurpose =
+  /** Gateway of an external network: always kept resolved; unresolved is all zero. */
+  | 'gateway'
+  /** The other gateway on the ha link: the last known MAC stands, silence is judged by heartbeats. */
+  | 'peer'
+  /** A packet asked for it. Forgotten when it does not answer. */
+  | 'onDemand';
+
+export interface NeighbourId {
+  /** enum interface_role. */
+  readonly role: number;
+  /** Unsigned 32-bit, host order. */
+  readonly address: number;
+}
+
+/** The kernel's entry, or its end. */
+export interface NeighbourObservation extends NeighbourId {
+  /** As RouteNetlink says it: REACHABLE, STALE, DELAY, PROBE, INCOMPLETE, FAILED, PERMANENT, NOARP, NONE. */
+  readonly state: string;
+  readonly mac: Buffer | undefined;
+}
+
+export type NeighbourEffect =
+  | ({ readonly type: 'Probe' } & NeighbourId)
+  | ({ readonly type: 'Resolved'; readonly purpose: NeighbourPurpose; readonly mac: Buffer } & NeighbourId)
+  | ({ readonly type: 'Unresolved'; readonly purpose: NeighbourPurpose } & NeighbourId);
+
+interface Entry extends NeighbourId {
+  readonly purpose: NeighbourPurpose;
+  mac: Buffer | undefined;
+  /** Confirmed by the kernel recently enough that it need not be asked. */
+  fresh: boolean;
+  probes: number;
+  nextProbeNs: bigint;
+}
+
+/** More on-demand neighbours than this are not tracked: their packets stay counted as unresolved. */
+export const MAX_ON_DEMAND = 8192;
+/** The kernel itself asks three times, one second apart, for each probe that it is told to make. */
+const FIRST_RETRY_NS = 200_000_000n;
+const RETRY_NS = 1_000_000_000n;
+/** A stale entry is still good; asking moves it through DELAY and PROBE. */
+const STALE_RETRY_NS = 2_000_000_000n;
+const ON_DEMAND_PROBES = 4;
+
+const FRESH = new Set(['REACHABLE', 'PERMANENT', 'NOARP', 'DELAY', 'PROBE']);
+const USABLE = new Set([...FRESH, 'STALE']);
+
+export function neighbourName(id: NeighbourId): string {
+  return `${id.role}/${id.address}`;
+}
+
+export class NeighbourTable {
+  readonly #entries = new Map<string, Entry>();
+  #onDemand = 0;
+
+  /** From now on the address is kept resolved. A second purpose wins over on demand. */
+  want(id: NeighbourId, purpose: NeighbourPurpose, nowNs: bigint): NeighbourEffect[] {
+    const name = neighbourName(id);
+    const known = this.#entries.get(name);
+    if (known !== undefined && (known.purpose !== 'onDemand' || purpose === 'onDemand')) return [];
+    if (known === undefined && purpose === 'onDemand' && this.#onDemand >= MAX_ON_DEMAND) return [];
+    if (known !== undefined) this.#onDemand -= 1;
+    if (purpose === 'onDemand') this.#onDemand += 1;
+    const { role, address } = id;
+    const mac = known?.mac;
+    this.#entries.set(name, { role, address, purpose, mac, fresh: known?.fresh ?? false, probes: 0, nextProbeNs: nowNs });
+    return mac === undefined ? [] : [{ type: 'Resolved', role, address, purpose, mac }];
+  }
+
+  unwant(id: NeighbourId): NeighbourEffect[] {
+    const name = neighbourName(id);
+    const entry = this.#entries.get(name);
+    if (entry === undefined) return [];
+    this.#remove(name, entry);
+    return entry.mac === undefined ? [] : [unresolved(entry)];
+  }
+
+  observe(seen: NeighbourObservation): NeighbourEffect[] {
+    const entry = this.#entries.get(neighbourName(seen));
+    if (entry === undefined) return [];
+    if (USABLE.has(seen.state) && seen.mac !== undefined) return this.#confirm(entry, seen.mac, FRESH.has(seen.state));
+    entry.fresh = false;
+    // INCOMPLETE is a question under way, not an answer.
+    return seen.state === 'INCOMPLETE' ? [] : this.#fail(entry);
+  }
+
+  /** Questions that are due. Call every 100 ms or so. */
+  tick(nowNs: bigint): NeighbourEffect[] {
+    const effects: NeighbourEffect[] = [];
+    for (const [name, entry] of this.#entries) {
+      if (entry.fresh || nowNs < entry.nextProbeNs) continue;
+      if (entry.mac === undefined && entry.purpose === 'onDemand' && entry.probes >= ON_DEMAND_PROBES) {
+        this.#remove(name, entry);
+        effects.push(unresolved(entry));
+        continue;
+      }
+      entry.probes += 1;
+      entry.nextProbeNs = nowNs + retryNs(entry);
+      effects.push({ type: 'Probe', role: entry.role, address: entry.address });
+    }
+    return effects;
+  }
+
+  /** Counts, for metrics. */
+  get size(): { readonly resolved: number; readonly unresolved: number } {
+    let resolved = 0;
+    for (const entry of this.#entries.values()) if (entry.mac !== undefined) resolved += 1;
+    return { resolved, unresolved: this.#entries.size - resolved };
+  }
+
+  isResolved(id: NeighbourId): boolean {
+    return this.#entries.get(neighbourName(id))?.mac !== undefined;
+  }
+
+  macOf(id: NeighbourId): Buffer | undefined {
+    return this.#entries.get(neighbourName(id))?.mac;
+  }
+
+  #confirm(entry: Entry, mac: Buffer, fresh: boolean): NeighbourEffect[] {
+    entry.fresh = fresh;
+    if (fresh) entry.probes = 0;
+    if (entry.mac?.equals(mac) === true) return [];
+    entry.mac = Buffer.from(mac);
+    const { role, address, purpose } = entry;
+    return [{ type: 'Resolved', role, address, purpose, mac: entry.mac }];
+  }
+
+  #fail(entry: Entry): NeighbourEffect[] {
+    if (entry.mac === undefined || entry.purpose === 'peer') return [];
+    entry.mac = undefined;
+    if (entry.purpose === 'onDemand') this.#remove(neighbourName(entry), entry);
+    return [unresolved(entry)];
+  }
+
+  #remove(name: string, entry: Entry): void {
+    this.#entries.delete(name);
+    if (entry.purpose === 'onDemand') this.#onDemand -= 1;
+  }
+}
+
+function retryNs(entry: Entry): bigint {
+  if (entry.mac !== undefined) return STALE_RETRY_NS;
+  return entry.probes <= 3 ? FIRST_RETRY_NS : RETRY_NS;
+}
+
+function unresolved(entry: Entry): NeighbourEffect {
+  const { role, address, purpose } = entry;
+  return { type: 'Unresolved', role, address, purpose };
+}

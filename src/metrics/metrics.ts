@@ -1,0 +1,125 @@
+/** Prometheus metrics, read from the data plane when they are asked for. */
+import { createServer } from 'node:http';
+import type { Server } from 'node:http';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { Counter, Gauge, Registry } from 'prom-client';
+
+/** What the metrics are read from, at each scrape. */
+export interface MetricsSource {
+  /** By reason; monotonic as long as the pinned maps live. */
+  counters(): Iterable<readonly [string, { readonly packets: bigint; readonly bytes: bigint }]>;
+  virtualRouters(): readonly { readonly vrid: number; readonly state: number; readonly term: number; readonly transitions: number }[];
+  peer(): { readonly alive: boolean; readonly synchronised: boolean; readonly holdsOurs: boolean };
+  sessions(): { readonly mappings: number; readonly vms: number };
+  neighbours(): { readonly resolved: number; readonly unresolved: number; readonly heldFramesDropped: number };
+  /** Advertisements by kind: sent, received, and what was discarded and why. */
+  advertisements(): Iterable<readonly [string, number]>;
+  heartbeats(): { readonly sent: bigint; readonly failed: bigint; readonly lateMaxUs: number } | undefined;
+}
+
+export function createRegistry(source: MetricsSource): Registry {
+  const registry = new Registry();
+  trafficMetrics(registry, source);
+  electionMetrics(registry, source);
+  replicationMetrics(registry, source);
+  tableMetrics(registry, source);
+  eventLoopMetrics(registry);
+  return registry;
+}
+
+/** Kernel counters are absolute; a prom-client Counter only grows, so it is set anew at each scrape. */
+function absoluteCounter(registry: Registry, name: string, help: string, label: string, read: () => Iterable<readonly [string, number]>): void {
+  new Counter({
+    name, help, labelNames: [label], registers: [registry],
+    collect() {
+      this.reset();
+      for (const [value, count] of read()) this.inc({ [label]: value }, count);
+    },
+  });
+}
+
+function gauge(registry: Registry, name: string, help: string, read: () => number): void {
+  new Gauge({ name, help, registers: [registry], collect() { this.set(read()); } });
+}
+
+function trafficMetrics(registry: Registry, source: MetricsSource): void {
+  const reasons = (field: 'packets' | 'bytes'): [string, number][] => [...source.counters()].map(([reason, counter]) => [reason, Number(counter[field])]);
+  absoluteCounter(registry, 'floatgate_packets_total', 'Packets by the reason of their verdict', 'reason', () => reasons('packets'));
+  absoluteCounter(registry, 'floatgate_bytes_total', 'Bytes of packets by the reason of their verdict', 'reason', () => reasons('bytes'));
+}
+
+function electionMetrics(registry: Registry, source: MetricsSource): void {
+  const perRouter = (name: string, help: string, read: (router: ReturnType<MetricsSource['virtualRouters']>[number]) => number): void => {
+    new Gauge({
+      name, help, labelNames: ['vrid'], registers: [registry],
+      collect() {
+        this.reset();
+        for (const router of source.virtualRouters()) this.set({ vrid: String(router.vrid) }, read(router));
+      },
+    });
+  };
+  perRouter('floatgate_virtual_router_state', '0 initialize, 1 backup, 2 active, 3 draining', (router) => router.state);
+  perRouter('floatgate_virtual_router_term', 'Term of the virtual router; grows at every takeover', (router) => router.term);
+  absoluteCounter(registry, 'floatgate_virtual_router_transitions_total', 'Changes of state since the daemon started', 'vrid',
+    () => source.virtualRouters().map((router) => [String(router.vrid), router.transitions]));
+  absoluteCounter(registry, 'floatgate_advertisements_total', 'VRRP advertisements by what became of them', 'result', () => source.advertisements());
+}
+
+function replicationMetrics(registry: Registry, source: MetricsSource): void {
+  gauge(registry, 'floatgate_peer_alive', '1 while authentic frames of the peer arrive', () => Number(source.peer().alive));
+  gauge(registry, 'floatgate_synchronised', '1 while this gateway holds all that its peer has', () => Number(source.peer().synchronised));
+  gauge(registry, 'floatgate_peer_synchronised', '1 while the peer holds all that this gateway has', () => Number(source.peer().holdsOurs));
+  absoluteCounter(registry, 'floatgate_heartbeats_total', 'Heartbeats by result', 'result', () => {
+    const stats = source.heartbeats();
+    return stats === undefined ? [] : [['sent', Number(stats.sent)], ['failed', Number(stats.failed)]];
+  });
+  gauge(registry, 'floatgate_heartbeat_lateness_max_seconds', 'Worst lateness of the heartbeat thread', () => (source.heartbeats()?.lateMaxUs ?? 0) / 1e6);
+}
+
+function tableMetrics(registry: Registry, source: MetricsSource): void {
+  gauge(registry, 'floatgate_mappings', 'Shared-SNAT mappings in use', () => source.sessions().mappings);
+  gauge(registry, 'floatgate_vms', 'VM slots taken', () => source.sessions().vms);
+  new Gauge({
+    name: 'floatgate_neighbours', help: 'Next hops by resolution', labelNames: ['state'], registers: [registry],
+    collect() {
+      const { resolved, unresolved } = source.neighbours();
+      this.set({ state: 'resolved' }, resolved);
+      this.set({ state: 'unresolved' }, unresolved);
+    },
+  });
+  absoluteCounter(registry, 'floatgate_held_frames_dropped_total', 'Frames given up while their next hop was being resolved', 'cause',
+    () => [['unresolved', source.neighbours().heldFramesDropped]]);
+}
+
+function eventLoopMetrics(registry: Registry): void {
+  const delay = monitorEventLoopDelay({ resolution: 10 });
+  delay.enable();
+  gauge(registry, 'floatgate_event_loop_lag_seconds', 'Mean lag of the control plane since the last scrape', () => {
+    const mean = delay.mean;
+    return Number.isFinite(mean) ? mean / 1e9 : 0;
+  });
+  gauge(registry, 'floatgate_event_loop_lag_max_seconds', 'Worst lag of the control plane since the last scrape', () => {
+    const worst = delay.max / 1e9;
+    delay.reset();
+    return worst;
+  });
+}
+
+/** Serves GET /metrics on `host:port`. */
+export async function serveMetrics(registry: Registry, listen: { readonly host: string; readonly port: number }): Promise<Server> {
+  const server = createServer((request, response) => {
+    if (request.method !== 'GET' || request.url?.split('?')[0] !== '/metrics') {
+      response.writeHead(404).end('metrics are at /metrics\n');
+      return;
+    }
+    registry.metrics().then(
+      (text) => response.writeHead(200, { 'content-type': registry.contentType }).end(text),
+      (error: unknown) => response.writeHead(500).end(`${String(error)}\n`),
+    );
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(listen.port, listen.host, resolve);
+  });
+  return server;
+}
