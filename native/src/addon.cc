@@ -2,11 +2,14 @@
 // Exports only. Each file of this folder holds one noun and registers it.
 #include <napi.h>
 
+#include "handle.h"
 #include "libbpf_log.h"
 #include "status.h"
 
+// A part whose file is not linked in is left out.
 #define OPTIONAL __attribute__((weak))
 
+OPTIONAL void RegisterPin(Napi::Env env, Napi::Object exports);
 OPTIONAL void RegisterObject(Napi::Env env, Napi::Object exports);
 OPTIONAL void RegisterMap(Napi::Env env, Napi::Object exports);
 OPTIONAL void RegisterProgram(Napi::Env env, Napi::Object exports);
@@ -23,8 +26,9 @@ static Napi::Object Initialize(Napi::Env env, Napi::Object exports) {
   InstallLibbpfLog();
   env.SetInstanceData(new AddonData());
   exports.Set("setErrorClass", Napi::Function::New<SetErrorClass>(env, "setErrorClass"));
+  RegisterHandle(env, exports);
   for (auto* register_exports :
-       {&RegisterObject, &RegisterMap, &RegisterProgram, &RegisterLink, &RegisterTc,
+       {&RegisterPin, &RegisterObject, &RegisterMap, &RegisterProgram, &RegisterLink, &RegisterTc,
         &RegisterRingBuffer, &RegisterBeacon, &RegisterBtf, &RegisterRawSocket,
         &RegisterPacketSocket, &RegisterNetlinkSocket}) {
     if (register_exports != nullptr) {

@@ -27,9 +27,10 @@ struct Poll::State {
     if (!uv_is_closing(raw)) {
       uv_close(raw, [](uv_handle_t* closed) {
         State* state = static_cast<State*>(closed->data);
-        // The environment waits for this when it is being torn down.
-        napi_remove_async_cleanup_hook(state->cleanup);
+        napi_async_cleanup_hook_handle cleanup = state->cleanup;
         delete state;
+        // An environment that is being torn down waits for this.
+        napi_remove_async_cleanup_hook(cleanup);
       });
     }
   }

@@ -9,6 +9,7 @@
 // Per environment (main thread or worker): the class that errors are made of.
 struct AddonData {
   Napi::FunctionReference system_error;
+  Napi::FunctionReference handle;
 };
 
 // Throws a SystemError (lib/errors.ts) {code, errno, operation, log}.
