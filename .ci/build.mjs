@@ -15,8 +15,8 @@ const triplets = { x64: 'x86_64-linux-gnu', arm64: 'aarch64-linux-gnu' };
 
 /** Where node-pre-gyp puts the addon, as native/package.json tells it. */
 function addonPath() {
-  const { module_name: name, module_path: path, napi_versions: versions } = JSON.parse(readFileSync(at('native', 'package.json'), 'utf8')).binary;
-  return at('native', path.replace('{napi_build_version}', String(Math.max(...versions))), `${name}.node`);
+  const { module_name: name, module_path: path } = JSON.parse(readFileSync(at('native', 'package.json'), 'utf8')).binary;
+  return at('native', path, `${name}.node`);
 }
 
 /**
