@@ -72,11 +72,12 @@ function emitCodec(layout: StructLayout): string {
   const fields = visibleFields(layout);
   const encode = fields.map((field) => emitEncode(layout, field));
   const decode = fields.map((field) => `      ${camelCase(field.name)}: ${decodeExpression(field)},\n`);
+  const check = (buffer: string): string => `    expectRoom(${buffer}, offset, ${layout.size}, '${layout.name}');\n`;
   const clear = hasGaps(layout, fields) ? `    into.fill(0, offset, offset + ${layout.size});\n` : '';
   return `export const ${camelCase(layout.name)}Codec: Codec<${pascalCase(layout.name)}> = {\n`
     + `  name: '${layout.name}',\n  size: ${layout.size},\n`
-    + `  encode(value, into, offset = 0) {\n${clear}${encode.join('')}  },\n`
-    + `  decode(from, offset = 0) {\n    return {\n${decode.join('')}    };\n  },\n};\n`;
+    + `  encode(value, into, offset = 0) {\n${check('into')}${clear}${encode.join('')}  },\n`
+    + `  decode(from, offset = 0) {\n${check('from')}    return {\n${decode.join('')}    };\n  },\n};\n`;
 }
 
 /** Padding, named or not, goes to the kernel as zero: it takes part in the comparison of keys. */
@@ -108,7 +109,7 @@ function encodeStatement(field: FieldLayout, value: string, position: string): s
 }
 
 function decodeExpression(field: FieldLayout): string {
-  if (isBytes(field)) return `copyBytes(from, ${at(field.offset)}, ${field.size})`;
+  if (isBytes(field)) return `Buffer.from(from.subarray(${at(field.offset)}, ${at(field.offset + field.size)}))`;
   if (field.count === undefined) return decodeElement(field, at(field.offset));
   const element = decodeElement(field, `${at(field.offset)} + index * ${stride(field)}`);
   return `Array.from({ length: ${field.count} }, (_, index) => ${element})`;

@@ -53,10 +53,10 @@ function expectLength(actual: number, expected: number, field: string): void {
   if (actual !== expected) throw new RangeError(\`\${field} takes \${expected} elements, not \${actual}\`);
 }
 `,
-  copyBytes: `
-function copyBytes(from: Buffer, start: number, length: number): Buffer {
-  if (start + length > from.length) throw new RangeError(\`\${length} bytes at \${start} exceed \${from.length}\`);
-  return Buffer.from(from.subarray(start, start + length));
+  expectRoom: `
+function expectRoom(buffer: Buffer, offset: number, size: number, struct: string): void {
+  if (offset + size <= buffer.length) return;
+  throw new RangeError(\`struct \${struct} takes \${size} bytes at \${offset}: the buffer has \${buffer.length}\`);
 }
 `,
 };
