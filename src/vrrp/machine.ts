@@ -1,0 +1,388 @@
+/**
+ * The election of RFC 9568 §6.4 as a function from (machine, event) to (machine,
+ * effects). No clock, no socket: a timer is a number that comes back.
+ *
+ * What is ours beyond the RFC: `synchronised`, terms, resume, drain and the linger
+ * during which a former Active forwards stragglers.
+ */
+import { PRIORITY_OWNER, PRIORITY_RESIGN } from './advertisement.js';
+import type {
+  Active,
+  AdvertisementReceived,
+  Backup,
+  Effect,
+  Event,
+  Generation,
+  HandingOver,
+  Holds,
+  Machine,
+  MachineConfig,
+  Startup,
+  State,
+  StateName,
+  TimerName,
+  TransitionReason,
+} from './state.js';
+import { activeDownIntervalUs, skewTimeUs, type Microseconds } from './timing.js';
+
+export interface Step {
+  readonly machine: Machine;
+  readonly effects: readonly Effect[];
+}
+
+/** A machine in Initialize, waiting for Startup. `synchronised` is true from the start where there is nothing to synchronise with. */
+export function createMachine(config: MachineConfig, initial: { synchronised: boolean; highestTerm?: number }): Machine {
+  return {
+    config,
+    state: { name: 'Initialize' },
+    holds: { stopped: true, drained: false, faulty: false },
+    synchronised: initial.synchronised,
+    highestTerm: initial.highestTerm ?? 0,
+    generation: 0,
+  };
+}
+
+/** What an event makes of a machine. Total: every event is allowed in every state. */
+export function step(machine: Machine, event: Event): Step {
+  const draft: Draft = { ...machine, effects: [] };
+  handle(draft, event);
+  const { effects, ...next } = draft;
+  return { machine: next, effects };
+}
+
+/** The machine while one event is worked on. Never leaves this file. */
+type Draft = { -readonly [K in keyof Machine]: Machine[K] } & { effects: Effect[] };
+
+function handle(draft: Draft, event: Event): void {
+  switch (event.type) {
+    case 'Startup': return startup(draft, event);
+    case 'Shutdown': return hold(draft, { stopped: true }, 'shutdown');
+    case 'Drain': return hold(draft, { drained: true }, 'drain');
+    case 'Undrain': return release(draft, { drained: false }, 'undrain');
+    case 'FaultRaised': return hold(draft, { faulty: true }, 'fault');
+    case 'FaultCleared': return release(draft, { faulty: false }, 'fault-cleared');
+    case 'SynchronisedChanged': return void (draft.synchronised = event.synchronised);
+    case 'TermSeen': return void (draft.highestTerm = Math.max(draft.highestTerm, event.term));
+    case 'LeaseExpired': return leaseExpired(draft);
+    case 'ConfigChanged': return configChanged(draft, event.config);
+    case 'AdvertisementReceived': return advertisementReceived(draft, event);
+    case 'AdverTimerExpired': return adverTimerExpired(draft, event.generation);
+    case 'ActiveDownTimerExpired': return activeDownTimerExpired(draft, event.generation);
+    case 'GratuitousArpTimerExpired': return gratuitousArpTimerExpired(draft, event.generation);
+    case 'LingerTimerExpired': return lingerTimerExpired(draft, event.generation);
+    case 'PreemptDelayTimerExpired': return preemptDelayTimerExpired(draft, event.generation);
+    case 'HandOverTimerExpired': return handOverTimerExpired(draft, event.generation);
+  }
+}
+
+// ------------------------------------------------------------- into and out of the election
+
+function startup(draft: Draft, event: Startup): void {
+  if (event.resume !== undefined) draft.highestTerm = Math.max(draft.highestTerm, event.resume.term);
+  const mayResume = draft.state.name === 'Initialize' && !draft.holds.drained && !draft.holds.faulty;
+  if (event.resume === undefined || !mayResume) return release(draft, { stopped: false }, 'startup');
+  draft.holds = { ...draft.holds, stopped: false };
+  becomeActive(draft, 'resumed', event.resume.term);
+}
+
+/** Clears a hold and, if it was the last one, enters the election (RFC 9568 §6.4.1). */
+function release(draft: Draft, change: Partial<Holds>, reason: TransitionReason): void {
+  draft.holds = { ...draft.holds, ...change };
+  if (draft.holds.stopped || draft.holds.drained || draft.holds.faulty) return;
+  if (draft.state.name === 'Initialize') return enterElection(draft, reason);
+  // Nobody has followed us yet: take back what we were giving away.
+  if (draft.state.name === 'HandingOver' && draft.state.lingerTimer === undefined) return becomeActive(draft, reason);
+  if (draft.state.name === 'HandingOver') becomeBackup(draft, reason, draft.config.advertisementIntervalUs);
+}
+
+function enterElection(draft: Draft, reason: TransitionReason): void {
+  // An owner that is not synchronised yet would preempt an Active that is: it waits as Backup.
+  const owner = draft.config.priority === PRIORITY_OWNER && draft.synchronised;
+  if (owner) return becomeActive(draft, reason === 'startup' ? 'owner-startup' : reason);
+  becomeBackup(draft, reason, draft.config.advertisementIntervalUs);
+}
+
+/** Leaves the election: at once from Backup, by handing over from Active. */
+function hold(draft: Draft, change: Partial<Holds>, reason: TransitionReason): void {
+  draft.holds = { ...draft.holds, ...change };
+  const { state } = draft;
+  if (state.name === 'Active') return resign(draft, reason);
+  if (state.name === 'Backup') return leaveBackup(draft, state, reason);
+  if (state.name === 'Initialize') reportStopped(draft);
+}
+
+/** RFC 9568 §6.4.3: "Cancel the Adver_Timer, send an ADVERTISEMENT with Priority = 0, transition to the {Initialize} state." */
+function resign(draft: Draft, reason: TransitionReason): void {
+  // The peer answers the advert; what still comes to us must find an open door already.
+  draft.effects.push({ type: 'SetRole', role: 'draining' });
+  draft.effects.push({ type: 'SendAdvertisement', priority: PRIORITY_RESIGN });
+  cancel(draft, 'Adver', 'GratuitousArp');
+  const limitTimer = startTimer(draft, 'HandOver', draft.config.handOverLimitUs);
+  const adverTimer = startTimer(draft, 'Adver', resignationIntervalUs(draft.config));
+  transition(draft, { name: 'HandingOver', limitTimer, adverTimer }, reason);
+}
+
+/** More than any Skew_Time, or the repetition would restart the timer of a Backup that is about to take over. */
+function resignationIntervalUs(config: MachineConfig): Microseconds {
+  return Math.floor((config.advertisementIntervalUs * 3) / 2);
+}
+
+/** RFC 9568 §6.4.2: "Cancel the Active_Down_Timer, transition to the {Initialize} state." */
+function leaveBackup(draft: Draft, state: Backup, reason: TransitionReason): void {
+  cancel(draft, 'ActiveDown', 'PreemptDelay');
+  if (state.lingerTimer === undefined) return initialize(draft, reason);
+  const limitTimer = startTimer(draft, 'HandOver', draft.config.handOverLimitUs);
+  transition(draft, { name: 'HandingOver', limitTimer, lingerTimer: state.lingerTimer }, reason);
+}
+
+function initialize(draft: Draft, reason: TransitionReason): void {
+  draft.effects.push({ type: 'SetRole', role: 'initialize' });
+  transition(draft, { name: 'Initialize' }, reason);
+  reportStopped(draft);
+}
+
+function reportStopped(draft: Draft): void {
+  if (draft.holds.stopped) draft.effects.push({ type: 'Stopped' });
+}
+
+// ------------------------------------------------------------------------ becoming
+
+function becomeActive(draft: Draft, reason: TransitionReason, term = draft.highestTerm + 1): void {
+  const { config } = draft;
+  draft.highestTerm = Math.max(draft.highestTerm, term);
+  // First the data plane, so that nothing that the announcements attract is dropped.
+  draft.effects.push({ type: 'SetRole', role: 'active', term });
+  draft.effects.push({ type: 'SendAdvertisement', priority: config.priority });
+  draft.effects.push({ type: 'SendGratuitousArp' });
+  cancel(draft, 'ActiveDown', 'PreemptDelay', 'Linger', 'HandOver');
+  const adverTimer = startTimer(draft, 'Adver', config.advertisementIntervalUs);
+  const gratuitousArp = { phase: 'repeat', timer: startTimer(draft, 'GratuitousArp', config.gratuitousArpRepeatUs) } as const;
+  transition(draft, { name: 'Active', term, adverTimer, gratuitousArp, leaseExpired: false }, reason);
+}
+
+/** Starts the Active_Down_Timer. Whoever was forwarding until now goes on with stragglers for the linger. */
+function becomeBackup(draft: Draft, reason: TransitionReason, activeAdverIntervalUs: Microseconds): void {
+  const wasForwarding = draft.state.name !== 'Initialize';
+  draft.effects.push({ type: 'SetRole', role: wasForwarding ? 'draining' : 'backup' });
+  cancel(draft, 'Adver', 'GratuitousArp', 'HandOver');
+  const activeDownTimer = startActiveDownTimer(draft, activeAdverIntervalUs);
+  const state: Backup = { name: 'Backup', activeDownTimer, activeAdverIntervalUs, awaiting: 'advertisement' };
+  if (!wasForwarding) return transition(draft, state, reason);
+  transition(draft, { ...state, lingerTimer: startTimer(draft, 'Linger', draft.config.lingerUs) }, reason);
+}
+
+function startActiveDownTimer(draft: Draft, activeAdverIntervalUs: Microseconds): Generation {
+  const { version, priority } = draft.config;
+  return startTimer(draft, 'ActiveDown', activeDownIntervalUs(version, priority, activeAdverIntervalUs));
+}
+
+// ------------------------------------------------------------------------ adverts
+
+function advertisementReceived(draft: Draft, event: AdvertisementReceived): void {
+  switch (draft.state.name) {
+    case 'Initialize': return;
+    case 'Backup': return backupReceived(draft, draft.state, event);
+    case 'Active': return activeReceived(draft, draft.state, event);
+    case 'HandingOver': return successorReceived(draft, draft.state, event);
+  }
+}
+
+function backupReceived(draft: Draft, state: Backup, event: AdvertisementReceived): void {
+  const { config } = draft;
+  if (event.priority === PRIORITY_RESIGN) {
+    // RFC 9568 §6.4.2: "Set the Active_Down_Timer to Skew_Time."
+    const skewUs = skewTimeUs(config.version, config.priority, state.activeAdverIntervalUs);
+    draft.state = { ...state, awaiting: 'resignation', activeDownTimer: startTimer(draft, 'ActiveDown', skewUs) };
+    return;
+  }
+  if (event.priority >= config.priority) return follow(draft, withoutPreemption(draft, state), event);
+  if (!mayPreempt(draft)) return follow(draft, withoutPreemption(draft, state), event);
+  const patient = state.preemption ?? beginPreemption(draft);
+  if (patient.phase === 'delayed') return follow(draft, { ...state, preemption: patient }, event);
+  // RFC 9568 §6.4.2: "Discard the ADVERTISEMENT": the timer goes on and makes us Active.
+  draft.state = { ...state, preemption: patient, awaiting: state.awaiting === 'resignation' ? state.awaiting : 'preemption' };
+}
+
+/** RFC 9568 §6.1: the owner "always preempts, independent of the setting of this flag". Nobody does before it holds the sessions. */
+function mayPreempt(draft: Draft): boolean {
+  return draft.synchronised && (draft.config.preempt || draft.config.priority === PRIORITY_OWNER);
+}
+
+function beginPreemption(draft: Draft): NonNullable<Backup['preemption']> {
+  const { preemptDelayUs } = draft.config;
+  if (preemptDelayUs === 0) return { phase: 'due' };
+  return { phase: 'delayed', timer: startTimer(draft, 'PreemptDelay', preemptDelayUs) };
+}
+
+function withoutPreemption(draft: Draft, state: Backup): Backup {
+  if (state.preemption === undefined) return state;
+  cancel(draft, 'PreemptDelay');
+  const { preemption: _, ...rest } = state;
+  return rest;
+}
+
+/** RFC 9568 §6.4.2: adopt the Active's interval, reset the Active_Down_Timer to Active_Down_Interval. */
+function follow(draft: Draft, state: Backup, event: AdvertisementReceived): void {
+  const activeAdverIntervalUs = event.intervalUs;
+  const activeDownTimer = startActiveDownTimer(draft, activeAdverIntervalUs);
+  draft.state = { ...state, activeDownTimer, activeAdverIntervalUs, awaiting: 'advertisement' };
+}
+
+function activeReceived(draft: Draft, state: Active, event: AdvertisementReceived): void {
+  if (event.priority === PRIORITY_RESIGN) {
+    // RFC 9568 §6.4.3: "Send an ADVERTISEMENT. Reset the Adver_Timer to Advertisement_Interval."
+    return advertise(draft, state);
+  }
+  const yields = reasonToYield(draft.config, state, event);
+  if (yields !== undefined) return becomeBackup(draft, yields, event.intervalUs);
+  // RFC 9568 §6.4.3: "Send an ADVERTISEMENT immediately to assert the {Active} state", so that bridges relearn.
+  // The interface without adverts has only gratuitous ARP for that.
+  const raised = raiseTerm(draft, state);
+  draft.effects.push({ type: 'SendAdvertisement', priority: draft.config.priority });
+  draft.state = announceAgain(draft, raised);
+}
+
+function reasonToYield(config: MachineConfig, state: Active, event: AdvertisementReceived): TransitionReason | undefined {
+  if (event.priority > config.priority) return 'higher-priority';
+  if (event.priority === config.priority && event.source > config.primaryAddress) return 'higher-address';
+  return state.leaseExpired ? 'lease-expired' : undefined;
+}
+
+/** Once per repetition interval, however many losing adverts come. */
+function announceAgain(draft: Draft, state: Active): Active {
+  if (state.gratuitousArp?.phase === 'repeat') return state;
+  draft.effects.push({ type: 'SendGratuitousArp' });
+  const timer = startTimer(draft, 'GratuitousArp', draft.config.gratuitousArpRepeatUs);
+  return { ...state, gratuitousArp: { phase: 'repeat', timer } };
+}
+
+function successorReceived(draft: Draft, state: HandingOver, event: AdvertisementReceived): void {
+  if (event.priority === PRIORITY_RESIGN || state.lingerTimer !== undefined) return;
+  cancel(draft, 'Adver');
+  const lingerTimer = startTimer(draft, 'Linger', draft.config.lingerUs);
+  draft.state = { name: 'HandingOver', limitTimer: state.limitTimer, lingerTimer };
+}
+
+// ------------------------------------------------------------------------ timers
+
+function adverTimerExpired(draft: Draft, generation: Generation): void {
+  const { state } = draft;
+  if (state.name === 'Active' && state.adverTimer === generation) return advertise(draft, state);
+  if (state.name !== 'HandingOver' || state.adverTimer !== generation) return;
+  draft.effects.push({ type: 'SendAdvertisement', priority: PRIORITY_RESIGN });
+  draft.state = { ...state, adverTimer: startTimer(draft, 'Adver', resignationIntervalUs(draft.config)) };
+}
+
+function advertise(draft: Draft, state: Active): void {
+  const raised = raiseTerm(draft, state);
+  draft.effects.push({ type: 'SendAdvertisement', priority: draft.config.priority });
+  const adverTimer = startTimer(draft, 'Adver', draft.config.advertisementIntervalUs);
+  draft.state = { ...raised, adverTimer, leaseExpired: false };
+}
+
+/** After a split the router that stays Active must outrank what the other one did meanwhile. At most once per advert. */
+function raiseTerm(draft: Draft, state: Active): Active {
+  if (draft.highestTerm <= state.term) return state;
+  const term = draft.highestTerm + 1;
+  draft.highestTerm = term;
+  draft.effects.push({ type: 'SetRole', role: 'active', term });
+  return { ...state, term };
+}
+
+function activeDownTimerExpired(draft: Draft, generation: Generation): void {
+  const { state } = draft;
+  if (state.name !== 'Backup' || state.activeDownTimer !== generation) return;
+  if (state.awaiting === 'preemption' && !mayPreempt(draft)) {
+    // The right to preempt was lost while the timer ran; the Active was alive when it was last heard.
+    const activeDownTimer = startActiveDownTimer(draft, state.activeAdverIntervalUs);
+    draft.state = { ...withoutPreemption(draft, state), activeDownTimer, awaiting: 'advertisement' };
+    return;
+  }
+  const reasons = { advertisement: 'active-silent', resignation: 'active-resigned', preemption: 'preempting' } as const;
+  becomeActive(draft, reasons[state.awaiting]);
+}
+
+function gratuitousArpTimerExpired(draft: Draft, generation: Generation): void {
+  const { state, config } = draft;
+  if (state.name !== 'Active' || state.gratuitousArp?.timer !== generation) return;
+  draft.effects.push({ type: 'SendGratuitousArp' });
+  const { gratuitousArp: _, ...rest } = state;
+  if (config.gratuitousArpRefreshUs === 0) return void (draft.state = rest);
+  const timer = startTimer(draft, 'GratuitousArp', config.gratuitousArpRefreshUs);
+  draft.state = { ...rest, gratuitousArp: { phase: 'refresh', timer } };
+}
+
+function lingerTimerExpired(draft: Draft, generation: Generation): void {
+  const { state } = draft;
+  if (state.name === 'HandingOver' && state.lingerTimer === generation) {
+    cancel(draft, 'HandOver');
+    return initialize(draft, 'handed-over');
+  }
+  if (state.name !== 'Backup' || state.lingerTimer !== generation) return;
+  draft.effects.push({ type: 'SetRole', role: 'backup' });
+  const { lingerTimer: _, ...rest } = state;
+  draft.state = rest;
+}
+
+function preemptDelayTimerExpired(draft: Draft, generation: Generation): void {
+  const { state } = draft;
+  if (state.name !== 'Backup' || state.preemption?.phase !== 'delayed' || state.preemption.timer !== generation) return;
+  draft.state = { ...state, preemption: { phase: 'due' } };
+}
+
+function handOverTimerExpired(draft: Draft, generation: Generation): void {
+  const { state, holds } = draft;
+  if (state.name !== 'HandingOver' || state.limitTimer !== generation) return;
+  const heard = state.lingerTimer !== undefined;
+  if (!heard && !holds.stopped && !holds.faulty) {
+    // Only a drain, and nobody to drain to: an outage is not what was asked for.
+    draft.holds = { ...holds, drained: false };
+    return becomeActive(draft, 'no-successor');
+  }
+  cancel(draft, 'Adver', 'Linger');
+  initialize(draft, heard ? 'handed-over' : 'no-successor');
+}
+
+// ------------------------------------------------------------------------ the rest
+
+function leaseExpired(draft: Draft): void {
+  if (draft.state.name === 'Active') draft.state = { ...draft.state, leaseExpired: true };
+}
+
+/** A new priority or interval is advertised at once; a Backup applies it from the next advert on. */
+function configChanged(draft: Draft, config: MachineConfig): void {
+  const before = draft.config;
+  draft.config = config;
+  const audible =
+    before.priority !== config.priority || before.advertisementIntervalUs !== config.advertisementIntervalUs;
+  if (audible && draft.state.name === 'Active') advertise(draft, draft.state);
+}
+
+function transition(draft: Draft, to: State, reason: TransitionReason): void {
+  const from: StateName = draft.state.name;
+  draft.state = to;
+  draft.effects.push({ type: 'RecordTransition', from, to: to.name, reason });
+}
+
+function startTimer(draft: Draft, timer: TimerName, afterUs: Microseconds): Generation {
+  draft.generation += 1;
+  draft.effects.push({ type: 'StartTimer', timer, generation: draft.generation, afterUs });
+  return draft.generation;
+}
+
+function cancel(draft: Draft, ...timers: TimerName[]): void {
+  const runs = runningTimers(draft.state);
+  for (const timer of timers) if (runs.includes(timer)) draft.effects.push({ type: 'CancelTimer', timer });
+}
+
+/** The timers that a state owns. */
+export function runningTimers(state: State): readonly TimerName[] {
+  const owned: TimerName[] = [];
+  if (state.name === 'Backup') owned.push('ActiveDown');
+  if (state.name === 'Backup' && state.preemption?.phase === 'delayed') owned.push('PreemptDelay');
+  if (state.name === 'HandingOver') owned.push('HandOver');
+  if ((state.name === 'Backup' || state.name === 'HandingOver') && state.lingerTimer !== undefined) owned.push('Linger');
+  if (state.name === 'Active' || (state.name === 'HandingOver' && state.adverTimer !== undefined)) owned.push('Adver');
+  if (state.name === 'Active' && state.gratuitousArp !== undefined) owned.push('GratuitousArp');
+  return owned;
+}
