@@ -1,0 +1,55 @@
+/**
+ * The key that the two gateways share: SipHash-2-4's 128 bits, as the two
+ * little-endian words that its specification calls k0 and k1.
+ *
+ * It never shows itself: JSON, string and console output are `[secret]`.
+ */
+export class SecretKey {
+  readonly #words: readonly [bigint, bigint];
+
+  constructor(words: readonly [bigint, bigint]) {
+    this.#words = words;
+  }
+
+  /** k0 and k1, for `struct gateway`'s `key`. */
+  words(): [bigint, bigint] {
+    return [...this.#words];
+  }
+
+  equals(other: SecretKey): boolean {
+    return this.#words[0] === other.#words[0] && this.#words[1] === other.#words[1];
+  }
+
+  toString(): string {
+    return '[secret]';
+  }
+
+  toJSON(): string {
+    return '[secret]';
+  }
+
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return '[secret]';
+  }
+}
+
+/**
+ * Reads a key file's text: 32 hexadecimal digits (128 bits), white space around
+ * them ignored. The error is one sentence and quotes nothing of the file.
+ */
+export function parseKey(text: string): { readonly key: SecretKey } | { readonly error: string } {
+  const digits = text.trim();
+  const advice = 'write one with: openssl rand -hex 16';
+  if (digits.length !== 32) {
+    return { error: `the key has ${digits.length} characters, but must have 32 hexadecimal digits (128 bits); ${advice}` };
+  }
+  const wrong = digits.search(/[^0-9a-fA-F]/);
+  if (wrong !== -1) {
+    return { error: `the key's character ${wrong + 1} is not a hexadecimal digit, but the key must have 32 of them; ${advice}` };
+  }
+  if (/^0+$/.test(digits)) {
+    return { error: `the key is all zeros, which protects nothing; ${advice}` };
+  }
+  const bytes = Buffer.from(digits, 'hex');
+  return { key: new SecretKey([bytes.readBigUInt64LE(0), bytes.readBigUInt64LE(8)]) };
+}
