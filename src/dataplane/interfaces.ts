@@ -1,0 +1,77 @@
+/** What the data plane needs to know of the node's interfaces, and what it dislikes about them. */
+import type { Ipv4Address } from '../config/address.js';
+import { parseIpv4 } from '../config/address.js';
+
+export type Role = 'underlay' | 'external' | 'ha';
+
+/** What RouteNetlink tells of a link. */
+export interface LinkView {
+  readonly index: number;
+  readonly name: string;
+  /** aa:bb:cc:dd:ee:ff */
+  readonly mac: string;
+  readonly mtu: number;
+  readonly up: boolean;
+  readonly running: boolean;
+  readonly kind?: string | undefined;
+}
+
+/** What RouteNetlink tells of an address. */
+export interface AddressView {
+  readonly ifindex: number;
+  /** Dotted decimal; IPv6 is skipped. */
+  readonly address: string;
+}
+
+export interface NodeInterface {
+  readonly role: Role;
+  readonly name: string;
+  readonly ifindex: number;
+  /** Bytes of IPv4 packet. */
+  readonly mtu: number;
+  /** The first IPv4 address; the kernel lists primary ones first. */
+  readonly address: Ipv4Address;
+  readonly mac: Buffer;
+  readonly kind: string | undefined;
+  /** Has a carrier. */
+  readonly running: boolean;
+}
+
+/** IPv4, UDP, sync header and one record: what a commit puts around a packet, rounded up. */
+export const COMMIT_OVERHEAD_BYTES = 160;
+
+/** @throws Error naming the interface that is missing, down or without an IPv4 address. */
+export function resolveInterface(role: Role, name: string, links: readonly LinkView[], addresses: readonly AddressView[]): NodeInterface {
+  const link = links.find((candidate) => candidate.name === name);
+  const key = `interfaces.${role}.name`;
+  if (link === undefined) {
+    const others = links.map((candidate) => candidate.name).filter((other) => other !== 'lo').join(', ');
+    throw new Error(`${key}: there is no interface ${name} in this network namespace, only ${others || 'lo'}`);
+  }
+  if (!link.up) throw new Error(`${key}: interface ${name} is down (ip link set dev ${name} up)`);
+  const address = addresses
+    .filter((candidate) => candidate.ifindex === link.index)
+    .map((candidate) => parseIpv4(candidate.address))
+    .find((candidate) => candidate !== undefined);
+  if (address === undefined) throw new Error(`${key}: interface ${name} has no IPv4 address`);
+  const { index: ifindex, mtu, kind, running } = link;
+  return { role, name, ifindex, mtu, address, mac: Buffer.from(link.mac.replaceAll(':', ''), 'hex'), kind, running };
+}
+
+/** Sentences for the log; nothing here stops the daemon. */
+export function interfaceWarnings(interfaces: readonly NodeInterface[]): string[] {
+  const of = (role: Role): NodeInterface | undefined => interfaces.find((candidate) => candidate.role === role);
+  const warnings: string[] = [];
+  const [underlay, external, ha] = [of('underlay'), of('external'), of('ha')];
+  const largest = Math.max(underlay?.mtu ?? 0, external?.mtu ?? 0);
+  if (ha !== undefined && ha.mtu < largest + COMMIT_OVERHEAD_BYTES) {
+    warnings.push(`interface ${ha.name} has MTU ${ha.mtu}: packets above ${ha.mtu - COMMIT_OVERHEAD_BYTES} bytes that create a session leave before the peer holds it; set it to ${largest + COMMIT_OVERHEAD_BYTES} or more`);
+  }
+  for (const { name, running } of interfaces) {
+    if (!running) warnings.push(`interface ${name} has no carrier`);
+  }
+  for (const { name, kind } of interfaces) {
+    if (kind === 'veth') warnings.push(`interface ${name} is a veth: its peer must send finished checksums (ethtool -K <peer> tx off), for the kernel leaves them to hardware that is not there`);
+  }
+  return warnings;
+}

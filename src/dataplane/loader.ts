@@ -1,0 +1,84 @@
+/**
+ * Programs and maps: loads the object, adopts the maps of an earlier daemon,
+ * pins new ones. Maps outlive daemons; programs are loaded anew by each and put
+ * in place of the old ones without a gap (see xdp.ts).
+ */
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { BpfMap, BpfObject } from 'libbpf-ts';
+
+export interface LoadRequest {
+  /** dist/bpf/floatgate.bpf.o */
+  readonly objectPath: string;
+  /** A directory on a BPF file system. */
+  readonly pinDirectory: string;
+  /** max_entries of the maps whose size the configuration decides. */
+  readonly mapSizes: Readonly<Record<string, number>>;
+  /** @throws Error with one sentence when a pinned map has another layout than the object's. */
+  readonly checkLayout: (object: BpfObject, name: string, pinned: BpfMap) => void;
+}
+
+export interface Loaded {
+  readonly object: BpfObject;
+  /** True: the maps are an earlier daemon's, with its state. */
+  readonly adopted: boolean;
+}
+
+/** A pinned map cannot be used by this daemon with this configuration. */
+export class AdoptionError extends Error {}
+
+/** .rodata and the like belong to one load of the object. */
+const isShared = (name: string): boolean => !name.includes('.');
+
+/** @throws AdoptionError, or SystemError with the verifier's last words. */
+export function loadPrograms(request: LoadRequest): Loaded {
+  const object = BpfObject.open(request.objectPath);
+  try {
+    for (const [name, entries] of Object.entries(request.mapSizes)) object.map(name).setMaxEntries(entries);
+    const directory = mapsDirectory(request.pinDirectory);
+    const adopted = existsSync(directory);
+    if (adopted) adoptMaps(object, directory, request);
+    object.load();
+    if (!adopted) pinMaps(object, directory);
+    return { object, adopted };
+  } catch (error) {
+    object.close();
+    throw error;
+  }
+}
+
+export function mapsDirectory(pinDirectory: string): string {
+  return join(pinDirectory, 'maps');
+}
+
+function adoptMaps(object: BpfObject, directory: string, request: LoadRequest): void {
+  const pinned = new Set(readdirSync(directory));
+  for (const [name, map] of object.maps) {
+    if (!isShared(name)) continue;
+    if (!pinned.has(name)) throw new AdoptionError(`${directory} has no map ${name}: it was pinned by another version; ${remedy}`);
+    const found = BpfMap.openPinned(join(directory, name));
+    checkShape(name, found, map);
+    request.checkLayout(object, name, found);
+    map.reuse(found);
+    found.close();
+  }
+}
+
+const remedy = 'run `floatgate detach` to give up its state, or start the version that pinned it';
+
+/** Everything that bpf_map__reuse_fd would not have checked. */
+function checkShape(name: string, found: BpfMap, wanted: BpfMap): void {
+  for (const field of ['type', 'keySize', 'valueSize', 'maxEntries'] as const) {
+    const [is, wants] = [found.info[field], wanted.info[field]];
+    if (is !== wants) throw new AdoptionError(`the pinned map ${name} has ${field} ${is}, this configuration needs ${wants}: ${remedy}`);
+  }
+}
+
+/** All or none: a daemon that dies while it pins leaves nothing that another would adopt. */
+function pinMaps(object: BpfObject, directory: string): void {
+  const unfinished = `${directory}_new`;
+  rmSync(unfinished, { recursive: true, force: true });
+  mkdirSync(unfinished, { mode: 0o700 });
+  for (const [name, map] of object.maps) if (isShared(name)) map.pin(join(unfinished, name));
+  renameSync(unfinished, directory);
+}

@@ -1,0 +1,64 @@
+import { describe, expect, it } from 'vitest';
+import { Counters } from '../../../src/dataplane/counters.js';
+import { decodeEvent } from '../../../src/dataplane/events.js';
+import { interfaceWarnings, resolveInterface } from '../../../src/dataplane/interfaces.js';
+import type { AddressView, LinkView, NodeInterface } from '../../../src/dataplane/interfaces.js';
+
+const link: LinkView = { index: 4, name: 'underlay0', mac: '02:00:00:00:00:0b', mtu: 1600, up: true, running: true, kind: 'veth' };
+const address: AddressView = { ifindex: 4, address: '192.168.33.11' };
+
+describe('an interface', () => {
+  it('is described by its link and its first IPv4 address', () => {
+    const found = resolveInterface('underlay', 'underlay0', [link], [{ ifindex: 4, address: 'fe80::1' }, address, { ifindex: 4, address: '192.168.33.99' }]);
+    expect(found).toMatchObject({ role: 'underlay', ifindex: 4, mtu: 1600, address: 0xc0a8210b, kind: 'veth' });
+    expect(found.mac.toString('hex')).toBe('02000000000b');
+  });
+
+  it.each<[string, LinkView[], AddressView[], RegExp]>([
+    ['is missing', [{ ...link, name: 'eth7' }], [address], /interfaces\.underlay\.name: there is no interface underlay0 .*eth7/],
+    ['is down', [{ ...link, up: false }], [address], /underlay0 is down/],
+    ['has no IPv4 address', [link], [{ ifindex: 4, address: 'fe80::1' }, { ifindex: 5, address: '10.0.0.1' }], /no IPv4 address/],
+  ])('that %s is refused with one sentence', (_, links, addresses, message) => {
+    expect(() => resolveInterface('underlay', 'underlay0', links, addresses)).toThrow(message);
+  });
+
+  const node = (role: NodeInterface['role'], mtu: number, running = true): NodeInterface =>
+    ({ role, name: role, ifindex: 1, mtu, address: 1 as never, mac: Buffer.alloc(6), kind: undefined, running });
+
+  it('for ha should carry a full packet with its record', () => {
+    expect(interfaceWarnings([node('underlay', 1600), node('external', 1500), node('ha', 1759)])).toEqual([expect.stringMatching(/ha has MTU 1759.*1760/)]);
+    expect(interfaceWarnings([node('underlay', 1600), node('external', 1500), node('ha', 1760)])).toEqual([]);
+  });
+
+  it('without carrier is mentioned', () => {
+    expect(interfaceWarnings([node('external', 1500, false)])).toEqual([expect.stringMatching(/no carrier/)]);
+  });
+});
+
+describe('an event', () => {
+  function record(length: number, frame: Buffer): Buffer {
+    const head = Buffer.alloc(16);
+    head.writeUInt32LE(2, 0);
+    head.writeUInt32LE(1, 4);
+    head.writeUInt32BE(0x0a000201, 8);
+    head.writeUInt32LE(length, 12);
+    return Buffer.concat([head, frame]);
+  }
+
+  it('has the frame that its head tells of, not the slot behind it', () => {
+    expect(decodeEvent(record(3, Buffer.from('abcdef')))).toEqual({ type: 2, interface: 1, address: 0x0a000201, frame: Buffer.from('abc') });
+  });
+
+  it('that lies about its length is dropped', () => {
+    expect(decodeEvent(record(7, Buffer.from('abcdef')))).toBeUndefined();
+    expect(decodeEvent(Buffer.alloc(15))).toBeUndefined();
+  });
+});
+
+describe('counters', () => {
+  it('are summed over CPUs and called by their reason', () => {
+    const perCpu = [[{ packets: 1n, bytes: 60n }, { packets: 2n, bytes: 120n }], [{ packets: 0n, bytes: 0n }]];
+    const counters = new Counters({ get: (reason) => perCpu[reason]! }, ['outbound_snat', 'drop_ttl_exceeded']);
+    expect(counters.readAll()).toEqual(new Map([['outbound_snat', { packets: 3n, bytes: 180n }], ['drop_ttl_exceeded', { packets: 0n, bytes: 0n }]]));
+  });
+});

@@ -1,0 +1,58 @@
+import type { AddressInfo } from 'node:net';
+import { describe, expect, it } from 'vitest';
+import { createRegistry, serveMetrics } from '../../../src/metrics/metrics.js';
+import type { MetricsSource } from '../../../src/metrics/metrics.js';
+
+function source(): MetricsSource & { packets: bigint } {
+  return {
+    packets: 5n,
+    counters() {
+      return [['drop_vni_unknown', { packets: this.packets, bytes: 700n }]];
+    },
+    virtualRouters: () => [{ vrid: 51, state: 2, term: 9, transitions: 3 }],
+    peer: () => ({ alive: true, synchronised: false, holdsOurs: true }),
+    sessions: () => ({ mappings: 1234, vms: 2 }),
+    neighbours: () => ({ resolved: 2, unresolved: 1, heldFramesDropped: 4 }),
+    advertisements: () => [['sent', 17], ['checksum', 2]],
+    heartbeats: () => ({ sent: 1000n, failed: 1n, lateMaxUs: 250 }),
+  };
+}
+
+describe('metrics', () => {
+  it('carry every reason, role and state by its name', async () => {
+    const text = await createRegistry(source()).metrics();
+    for (const line of [
+      'floatgate_packets_total{reason="drop_vni_unknown"} 5',
+      'floatgate_bytes_total{reason="drop_vni_unknown"} 700',
+      'floatgate_virtual_router_state{vrid="51"} 2',
+      'floatgate_virtual_router_term{vrid="51"} 9',
+      'floatgate_virtual_router_transitions_total{vrid="51"} 3',
+      'floatgate_advertisements_total{result="checksum"} 2',
+      'floatgate_peer_alive 1',
+      'floatgate_synchronised 0',
+      'floatgate_mappings 1234',
+      'floatgate_neighbours{state="unresolved"} 1',
+      'floatgate_held_frames_dropped_total{cause="unresolved"} 4',
+      'floatgate_heartbeats_total{result="failed"} 1',
+      'floatgate_heartbeat_lateness_max_seconds 0.00025',
+    ]) expect(text.split('\n')).toContain(line);
+  });
+
+  it('are read at each scrape, not added up', async () => {
+    const counted = source();
+    const registry = createRegistry(counted);
+    await registry.metrics();
+    counted.packets = 6n;
+    expect(await registry.metrics()).toContain('floatgate_packets_total{reason="drop_vni_unknown"} 6\n');
+  });
+
+  it('are served under /metrics, and nothing else is', async () => {
+    const server = await serveMetrics(createRegistry(source()), { host: '127.0.0.1', port: 0 });
+    const { port } = server.address() as AddressInfo;
+    const [found, missing] = await Promise.all([fetch(`http://127.0.0.1:${port}/metrics`), fetch(`http://127.0.0.1:${port}/`)]);
+    expect(found.headers.get('content-type')).toContain('text/plain');
+    expect(await found.text()).toContain('floatgate_peer_alive 1');
+    expect(missing.status).toBe(404);
+    await new Promise((resolve) => server.close(resolve));
+  });
+});
