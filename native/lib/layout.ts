@@ -51,12 +51,12 @@ const MAX_DEPTH = 16;
 
 /** @throws {BtfError} naming the field for bitfields, unions, anonymous members and floats. */
 export function describeStruct(btf: Btf, struct: BtfComposite): StructLayout {
-  return describeComposite(btf, struct, 0);
+  return describeComposite({ btf, known: new Map() }, struct, 0);
 }
 
 /** @throws {BtfError} as {@link describeStruct}. */
 export function describeValue(btf: Btf, typeId: number): ValueLayout {
-  return describe(btf, typeId, btf.type(typeId).name, 0);
+  return describe({ btf, known: new Map() }, typeId, btf.type(typeId).name, 0);
 }
 
 /** Kernel structs inside of maps are the kernel's to change. */
@@ -64,36 +64,47 @@ export function isKernelStruct(name: string): boolean {
   return name.startsWith('bpf_') || name === 'xdp_md' || name === '__sk_buff';
 }
 
-function describeComposite(btf: Btf, struct: BtfComposite, depth: number): StructLayout {
-  if (depth > MAX_DEPTH) throw new BtfError(`struct ${struct.name} contains itself`);
+interface Context {
+  readonly btf: Btf;
+  /** By type id: a struct is described once, however often hostile types nest it in one another. */
+  readonly known: Map<number, StructLayout>;
+}
+
+function describeComposite(context: Context, struct: BtfComposite, depth: number): StructLayout {
+  const known = context.known.get(struct.id);
+  if (known !== undefined) return known;
+  if (depth > MAX_DEPTH) throw new BtfError(`struct ${struct.name} is nested too deeply or contains itself`);
   if (struct.kind === 'union') throw new BtfError(`union ${struct.name} has no single layout`);
   const fields = struct.members.map((member): FieldLayout => {
     const path = `${struct.name}.${member.name}`;
     if (member.bitfieldSize !== 0 || member.bitOffset % 8 !== 0) throw new BtfError(`${path} is a bitfield`);
     if (member.name === '') throw new BtfError(`struct ${struct.name} has an anonymous member`);
-    return { name: member.name, offset: member.bitOffset / 8, ...describe(btf, member.type, path, depth) };
+    return { name: member.name, offset: member.bitOffset / 8, ...describe(context, member.type, path, depth) };
   });
   const beyond = fields.find((field) => field.offset + field.size > struct.size);
   if (beyond !== undefined) throw new BtfError(`${struct.name}.${beyond.name} exceeds its struct`);
-  return { name: struct.name, size: struct.size, fields };
+  const layout = { name: struct.name, size: struct.size, fields };
+  context.known.set(struct.id, layout);
+  return layout;
 }
 
-function describe(btf: Btf, typeId: number, path: string, depth: number): ValueLayout {
+function describe(context: Context, typeId: number, path: string, depth: number): ValueLayout {
+  const { btf } = context;
   let { type, typedefs } = btf.resolve(typeId);
   const size = btf.sizeOf(typeId);
-  let count = 1;
   const isArray = type.kind === 'array';
-  for (let dimension = 0; type.kind === 'array'; dimension++) {
-    if (dimension > MAX_DEPTH) throw new BtfError(`${path} has too many dimensions`);
+  let count = 1;
+  // sizeOf has refused arrays that are nested endlessly.
+  while (type.kind === 'array') {
     count *= type.count;
     ({ type, typedefs } = btf.resolve(type.type));
   }
-  const element = describeElement(btf, type, typedefs, path, depth);
+  const element = describeElement(context, type, typedefs, path, depth);
   return isArray ? { ...element, size, count } : { ...element, size };
 }
 
 function describeElement(
-  btf: Btf, type: BtfType, typedefs: readonly string[], path: string, depth: number,
+  context: Context, type: BtfType, typedefs: readonly string[], path: string, depth: number,
 ): Pick<ValueLayout, 'kind' | 'struct'> {
   switch (type.kind) {
     case 'int': return { kind: integerKind(type, typedefs, path) };
@@ -101,7 +112,7 @@ function describeElement(
     case 'enum': case 'enum64': return { kind: sizedKind(type.size, type.signed, path) };
     case 'struct':
       if (isKernelStruct(type.name)) return { kind: 'opaque' };
-      return { kind: 'struct', struct: describeComposite(btf, type, depth + 1) };
+      return { kind: 'struct', struct: describeComposite(context, type, depth + 1) };
     default: throw new BtfError(`${path} is a ${type.kind}, which has no fixed layout`);
   }
 }
