@@ -58,4 +58,4 @@ function tail(log: string): string {
 }
 
 /** errno values that this library itself raises. */
-export const errnos = { ENOENT: 2, EBADF: 9, EEXIST: 17, EINVAL: 22, E2BIG: 7, EOPNOTSUPP: 95, ENOTSUPP: 524 } as const;
+export const errnos = { ENOENT: 2, EBADF: 9, EEXIST: 17, EINVAL: 22, ENOSPC: 28, EOPNOTSUPP: 95, ENOTSUPP: 524 } as const;
