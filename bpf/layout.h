@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include <linux/bpf.h>
 #include <linux/types.h>
 
 #define ASSERT_SIZE(type, bytes) _Static_assert(sizeof(type) == (bytes), #type " has another size")
@@ -352,7 +353,7 @@ struct replay_window {
 	__u64 highest;                /* sequence */
 	__u64 seen[16];               /* bit (sequence % 1024) */
 	__u32 epoch;
-	__u32 pad;
+	struct bpf_spin_lock lock;
 };
 ASSERT_SIZE(struct replay_window, 144);
 
@@ -373,8 +374,10 @@ enum walk_phase {
 struct walk {
 	__u32 phase;                  /* enum walk_phase; the control plane starts a pass by writing zeros */
 	__u32 position;
+	__u32 records;                /* in the frame of the present run */
+	__u32 pad;
 };
-ASSERT_SIZE(struct walk, 8);
+ASSERT_SIZE(struct walk, 16);
 
 /* Context of vm_ensure. */
 struct vm_ensure {

@@ -3,6 +3,9 @@
 #pragma once
 
 #include <linux/bpf.h>
+#include <stdbool.h>
+#include <stddef.h>
+
 #include <bpf/bpf_helpers.h>
 
 #include "layout.h"
@@ -29,6 +32,7 @@ ARRAY(gateway_states, struct gateway_state, 1, BPF_F_MMAPABLE);
 ARRAY(interfaces, struct interface, INTERFACES, 0);
 ARRAY(virtual_routers, struct virtual_router, VIRTUAL_ROUTERS, BPF_F_MMAPABLE);
 
+HASH(virtual_router_by_address, __be32, __u32, VIRTUAL_ROUTERS);
 HASH(network_by_vni, __u32, __u32, 4096);                            /* * */
 ARRAY(networks, struct network, 4096, 0);                            /* * */
 ARRAY(routers, struct router, 4096, 0);                              /* * */

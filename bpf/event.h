@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
+/* What the control plane is told, with the frame that it is about. */
+#pragma once
+
+#include "parse.h"
+
+#define EVENT_MAX_FRAME 2048
+
+struct event_with_frame {
+	struct event head;
+	__u8 frame[EVENT_MAX_FRAME];
+};
+
+/* Bounded by the ring buffer: where it is full the event is lost, the packet's own counter remains. */
+__noinline int event_emit(struct xdp_md *ctx, __u32 type, __u32 interface, __be32 address,
+				 __u32 offset)
+{
+	__u32 length = packet_length(ctx);
+	struct event_with_frame *event;
+
+	if (offset >= length)
+		return -1;
+	length -= offset;
+	/* The compiler knows that it is not zero; the verifier has to be shown. */
+	asm volatile("" : "+r"(length));
+	if (length < 1 || length > EVENT_MAX_FRAME)
+		return -1;
+	event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
+	if (!event)
+		return -1;
+	event->head = (struct event){
+		.type = type, .interface = interface, .address = address, .length = length,
+	};
+	if (bpf_xdp_load_bytes(ctx, offset, event->frame, length)) {
+		bpf_ringbuf_discard(event, 0);
+		return -1;
+	}
+	bpf_ringbuf_submit(event, 0);
+	return 0;
+}

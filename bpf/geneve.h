@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
+/* RFC 8926: the tunnel header, its options, and building one. */
+#pragma once
+
+#include "parse.h"
+
+#define GENEVE_UDP_PORT 6081
+#define GENEVE_PROTOCOL_ETHERNET 0x6558
+#define GENEVE_CONTROL 0x80
+#define GENEVE_CRITICAL 0x40
+#define GENEVE_OPTION_CRITICAL 0x80
+/* The only option that we understand: OVN's ingress and egress port keys. */
+#define GENEVE_OVN_CLASS 0x0102
+#define GENEVE_OVN_TYPE 0x80
+#define GENEVE_OVN_LENGTH 8
+
+struct geneve_header {
+	__u8 option_words;            /* version in the upper two bits */
+	__u8 flags;
+	__be16 protocol;
+	__u8 vni[3];
+	__u8 reserved;
+};
+
+struct geneve_option {
+	__be16 option_class;
+	__u8 type;
+	__u8 words;                   /* lower five bits */
+};
+
+struct tunnel {
+	__be32 source;
+	__be32 destination;
+	__u32 vni;
+	__u32 inner_offset;
+	__u8 source_mac[6];
+	__u8 option_length;
+	__u8 tos;
+	__u8 option[GENEVE_OVN_LENGTH];
+};
+
+struct geneve_option_walk {
+	struct xdp_md *ctx;
+	struct tunnel *tunnel;
+	__u32 offset;
+	__u32 end;
+	int reason;
+};
+
+static long geneve_option_step(__u32 i, struct geneve_option_walk *walk)
+{
+	struct geneve_option *option;
+	__u32 length;
+
+	if (walk->offset == walk->end)
+		return 1;
+	option = packet_at(walk->ctx, walk->offset, sizeof(*option));
+	if (!option) {
+		walk->reason = REASON_DROP_GENEVE_OPTION_LENGTH;
+		return 1;
+	}
+	length = sizeof(*option) + (option->words & 0x1f) * 4;
+	if (walk->offset + length > walk->end) {
+		walk->reason = REASON_DROP_GENEVE_OPTION_LENGTH;
+		return 1;
+	}
+	if (option->option_class == bpf_htons(GENEVE_OVN_CLASS) && option->type == GENEVE_OVN_TYPE &&
+	    length == GENEVE_OVN_LENGTH) {
+		__u64 *bytes = packet_at(walk->ctx, walk->offset, GENEVE_OVN_LENGTH);
+
+		if (bytes) {
+			__builtin_memcpy(walk->tunnel->option, bytes, GENEVE_OVN_LENGTH);
+			walk->tunnel->option_length = GENEVE_OVN_LENGTH;
+		}
+	} else if (option->type & GENEVE_OPTION_CRITICAL) {
+		walk->reason = REASON_DROP_GENEVE_CRITICAL_OPTION;
+		return 1;
+	}
+	walk->offset += length;
+	return 0;
+}
+
+/* §3.5: options are walked to the end, an unknown critical one drops the packet. */
+__noinline int geneve_options_parse(struct xdp_md *ctx, struct tunnel *tunnel, __u32 offset)
+{
+	struct geneve_option_walk walk = { .ctx = ctx, .tunnel = tunnel, .offset = offset };
+
+	if (!tunnel)
+		return REASON_DROP_GENEVE_OPTION_LENGTH;
+	walk.end = tunnel->inner_offset;
+	bpf_loop(63, geneve_option_step, &walk, 0);
+	if (!walk.reason && walk.offset != walk.end)
+		return REASON_DROP_GENEVE_OPTION_LENGTH;
+	return walk.reason;
+}
+
+/*
+ * Fills *tunnel from a frame whose outer header is *outer. 0, or the reason.
+ * The outer UDP checksum is not verified: RFC 8926 §4.3 lets a receiver leave
+ * it, and the inner headers carry their own.
+ */
+static __always_inline int geneve_parse(struct xdp_md *ctx, const struct ipv4 *outer,
+					struct tunnel *tunnel)
+{
+	__u32 offset = outer->l4_offset + sizeof(struct udphdr);
+	struct geneve_header *geneve = packet_at(ctx, offset, sizeof(*geneve));
+	struct ethhdr *eth = packet_at(ctx, 0, sizeof(*eth));
+	__u32 options_length;
+
+	if (!geneve || !eth)
+		return REASON_DROP_TRUNCATED;
+	if (geneve->option_words >> 6)
+		return REASON_DROP_GENEVE_VERSION;
+	if (geneve->flags & GENEVE_CONTROL)
+		return REASON_DROP_GENEVE_CONTROL;
+	if (geneve->protocol != bpf_htons(GENEVE_PROTOCOL_ETHERNET))
+		return REASON_DROP_GENEVE_PROTOCOL;
+	options_length = (geneve->option_words & 0x3f) * 4;
+	*tunnel = (struct tunnel){
+		.source = outer->source,
+		.destination = outer->destination,
+		.vni = geneve->vni[0] << 16 | geneve->vni[1] << 8 | geneve->vni[2],
+		.inner_offset = offset + sizeof(*geneve) + options_length,
+		.tos = outer->tos,
+	};
+	__builtin_memcpy(tunnel->source_mac, eth->h_source, 6);
+	if (tunnel->inner_offset > outer->offset + outer->total_length)
+		return REASON_DROP_GENEVE_OPTION_LENGTH;
+	if (!options_length)
+		return 0;
+	return geneve_options_parse(ctx, tunnel, offset + sizeof(*geneve));
+}
+
+struct geneve_encapsulation {
+	struct ethhdr eth;
+	struct iphdr ip;
+	struct udphdr udp;
+	struct geneve_header geneve;
+} __attribute__((packed));
+
+/* Bytes that a tunnel adds to an IPv4 packet, inner Ethernet header included. */
+static __always_inline __u32 geneve_overhead(__u32 option_length)
+{
+	return sizeof(struct geneve_encapsulation) + option_length;
+}

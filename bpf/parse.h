@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
+/* Reading a frame that may lie in every byte. Reads decide nothing. */
+#pragma once
+
+#include <linux/icmp.h>
+#include <linux/if_ether.h>
+#include <linux/ip.h>
+#include <linux/tcp.h>
+#include <linux/udp.h>
+#include <linux/in.h>
+#include <bpf/bpf_endian.h>
+
+#include "checksum.h"
+#include "verdict.h"
+
+#define IPV4_DONT_FRAGMENT 0x4000
+#define IPV4_MORE_FRAGMENTS 0x2000
+#define IPV4_OFFSET 0x1fff
+/* No header that we look at starts beyond this; it bounds what the verifier has to believe. */
+#define PACKET_MAX_OFFSET 0x7ff
+
+/* The `size` bytes at `offset`, or NULL where the frame is shorter. */
+static __always_inline void *packet_at(struct xdp_md *ctx, __u32 offset, __u32 size)
+{
+	void *data = (void *)(long)ctx->data;
+	void *end = (void *)(long)ctx->data_end;
+	void *at;
+
+	if (offset > PACKET_MAX_OFFSET)
+		return NULL;
+	at = data + offset;
+	if (at + size > end)
+		return NULL;
+	return at;
+}
+
+static __always_inline __u32 packet_length(struct xdp_md *ctx)
+{
+	__u64 length = (void *)(long)ctx->data_end - (void *)(long)ctx->data;
+
+	/* Pointers may only be subtracted whole: keep the compiler from mixing this with other sums. */
+	asm volatile("" : "+r"(length));
+	return length;
+}
+
+/* An IPv4 packet as far as translation cares. Ports are 0 where there are none. */
+struct ipv4 {
+	__u16 offset;                 /* of its header in the frame */
+	__u16 l4_offset;
+	__u16 total_length;
+	__be32 source;
+	__be32 destination;
+	__be16 source_port;           /* or query id */
+	__be16 destination_port;
+	__u8 protocol;
+	__u8 ttl;
+	__u8 tos;
+	__u8 tcp_flags;               /* byte 13 of the header */
+	__u8 icmp_type;
+	bool fragment;
+	bool later_fragment;          /* has no L4 header */
+	bool dont_fragment;
+};
+
+#define TCP_FIN 0x01
+#define TCP_SYN 0x02
+#define TCP_RST 0x04
+#define TCP_ACK 0x10
+
+static __always_inline bool ipv4_header_sum_is_right(struct xdp_md *ctx, __u32 offset, __u32 words)
+{
+	__u64 sum = 0;
+
+	for (__u32 i = 0; i < 15; i++) {
+		__u32 *word;
+
+		if (i >= words)
+			break;
+		word = packet_at(ctx, offset + i * 4, 4);
+		if (!word)
+			return false;
+		sum += *word;
+	}
+	return checksum_fold(sum) == 0xffff;
+}
+
+static __always_inline int ipv4_parse_l4(struct xdp_md *ctx, struct ipv4 *ip)
+{
+	__u32 l4_length = ip->total_length - (ip->l4_offset - ip->offset);
+
+	if (ip->protocol == IPPROTO_TCP) {
+		struct tcphdr *tcp = packet_at(ctx, ip->l4_offset, sizeof(*tcp));
+
+		if (!tcp || l4_length < sizeof(*tcp))
+			return REASON_DROP_TRUNCATED;
+		ip->source_port = tcp->source;
+		ip->destination_port = tcp->dest;
+		ip->tcp_flags = ((__u8 *)tcp)[13];
+	} else if (ip->protocol == IPPROTO_UDP) {
+		struct udphdr *udp = packet_at(ctx, ip->l4_offset, sizeof(*udp));
+
+		if (!udp || l4_length < sizeof(*udp))
+			return REASON_DROP_TRUNCATED;
+		if (bpf_ntohs(udp->len) < sizeof(*udp) ||
+		    (!ip->fragment && bpf_ntohs(udp->len) > l4_length))
+			return REASON_DROP_TRUNCATED;
+		ip->source_port = udp->source;
+		ip->destination_port = udp->dest;
+	} else if (ip->protocol == IPPROTO_ICMP) {
+		struct icmphdr *icmp = packet_at(ctx, ip->l4_offset, sizeof(*icmp));
+
+		if (!icmp || l4_length < sizeof(*icmp))
+			return REASON_DROP_TRUNCATED;
+		ip->icmp_type = icmp->type;
+		if (icmp->type == ICMP_ECHO)
+			ip->source_port = icmp->un.echo.id;
+		else if (icmp->type == ICMP_ECHOREPLY)
+			ip->destination_port = icmp->un.echo.id;
+	}
+	return 0;
+}
+
+/* Fills *ip from the header at `offset`; returns 0 or the reason to drop. */
+static __always_inline int ipv4_parse(struct xdp_md *ctx, __u32 offset, struct ipv4 *ip)
+{
+	struct iphdr *header = packet_at(ctx, offset, sizeof(*header));
+	__u32 header_length;
+	__u16 fragment;
+
+	if (!header)
+		return REASON_DROP_TRUNCATED;
+	header_length = header->ihl * 4;
+	if (header->version != 4 || header_length < sizeof(*header))
+		return REASON_DROP_IPV4_HEADER;
+	fragment = bpf_ntohs(header->frag_off);
+	*ip = (struct ipv4){
+		.offset = offset,
+		.l4_offset = offset + header_length,
+		.total_length = bpf_ntohs(header->tot_len),
+		.source = header->saddr,
+		.destination = header->daddr,
+		.protocol = header->protocol,
+		.ttl = header->ttl,
+		.tos = header->tos,
+		.fragment = fragment & (IPV4_MORE_FRAGMENTS | IPV4_OFFSET),
+		.later_fragment = fragment & IPV4_OFFSET,
+		.dont_fragment = fragment & IPV4_DONT_FRAGMENT,
+	};
+	if (ip->total_length < header_length)
+		return REASON_DROP_IPV4_HEADER;
+	if (offset + ip->total_length > packet_length(ctx))
+		return REASON_DROP_TRUNCATED;
+	/* RFC 1812 §5.2.2. */
+	if (!ipv4_header_sum_is_right(ctx, offset, header->ihl))
+		return REASON_DROP_IPV4_HEADER;
+	if (ip->later_fragment)
+		return 0;
+	return ipv4_parse_l4(ctx, ip);
+}

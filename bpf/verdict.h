@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
+/* A reason is the verdict: it names the counter and decides the XDP action. */
+#pragma once
+
+#include "maps.h"
+
+static __always_inline void count(enum reason reason, __u64 bytes)
+{
+	__u32 key = reason;
+	struct counter *counter = bpf_map_lookup_elem(&counters, &key);
+
+	if (!counter)
+		return;
+	counter->packets += 1;
+	counter->bytes += bytes;
+}
+
+static __always_inline bool reason_is_drop(enum reason reason)
+{
+	return reason >= REASON_DROP_TRUNCATED;
+}
+
+/* The action of every reason but COMMIT_RELEASED, whose way out is in its header. */
+static __always_inline int verdict(enum reason reason, __u64 bytes)
+{
+	count(reason, bytes);
+	switch (reason) {
+	case REASON_OUTBOUND_SNAT:
+	case REASON_OUTBOUND_FLOATING_IP:
+		return bpf_redirect_map(&ports, INTERFACE_EXTERNAL, 0);
+	case REASON_INBOUND_SNAT:
+	case REASON_INBOUND_FLOATING_IP:
+		return bpf_redirect_map(&ports, INTERFACE_UNDERLAY, 0);
+	case REASON_COMMIT_SENT:
+		return bpf_redirect_map(&ports, INTERFACE_HA, 0);
+	case REASON_ARP_REPLY_INNER:
+	case REASON_ARP_REPLY_UNDERLAY:
+	case REASON_ARP_REPLY_EXTERNAL:
+	case REASON_ECHO_REPLY_INNER:
+	case REASON_ECHO_REPLY_EXTERNAL:
+	case REASON_COMMIT_APPLIED:
+	case REASON_SYNC_APPLIED:
+	case REASON_HEARTBEAT_TURNED:
+		return XDP_TX;
+	case REASON_PASS_TO_KERNEL:
+		return XDP_PASS;
+	default:
+		/* Dropped, or consumed here. */
+		return XDP_DROP;
+	}
+}

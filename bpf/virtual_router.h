@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
+/* Who forwards. One state per VRID gates forwarding and ARP together. */
+#pragma once
+
+#include "maps.h"
+
+/* How long after a takeover the former Active's records are still welcome: it forwards stragglers. */
+#define FORMER_ACTIVE_GRACE_NS (2ULL * 1000 * 1000 * 1000)
+
+static __always_inline __u32 tick_now(void)
+{
+	return bpf_ktime_get_coarse_ns() >> TICK_SHIFT;
+}
+
+static __always_inline bool peer_is_alive(const struct gateway *gateway,
+					  const struct gateway_state *state, __u64 now_ns)
+{
+	return gateway->sync_mode != SYNC_NONE && state->peer_heard_ns &&
+	       now_ns < state->peer_heard_ns + gateway->solo_after_ns;
+}
+
+/*
+ * An Active whose control plane has gone silent stands down when its lease ends,
+ * for the peer takes over; without a living peer nobody would.
+ */
+static __always_inline bool virtual_router_is_active(const struct virtual_router *router)
+{
+	__u64 now_ns = bpf_ktime_get_coarse_ns();
+	struct gateway_state *state;
+	struct gateway *gateway;
+	__u32 zero = 0;
+
+	if (router->state != VIRTUAL_ROUTER_ACTIVE)
+		return false;
+	if (now_ns < router->lease_until_ns)
+		return true;
+	gateway = bpf_map_lookup_elem(&gateways, &zero);
+	state = bpf_map_lookup_elem(&gateway_states, &zero);
+	return gateway && state && !peer_is_alive(gateway, state, now_ns);
+}
+
+static __always_inline bool virtual_router_forwards(const struct virtual_router *router)
+{
+	return router->state == VIRTUAL_ROUTER_DRAINING || virtual_router_is_active(router);
+}
