@@ -47,7 +47,8 @@ struct geneve_option_walk {
 	int reason;
 };
 
-static long geneve_option_step(__u32 i, struct geneve_option_walk *walk)
+static long geneve_option_step(__u32 i __attribute__((unused)),
+			       struct geneve_option_walk *walk)
 {
 	struct geneve_option *option;
 	__u32 length;

@@ -148,7 +148,7 @@ static __always_inline void bulk_session_slot(struct walk_run *run)
 		bulk_session(run, slot->mapping - 1, mapping, &slot->session);
 }
 
-static long bulk_step(__u32 i, struct walk_run *run)
+static long bulk_step(__u32 i __attribute__((unused)), struct walk_run *run)
 {
 	if (run->walk->phase == WALK_VMS)
 		bulk_vm(run);
@@ -338,7 +338,7 @@ static __always_inline void age_session_slot(struct walk_run *run)
 	walk_write(run);
 }
 
-static long age_step(__u32 i, struct walk_run *run)
+static long age_step(__u32 i __attribute__((unused)), struct walk_run *run)
 {
 	if (run->walk->phase == WALK_VMS)
 		walk_next_phase(run->walk);
