@@ -24,9 +24,6 @@ export interface Attached {
   readonly link: BpfLink;
 }
 
-/** The mode is part of the pin's name: the kernel does not tell it of a link. */
-const modes: readonly XdpMode[] = ['native', 'generic'];
-
 export function linksDirectory(pinDirectory: string): string {
   return join(pinDirectory, 'links');
 }
@@ -34,21 +31,19 @@ export function linksDirectory(pinDirectory: string): string {
 export function attachProgram(program: BpfProgram, pinDirectory: string, request: AttachRequest): Attached {
   const directory = linksDirectory(pinDirectory);
   mkdirSync(directory, { recursive: true, mode: 0o700 });
-  return replaceProgram(program, directory, request) ?? attachAnew(program, directory, request);
+  const path = join(directory, request.role);
+  return replaceProgram(program, path, request) ?? attachAnew(program, path, request);
 }
 
 /** Undefined when there is no link to adopt: none pinned, its interface is gone, or another mode is wanted. */
-function replaceProgram(program: BpfProgram, directory: string, request: AttachRequest): Attached | undefined {
-  for (const mode of modes) {
-    const path = join(directory, `${request.role}_${mode}`);
-    if (!existsSync(path)) continue;
-    const link = BpfLink.openPinned(path);
-    const wanted = request.mode === 'auto' || request.mode === mode;
-    if (wanted && link.info.ifindex === request.ifindex && updated(link, program)) return { mode, replaced: true, link };
-    // Closing the last reference detaches, which is what frees the interface for the new link.
-    rmSync(path);
-    link.close();
-  }
+function replaceProgram(program: BpfProgram, path: string, request: AttachRequest): Attached | undefined {
+  if (!existsSync(path)) return undefined;
+  const link = BpfLink.openPinned(path);
+  const mode = link.info.ifindex === request.ifindex ? link.mode : undefined;
+  const wanted = mode !== undefined && (request.mode === 'auto' || request.mode === mode);
+  if (wanted && updated(link, program)) return { mode, replaced: true, link };
+  rmSync(path);
+  endLink(link);
   return undefined;
 }
 
@@ -63,49 +58,43 @@ function updated(link: BpfLink, program: BpfProgram): boolean {
   }
 }
 
-function attachAnew(program: BpfProgram, directory: string, request: AttachRequest): Attached {
-  const { link, mode } = attachInMode(program, request);
-  link.pin(join(directory, `${request.role}_${mode}`));
-  return { mode, replaced: false, link };
-}
-
-function attachInMode(program: BpfProgram, request: AttachRequest): { link: BpfLink; mode: XdpMode } {
-  const { ifindex, interfaceName } = request;
-  if (request.mode !== 'generic') {
-    try {
-      return { link: program.attachXdp(ifindex, 'native'), mode: 'native' };
-    } catch (error) {
-      if (request.mode === 'native') throw new Error(`${interfaceName} does not take a native XDP program (mode: auto would fall back): ${(error as Error).message}`);
-      // EBUSY: someone else's program is there; generic mode beside it would see nothing.
-      if (error instanceof SystemError && error.code === 'EBUSY') throw occupied(interfaceName);
-    }
-  }
+function endLink(link: BpfLink): void {
   try {
-    return { link: program.attachXdp(ifindex, 'generic'), mode: 'generic' };
+    link.detach();
   } catch (error) {
-    if (error instanceof SystemError && (error.code === 'EBUSY' || error.code === 'EEXIST')) throw occupied(interfaceName);
-    throw error;
+    if (!(error instanceof SystemError) || error.code !== 'ENOLINK') throw error;
+  } finally {
+    link.close();
   }
 }
 
-function occupied(interfaceName: string): Error {
-  return new Error(`another XDP program is attached to ${interfaceName}: detach it first (ip link set dev ${interfaceName} xdp off)`);
+function attachAnew(program: BpfProgram, path: string, request: AttachRequest): Attached {
+  try {
+    const link = program.attachXdp(request.ifindex, request.mode);
+    link.pin(path);
+    return { mode: link.mode ?? 'generic', replaced: false, link };
+  } catch (error) {
+    throw error instanceof SystemError ? attachError(error, request) : error;
+  }
 }
 
-/** Unpins all links, which detaches the programs unless somebody else holds them. */
+function attachError(error: SystemError, { interfaceName, mode }: AttachRequest): Error {
+  if (error.code === 'EBUSY' || error.code === 'EEXIST') {
+    return new Error(`another XDP program is attached to ${interfaceName}: detach it first (ip link set dev ${interfaceName} xdp off)`);
+  }
+  const hint = mode === 'native' ? ' (mode: auto would fall back to the generic hook)' : '';
+  return new Error(`${interfaceName} does not take an XDP program in mode ${mode}${hint}: ${error.message}`);
+}
+
+/** Ends all links: the programs are detached, whoever else holds them. Returns the roles. */
 export function detachPrograms(pinDirectory: string): string[] {
   const directory = linksDirectory(pinDirectory);
   if (!existsSync(directory)) return [];
-  const names = readdirSync(directory);
-  for (const name of names) {
-    const link = BpfLink.openPinned(join(directory, name));
-    try {
-      link.detach();
-    } catch (error) {
-      if (!(error instanceof SystemError) || error.code !== 'ENOLINK') throw error;
-    }
-    rmSync(join(directory, name));
-    link.close();
+  const roles = readdirSync(directory);
+  for (const role of roles) {
+    const link = BpfLink.openPinned(join(directory, role));
+    rmSync(join(directory, role));
+    endLink(link);
   }
-  return names;
+  return roles;
 }

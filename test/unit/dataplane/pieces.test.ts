@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { Counters } from '../../../src/dataplane/counters.js';
+import { nextEpoch } from '../../../src/dataplane/epoch.js';
 import { decodeEvent } from '../../../src/dataplane/events.js';
 import { interfaceWarnings, resolveInterface } from '../../../src/dataplane/interfaces.js';
 import type { AddressView, LinkView, NodeInterface } from '../../../src/dataplane/interfaces.js';
@@ -60,5 +61,21 @@ describe('counters', () => {
     const perCpu = [[{ packets: 1n, bytes: 60n }, { packets: 2n, bytes: 120n }], [{ packets: 0n, bytes: 0n }]];
     const counters = new Counters({ get: (reason) => perCpu[reason]! }, ['outbound_snat', 'drop_ttl_exceeded']);
     expect(counters.readAll()).toEqual(new Map([['outbound_snat', { packets: 3n, bytes: 180n }], ['drop_ttl_exceeded', { packets: 0n, bytes: 0n }]]));
+  });
+});
+
+describe('an epoch', () => {
+  const now = Date.UTC(2026, 6, 1);
+
+  it('grows with time, and when time does not', () => {
+    const first = nextEpoch(0, now);
+    expect(nextEpoch(first, now + 250)).toBe(first + 1);
+    expect(nextEpoch(first, now)).toBe(first + 1);
+    expect(nextEpoch(first, now - 86_400_000)).toBe(first + 1);
+  });
+
+  it('is never zero, and fits 32 bits for decades', () => {
+    expect(nextEpoch(0, 0)).toBe(1);
+    expect(nextEpoch(0, Date.UTC(2059, 0, 1))).toBeLessThan(2 ** 32);
   });
 });

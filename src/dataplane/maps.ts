@@ -1,0 +1,30 @@
+/** The object's maps by name, with types from the generated layout. */
+import { PerCpuMap, TypedMap, be32, u32 } from 'libbpf-ts';
+import type { BpfObject, Codec } from 'libbpf-ts';
+import {
+  counterCodec, externalAddressCodec, externalNetworkCodec, gatewayCodec, interfaceCodec, neighbourCodec, neighbourKeyCodec,
+  networkCodec, routerCodec, virtualRouterCodec, vmCodec, vmKeyCodec, walkCodec,
+} from './layout.generated.js';
+
+export type DataPlaneMaps = ReturnType<typeof openMaps>;
+
+export function openMaps(object: BpfObject) {
+  const typed = <K, V>(name: string, key: Codec<K>, value: Codec<V>): TypedMap<K, V> => new TypedMap(object.map(name), key, value);
+  return {
+    gateways: typed('gateways', u32, gatewayCodec),
+    interfaces: typed('interfaces', u32, interfaceCodec),
+    virtualRouters: typed('virtual_routers', u32, virtualRouterCodec),
+    virtualRouterByAddress: typed('virtual_router_by_address', be32, u32),
+    networkByVni: typed('network_by_vni', u32, u32),
+    networks: typed('networks', u32, networkCodec),
+    routers: typed('routers', u32, routerCodec),
+    externalNetworks: typed('external_networks', u32, externalNetworkCodec),
+    externalAddresses: typed('external_addresses', be32, externalAddressCodec),
+    neighbours: typed('neighbours', neighbourKeyCodec, neighbourCodec),
+    vmByAddress: typed('vm_by_address', vmKeyCodec, u32),
+    vms: typed('vms', u32, vmCodec),
+    walks: typed('walks', u32, walkCodec),
+    ports: typed('ports', u32, u32),
+    counters: new PerCpuMap(object.map('counters'), u32, counterCodec),
+  };
+}

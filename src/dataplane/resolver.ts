@@ -1,0 +1,129 @@
+/** Executes the neighbour table: kernel's answers in, probes and map entries out, held frames on their way. */
+import type { Ipv4Address } from '../config/address.js';
+import { formatIpv4, parseIpv4 } from '../config/address.js';
+import { HeldFrames } from './held-frames.js';
+import { NeighbourTable, neighbourName } from './neighbour-table.js';
+import type { NeighbourEffect, NeighbourId, NeighbourObservation, NeighbourPurpose } from './neighbour-table.js';
+
+/** What RouteNetlink tells of a neighbour. */
+export interface NeighbourView {
+  readonly ifindex: number;
+  /** Dotted decimal; IPv6 is skipped. */
+  readonly address: string;
+  /** aa:bb:cc:dd:ee:ff */
+  readonly mac?: string | undefined;
+  readonly state: string;
+}
+
+export interface ResolverPorts {
+  /** Makes the kernel ask. A failure is repeated later. */
+  probe(ifindex: number, address: string): void;
+  /** mac undefined: unresolved. */
+  writeNeighbour(id: NeighbourId, mac: Buffer | undefined): void;
+  writeGateway(id: NeighbourId, mac: Buffer | undefined): void;
+  writePeer(id: NeighbourId, mac: Buffer): void;
+  /** Sends a frame that waited. */
+  resume(frame: Buffer): void;
+  /** CLOCK_MONOTONIC. */
+  nowNs(): bigint;
+  log(event: { readonly type: 'resolved' | 'unresolved'; readonly purpose: NeighbourPurpose; readonly address: string; readonly mac?: string }): void;
+}
+
+/** How often questions that are due are asked, ms. */
+export const RESOLVER_TICK_MS = 100;
+
+export class Resolver {
+  readonly #ports: ResolverPorts;
+  /** Index: enum interface_role. */
+  readonly #ifindexes: ReadonlyMap<number, number>;
+  readonly #roles: ReadonlyMap<number, number>;
+  readonly #table = new NeighbourTable();
+  readonly #held = new HeldFrames();
+  /** The kernel's table: a want may come after the kernel has resolved it for somebody else, and told so. */
+  readonly #known = new Map<string, NeighbourObservation>();
+
+  /** @param ifindexes by enum interface_role */
+  constructor(ifindexes: ReadonlyMap<number, number>, ports: ResolverPorts) {
+    this.#ports = ports;
+    this.#ifindexes = ifindexes;
+    this.#roles = new Map([...ifindexes].map(([role, ifindex]) => [ifindex, role]));
+  }
+
+  want(id: NeighbourId, purpose: NeighbourPurpose): void {
+    this.#execute(this.#table.want(id, purpose, this.#ports.nowNs()));
+    const known = this.#known.get(neighbourName(id));
+    if (known !== undefined) this.#execute(this.#table.observe(known));
+    this.tick();
+  }
+
+  unwant(id: NeighbourId): void {
+    this.#execute(this.#table.unwant(id));
+  }
+
+  /** A packet has no next hop: asks for it, and keeps the packet meanwhile. */
+  unresolved(id: NeighbourId, frame: Buffer): void {
+    if (frame.length > 0) this.#held.hold(neighbourName(id), frame);
+    this.want(id, 'onDemand');
+    // Resolved between the packet and us, or refused for want of room.
+    if (this.#table.isResolved(id)) this.#release(id);
+  }
+
+  /** An entry of the kernel's, or with `gone` its end. */
+  observe(view: NeighbourView, gone = false): void {
+    const role = this.#roles.get(view.ifindex);
+    const address = parseIpv4(view.address);
+    if (role === undefined || address === undefined) return;
+    const mac = view.mac === undefined ? undefined : Buffer.from(view.mac.replaceAll(':', ''), 'hex');
+    const seen: NeighbourObservation = gone ? { role, address, state: 'FAILED', mac: undefined } : { role, address, state: view.state, mac };
+    if (gone) this.#known.delete(neighbourName(seen));
+    else this.#known.set(neighbourName(seen), seen);
+    this.#execute(this.#table.observe(seen));
+  }
+
+  tick(): void {
+    this.#execute(this.#table.tick(this.#ports.nowNs()));
+  }
+
+  get status(): { resolved: number; unresolved: number; heldFrames: number; heldFramesDropped: number } {
+    return { ...this.#table.size, heldFrames: this.#held.count, heldFramesDropped: this.#held.dropped };
+  }
+
+  macOf(id: NeighbourId): Buffer | undefined {
+    return this.#table.macOf(id);
+  }
+
+  #execute(effects: readonly NeighbourEffect[]): void {
+    for (const effect of effects) {
+      if (effect.type === 'Probe') this.#probe(effect);
+      if (effect.type === 'Resolved') this.#resolved(effect);
+      if (effect.type === 'Unresolved') this.#failed(effect);
+    }
+  }
+
+  #probe(id: NeighbourId): void {
+    const ifindex = this.#ifindexes.get(id.role);
+    if (ifindex !== undefined) this.#ports.probe(ifindex, formatIpv4(id.address as Ipv4Address));
+  }
+
+  #resolved(effect: NeighbourEffect & { type: 'Resolved' }): void {
+    const { purpose, mac, address } = effect;
+    if (purpose === 'gateway') this.#ports.writeGateway(effect, mac);
+    if (purpose === 'peer') this.#ports.writePeer(effect, mac);
+    // Packets to the gateway's own address need it like any other.
+    if (purpose !== 'peer') this.#ports.writeNeighbour(effect, mac);
+    this.#ports.log({ type: 'resolved', purpose, address: formatIpv4(address as Ipv4Address), mac: mac.toString('hex').match(/../g)?.join(':') ?? '' });
+    this.#release(effect);
+  }
+
+  #failed(effect: NeighbourEffect & { type: 'Unresolved' }): void {
+    const { purpose, address } = effect;
+    if (purpose === 'gateway') this.#ports.writeGateway(effect, undefined);
+    this.#ports.writeNeighbour(effect, undefined);
+    this.#held.drop(neighbourName(effect));
+    this.#ports.log({ type: 'unresolved', purpose, address: formatIpv4(address as Ipv4Address) });
+  }
+
+  #release(id: NeighbourId): void {
+    for (const frame of this.#held.release(neighbourName(id))) this.#ports.resume(frame);
+  }
+}

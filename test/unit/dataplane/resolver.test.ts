@@ -1,0 +1,87 @@
+import { describe, expect, it } from 'vitest';
+import { Resolver } from '../../../src/dataplane/resolver.js';
+
+const EXTERNAL = 1;
+const gateway = { role: EXTERNAL, address: 0x0a000201 };
+const host = { role: EXTERNAL, address: 0x0a000209 };
+
+function setUp() {
+  const did: string[] = [];
+  const note = (what: string) => (id: { address: number }, mac: Buffer | undefined) => void did.push(`${what} ${id.address & 255} ${mac?.toString('hex') ?? 'none'}`);
+  let nowNs = 0n;
+  const resolver = new Resolver(new Map([[EXTERNAL, 7]]), {
+    probe: (ifindex, address) => void did.push(`probe ${ifindex} ${address}`),
+    writeNeighbour: note('neighbour'),
+    writeGateway: note('gateway'),
+    writePeer: note('peer'),
+    resume: (frame) => void did.push(`resume ${frame.toString()}`),
+    nowNs: () => nowNs,
+    log: () => undefined,
+  });
+  return { resolver, take: () => did.splice(0), pass: (ns: bigint) => void (nowNs += ns) };
+}
+
+describe('the resolver', () => {
+  it('asks the kernel, then writes the answer for the programs', () => {
+    const { resolver, take } = setUp();
+    resolver.want(gateway, 'gateway');
+    expect(take()).toEqual(['probe 7 10.0.2.1']);
+    resolver.observe({ ifindex: 7, address: '10.0.2.1', mac: '02:00:00:00:00:aa', state: 'REACHABLE' });
+    expect(take()).toEqual(['gateway 1 0200000000aa', 'neighbour 1 0200000000aa']);
+  });
+
+  it('uses what the kernel had resolved before anyone asked, and told only once', () => {
+    const { resolver, take } = setUp();
+    resolver.observe({ ifindex: 7, address: '10.0.2.1', mac: '02:00:00:00:00:aa', state: 'REACHABLE' });
+    resolver.want(gateway, 'gateway');
+    expect(take()).toEqual(['gateway 1 0200000000aa', 'neighbour 1 0200000000aa']);
+  });
+
+  it('clears what has failed or was deleted', () => {
+    const { resolver, take } = setUp();
+    resolver.observe({ ifindex: 7, address: '10.0.2.1', mac: '02:00:00:00:00:aa', state: 'REACHABLE' });
+    resolver.want(gateway, 'gateway');
+    take();
+    resolver.observe({ ifindex: 7, address: '10.0.2.1', state: 'STALE', mac: '02:00:00:00:00:aa' }, true);
+    expect(take()).toEqual(['gateway 1 none', 'neighbour 1 none']);
+  });
+
+  it('sends what waited, in order, when the neighbour answers', () => {
+    const { resolver, take } = setUp();
+    resolver.unresolved(host, Buffer.from('first'));
+    resolver.unresolved(host, Buffer.from('second'));
+    take();
+    resolver.observe({ ifindex: 7, address: '10.0.2.9', mac: '02:00:00:00:00:bb', state: 'REACHABLE' });
+    expect(take()).toEqual(['neighbour 9 0200000000bb', 'resume first', 'resume second']);
+    expect(resolver.status).toEqual({ resolved: 1, unresolved: 0, heldFrames: 0, heldFramesDropped: 0 });
+  });
+
+  it('does not keep a packet whose neighbour was resolved while its event was on the way', () => {
+    const { resolver, take } = setUp();
+    resolver.unresolved(host, Buffer.from('first'));
+    resolver.observe({ ifindex: 7, address: '10.0.2.9', mac: '02:00:00:00:00:bb', state: 'REACHABLE' });
+    take();
+    resolver.unresolved(host, Buffer.from('late'));
+    expect(take()).toEqual(['resume late']);
+  });
+
+  it('gives up what waited for a neighbour that fails', () => {
+    const { resolver, take, pass } = setUp();
+    resolver.unresolved(host, Buffer.from('first'));
+    for (let i = 0; i < 10; i += 1) {
+      pass(2_000_000_000n);
+      resolver.tick();
+    }
+    expect(take().at(-1)).toBe('neighbour 9 none');
+    expect(resolver.status).toEqual({ resolved: 0, unresolved: 0, heldFrames: 0, heldFramesDropped: 1 });
+  });
+
+  it('ignores other interfaces and other protocols', () => {
+    const { resolver, take } = setUp();
+    resolver.want(gateway, 'gateway');
+    take();
+    resolver.observe({ ifindex: 8, address: '10.0.2.1', mac: '02:00:00:00:00:aa', state: 'REACHABLE' });
+    resolver.observe({ ifindex: 7, address: 'fe80::1', mac: '02:00:00:00:00:aa', state: 'REACHABLE' });
+    expect(take()).toEqual([]);
+  });
+});
