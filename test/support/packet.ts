@@ -79,8 +79,8 @@ export interface Udp {
   readonly sourcePort: number;
   readonly destinationPort: number;
   readonly length?: number;
-  /** 0: none (RFC 768). */
-  readonly checksum?: number;
+  /** 0: none (RFC 768); undefined: computed. */
+  readonly checksum?: number | undefined;
 }
 
 export interface Tcp {
