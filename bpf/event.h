@@ -20,11 +20,15 @@ __noinline int event_emit(struct xdp_md *ctx, __u32 type, __u32 interface, __be3
 
 	if (offset >= length)
 		return -1;
-	length -= offset;
-	/* The compiler knows that it is not zero; the verifier has to be shown. */
+	/*
+	 * Bounded as the index of the last byte: verifiers before Linux 6.8 do not
+	 * conclude from "not zero" that a length is at least one.
+	 */
+	length -= offset + 1;
 	asm volatile("" : "+r"(length));
-	if (length < 1 || length > EVENT_MAX_FRAME)
+	if (length >= EVENT_MAX_FRAME)
 		return -1;
+	length++;
 	event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
 	if (!event)
 		return -1;

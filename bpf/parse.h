@@ -26,6 +26,9 @@ static __always_inline void *packet_at(struct xdp_md *ctx, __u32 offset, __u32 s
 	void *end = (void *)(long)ctx->data_end;
 	void *at;
 
+	/* What is compared must be what is added: Linux 6.1 does not carry the bound of a sum back to its parts. */
+	if (!__builtin_constant_p(offset))
+		asm volatile("" : "+r"(offset));
 	if (offset > PACKET_MAX_OFFSET)
 		return NULL;
 	at = data + offset;
