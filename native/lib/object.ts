@@ -53,7 +53,7 @@ export class BpfObject {
     return this.programs.get(name) ?? this.#missing('program', name, this.programs);
   }
 
-  /** The verifier's log of load(), if `kernelLogLevel` asked for it. */
+  /** What libbpf warned of in load(), and the verifier's log if `kernelLogLevel` asked for it. */
   get log(): string {
     return this.#log;
   }
