@@ -1,0 +1,49 @@
+/** What an election has counted since it was created: plain numbers, for metrics and status. */
+import { invalidReasons, type ChecksumForm, type InvalidReason } from './advertisement.js';
+import { transitionReasons, type TransitionReason } from './state.js';
+
+export interface ElectionCounters {
+  advertisementsSent: number;
+  /** Believed ones. */
+  advertisementsReceived: number;
+  /** Of those, with priority 0. */
+  resignationsSent: number;
+  resignationsReceived: number;
+  readonly invalid: Record<InvalidReason, number>;
+  readonly checksumForms: Record<ChecksumForm, number>;
+  /** Adopted (v3): RFC 9568 §7.1 asks to note it. */
+  intervalMismatches: number;
+  /** Another list of virtual addresses than ours: noted, not dropped. */
+  addressMismatches: number;
+  /** Two owners of one address (RFC 9568 §8.3.2). */
+  ownerConflicts: number;
+  gratuitousArpsSent: number;
+  sendErrors: number;
+  receiveErrors: number;
+  /** Timers that the event loop kept waiting for more than an interval. */
+  lateTimers: number;
+  readonly transitions: Record<TransitionReason, number>;
+}
+
+export function createCounters(): ElectionCounters {
+  return {
+    advertisementsSent: 0,
+    advertisementsReceived: 0,
+    resignationsSent: 0,
+    resignationsReceived: 0,
+    invalid: zeros(invalidReasons),
+    checksumForms: { message: 0, 'pseudo-header': 0 },
+    intervalMismatches: 0,
+    addressMismatches: 0,
+    ownerConflicts: 0,
+    gratuitousArpsSent: 0,
+    sendErrors: 0,
+    receiveErrors: 0,
+    lateTimers: 0,
+    transitions: zeros(transitionReasons),
+  };
+}
+
+function zeros<K extends string>(keys: readonly K[]): Record<K, number> {
+  return Object.fromEntries(keys.map((key) => [key, 0])) as Record<K, number>;
+}

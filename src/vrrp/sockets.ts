@@ -1,0 +1,30 @@
+/** The real sockets of an election. */
+import { PacketSocket, RawSocket } from 'libbpf-ts';
+import type { ElectionSockets } from './election.js';
+import { PROTOCOL_VRRP } from './ipv4.js';
+
+const VRRP_GROUP = '224.0.0.18';
+const TTL = 255;
+
+/**
+ * Opens the sockets of one election on an interface of this network namespace.
+ * Received through the IP stack, which checks and reassembles; sent as frames,
+ * because the source MAC must be the virtual one.
+ *
+ * Throws SystemError, e.g. ENODEV.
+ */
+export function openSockets(interfaceName: string): ElectionSockets {
+  const receiver = new RawSocket({
+    protocol: PROTOCOL_VRRP,
+    interface: interfaceName,
+    multicast: [VRRP_GROUP],
+    ttl: TTL,
+    headerIncluded: true,
+  });
+  try {
+    return { receiver, sender: new PacketSocket({ interface: interfaceName }) };
+  } catch (error) {
+    receiver.close();
+    throw error;
+  }
+}
