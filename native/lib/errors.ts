@@ -1,8 +1,8 @@
 /** What every failing kernel operation throws. */
 import { getSystemErrorMap } from 'node:util';
 
-/** Codes of <bpf/libbpf.h>, beyond every errno. */
-const libbpfErrors: Readonly<Record<number, readonly [string, string]>> = {
+/** What Node's own table of errors lacks or calls otherwise. The codes from 4000 on are those of <bpf/libbpf.h>. */
+const furtherErrors: Readonly<Record<number, readonly [string, string]>> = {
   4000: ['LIBBPF_ERRNO__LIBELF', 'libelf cannot read the file'],
   4001: ['LIBBPF_ERRNO__FORMAT', 'the BPF object has an invalid format'],
   4002: ['LIBBPF_ERRNO__KVERSION', 'the version section is missing or wrong'],
@@ -17,6 +17,9 @@ const libbpfErrors: Readonly<Record<number, readonly [string, string]>> = {
   4011: ['LIBBPF_ERRNO__WRNGPID', 'netlink message with a wrong port id'],
   4012: ['LIBBPF_ERRNO__INVSEQ', 'netlink message with a wrong sequence number'],
   4013: ['LIBBPF_ERRNO__NLPARSE', 'netlink message that cannot be parsed'],
+  // libuv says ENOTSUP, everybody else on Linux EOPNOTSUPP.
+  95: ['EOPNOTSUPP', 'operation not supported'],
+  67: ['ENOLINK', 'link has been severed'],
   // Kernel-internal, yet returned to user space by several BPF operations.
   524: ['ENOTSUPP', 'operation is not supported'],
 };
@@ -40,7 +43,7 @@ export class SystemError extends Error {
    * @param log libbpf's and the verifier's output; the message repeats its tail
    */
   constructor(operation: string, errno: number, detail = '', log = '') {
-    const [code, text] = libbpfErrors[errno] ?? getSystemErrorMap().get(-errno) ?? [`E${errno}`, `errno ${errno}`];
+    const [code, text] = furtherErrors[errno] ?? getSystemErrorMap().get(-errno) ?? [`E${errno}`, `errno ${errno}`];
     super(`${operation} failed with ${code} (${text})${detail ? `: ${detail}` : ''}${tail(log)}`);
     this.name = 'SystemError';
     this.code = code;

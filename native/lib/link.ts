@@ -37,12 +37,22 @@ export class BpfLink {
 
   /** @internal Use {@link BpfProgram.attachXdp}. */
   static attachXdp(programFd: number, ifindex: number, mode: XdpMode): BpfLink {
-    if (mode !== 'auto') return new BpfLink(kernel().linkCreateXdp(programFd, ifindex, modeFlags[mode]));
+    if (mode !== 'auto') return BpfLink.#createXdp(programFd, ifindex, mode);
     try {
-      return new BpfLink(kernel().linkCreateXdp(programFd, ifindex, modeFlags.native));
+      return BpfLink.#createXdp(programFd, ifindex, 'native');
     } catch (error) {
       if (!(error instanceof SystemError && unableCodes.has(error.code))) throw error;
-      return new BpfLink(kernel().linkCreateXdp(programFd, ifindex, modeFlags.generic));
+      return BpfLink.#createXdp(programFd, ifindex, 'generic');
+    }
+  }
+
+  static #createXdp(programFd: number, ifindex: number, mode: keyof typeof modeFlags): BpfLink {
+    try {
+      return new BpfLink(kernel().linkCreateXdp(programFd, ifindex, modeFlags[mode]));
+    } catch (error) {
+      // EINVAL says among much else that there is no such interface: the query says ENODEV.
+      if (error instanceof SystemError && error.code === 'EINVAL') kernel().xdpQuery(ifindex);
+      throw error;
     }
   }
 

@@ -3,6 +3,7 @@
 // or a pin refers to them.
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <net/if.h>
 
 #include <cerrno>
 #include <string>
@@ -60,6 +61,11 @@ Napi::Value Info(const Napi::CallbackInfo& info) {
 Napi::Value XdpQuery(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   int ifindex = IntOf(info[0]);
+  // libbpf looks through a dump of all interfaces and is content to find none.
+  char name[IF_NAMESIZE];
+  if (if_indextoname(static_cast<unsigned>(ifindex), name) == nullptr) {
+    ThrowSystemError(env, "bpf_xdp_query", ENODEV, "interface " + std::to_string(ifindex));
+  }
   LIBBPF_OPTS(bpf_xdp_query_opts, query);
   int error = bpf_xdp_query(ifindex, 0, &query);
   if (error < 0) {

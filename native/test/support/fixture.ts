@@ -49,8 +49,8 @@ export function runIsolated<T>(script: string, ...args: string[]): Promise<T> {
   return new Promise((resolve, reject) => {
     child.once('error', reject);
     child.once('close', (code) => {
-      if (code === 0) resolve(JSON.parse(output) as T);
-      else reject(new Error(`${script} ended with ${code}:\n${errors}`));
+      if (code === 0 && output !== '') resolve(JSON.parse(output) as T);
+      else reject(new Error(`${script} ended with ${code} and printed '${output}':\n${errors}`));
     });
   });
 }
