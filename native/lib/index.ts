@@ -16,3 +16,7 @@ export {
 export { RingBuffer } from './ring-buffer.js';
 export { TcAttachment, type TcDirection, type TcOptions } from './tc.js';
 export { PerCpuMap, TypedMap } from './typed-map.js';
+export * from './netlink/index.js';
+export { ETHERTYPE_ALL, type FrameInfo, PacketSocket, type PacketSocketOptions, type PacketType } from './packet-socket.js';
+export { type RawPacketInfo, RawSocket, type RawSocketOptions } from './raw-socket.js';
+export { interfaceIndex } from './socket.js';
