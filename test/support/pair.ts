@@ -5,7 +5,15 @@
 import { expect } from 'vitest';
 import { dissect } from './dissect.js';
 import { GatewayFixture, type FixtureOptions, type ProgramName, type RunResult } from './gateway-fixture.js';
+import { SYNC_HEADER_BYTES, SYNC_RECORD_BYTES } from './sync-frame.js';
 import * as world from './world.js';
+
+/** Ethernet, IPv4 and UDP. */
+const SYNC_OFFSET = 42;
+const MAX_RECORDS = 12;
+/** More runs than any walk over the fixture's small tables takes. */
+const MAX_WALK_RUNS = 2000;
+const WALK = { bulk_xdp: 0, age_xdp: 1 } as const;
 
 export class Pair {
   readonly a: GatewayFixture;
@@ -42,26 +50,49 @@ export class Pair {
    */
   forward(gateway: GatewayFixture, program: ProgramName, frame: Buffer): { final: RunResult; steps: RunResult[] } {
     const held = gateway.run(program, frame);
-    if (!isSyncFrame(held.frame) || held.verdict !== 'REDIRECT') return { final: held, steps: [held] };
+    if (held.verdict !== 'REDIRECT' || !isSyncFrame(held.frame)) return { final: held, steps: [held] };
     const turned = this.other(gateway).run('ha_xdp', held.frame);
     expect(turned.verdict, JSON.stringify(turned.counters)).toBe('TX');
     const released = gateway.run('ha_xdp', turned.frame);
     return { final: released, steps: [held, turned, released] };
   }
 
-  /**
-   * The active side hands over: the former Active drains or is gone, the other
-   * one becomes Active in the next term.
-   */
-  takeOver(to: GatewayFixture, former: 'draining' | 'gone'): void {
+  /** `to` becomes Active in the next term; the former Active drains, or is dead and silent. */
+  takeOver(to: GatewayFixture, former: 'draining' | 'dead'): void {
     const from = this.other(to);
     const term = Math.max(from.virtualRouters.get(world.VRID).term, to.virtualRouters.get(world.VRID).term) + 1;
     from.setState(former === 'draining' ? 'draining' : 'initialize');
     to.setState('active', { term, activeSinceNs: process.hrtime.bigint() });
-    if (former === 'gone') to.setPeerAlive(false);
+    if (former === 'dead') to.setPeerAlive(false);
+  }
+
+  /**
+   * A whole pass of bulk synchronisation or ageing by `gateway`; each frame goes
+   * to the peer and back. Returns the frames and what the peer made of them.
+   */
+  walk(gateway: GatewayFixture, program: 'bulk_xdp' | 'age_xdp'): { sent: Buffer[]; applied: RunResult[]; acknowledged: RunResult[] } {
+    const result = { sent: [] as Buffer[], applied: [] as RunResult[], acknowledged: [] as RunResult[] };
+    const room = Buffer.alloc(SYNC_OFFSET + SYNC_HEADER_BYTES + MAX_RECORDS * SYNC_RECORD_BYTES);
+    gateway.walks.set(WALK[program], { phase: 0, position: 0, records: 0 });
+    for (let run = 0; run < MAX_WALK_RUNS; run++) {
+      const step = gateway.run(program, room);
+      if (step.verdict === 'DROP') return result;
+      if (step.verdict === 'PASS') continue;
+      expect(step.verdict).toBe('TX');
+      result.sent.push(step.frame);
+      const applied = this.other(gateway).run('ha_xdp', step.frame);
+      result.applied.push(applied);
+      if (applied.verdict === 'TX') result.acknowledged.push(gateway.run('ha_xdp', applied.frame));
+    }
+    throw new Error(`${program} has not come to an end after ${MAX_WALK_RUNS} runs`);
   }
 }
 
 export function isSyncFrame(frame: Buffer): boolean {
   return dissect(frame).some((layer) => layer.layer === 'sync');
+}
+
+/** The UDP payload of a replication frame. */
+export function syncMessage(frame: Buffer): Buffer {
+  return frame.subarray(SYNC_OFFSET, 14 + frame.readUInt16BE(16));
 }
