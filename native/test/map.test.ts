@@ -1,7 +1,9 @@
 import { join } from 'node:path';
-import { mkdirSync, writeFileSync, existsSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import {
   be16, be32, be64, BpfLink, BpfMap, BpfObject, BpfProgram, bytes, i16, i32, i64, i8, MMAPABLE, NO_PREALLOC, PerCpuMap,
   possibleCpus, SystemError, TypedMap, u16, u32, u64, u8, type Codec, type MapTypeName,
@@ -315,6 +317,32 @@ describe('close', () => {
     const before = openDescriptors();
     for (let i = 0; i < 1000; i++) cycle();
     expect(openDescriptors()).toBe(before);
+  });
+});
+
+describe('garbage collection', () => {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+
+  function mappings(): number {
+    return readFileSync('/proc/self/maps', 'utf8').split('\n').filter((line) => line.includes('bpf-map')).length;
+  }
+
+  test('closes descriptors and undoes mappings that nobody closed', async () => {
+    const before = { descriptors: openDescriptors(), mappings: mappings() };
+    (() => {
+      for (let i = 0; i < 100; i++) {
+        const map = create('array', 10, MMAPABLE);
+        map.mmap();
+      }
+    })();
+    expect(openDescriptors()).toBeGreaterThanOrEqual(before.descriptors + 100);
+    expect(mappings()).toBeGreaterThanOrEqual(before.mappings + 100);
+    await vi.waitFor(() => {
+      collect();
+      expect(openDescriptors()).toBeLessThanOrEqual(before.descriptors);
+      expect(mappings()).toBeLessThanOrEqual(before.mappings);
+    });
   });
 });
 
