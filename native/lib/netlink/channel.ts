@@ -9,7 +9,7 @@ import {
 const EINTR = 4;
 const ENOBUFS = 105;
 const ECANCELED = 125;
-const EBADMSG = 74;
+const EPROTO = 71;
 const ERROR_HEADER_SIZE = 20;
 const EXPLANATION = 1;
 /** A dump that is interrupted more often than this is not going to succeed. */
@@ -68,7 +68,7 @@ export class NetlinkChannel {
   /**
    * @returns the messages of a dump, of others none.
    * @throws {SystemError} with the kernel's errno and words; ECANCELED after close();
-   *   EINTR for a dump of what does not stop changing; EBADMSG for an answer that is malformed.
+   *   EINTR for a dump of what does not stop changing; EPROTO for an answer that is malformed.
    */
   request(request: NetlinkRequest): Promise<NetlinkMessage[]> {
     return new Promise((resolve, reject) => {
@@ -120,7 +120,7 @@ export class NetlinkChannel {
       for (const { data } of datagrams) for (const message of parseMessages(data)) this.#onMessage(message);
     } catch (error) {
       if (!(error instanceof NetlinkFormatError)) throw error;
-      this.#failWith(EBADMSG, error.message);
+      this.#failWith(EPROTO, error.message);
     }
     if (errno === ENOBUFS && this.#current !== undefined && isDump(this.#current.request)) this.#retry();
     else if (errno !== 0) this.#failWith(errno, 'the answer is lost');

@@ -4,6 +4,7 @@ import {
   NetlinkFormatError, parseAttributes, sized, stringAttribute, u32Attribute, type Attributes, type NetlinkMessage,
 } from './message.js';
 
+const AF_UNSPEC = 0;
 export const AF_INET = 2;
 
 /** nlmsg_type. */
@@ -114,15 +115,16 @@ function wrap(type: RouteEvent['type'], change: Change, value: RouteEvent['value
   return value === undefined ? undefined : { type, change, value } as RouteEvent;
 }
 
-function head(payload: Buffer, size: number, what: string): Attributes {
-  if (payload.length < size) throw new NetlinkFormatError(`${what} message of ${payload.length} bytes`);
-  return parseAttributes(payload, size);
+/** The attributes behind the fixed head; undefined if the message is about another address family. */
+function attributesOf(payload: Buffer, headSize: number, family: number, what: string): Attributes | undefined {
+  if (payload.length < headSize) throw new NetlinkFormatError(`${what} message of ${payload.length} bytes`);
+  return payload.readUInt8(0) === family ? parseAttributes(payload, headSize) : undefined;
 }
 
 function parseLink(payload: Buffer): Link | undefined {
-  const attributes = head(payload, 16, 'link');
   // AF_BRIDGE and AF_INET6 messages tell of other things under the same type.
-  if (payload.readUInt8(0) !== 0) return undefined;
+  const attributes = attributesOf(payload, 16, AF_UNSPEC, 'link');
+  if (attributes === undefined) return undefined;
   const flags = payload.readUInt32LE(8);
   const info = attributes.get(linkAttribute.info);
   return {
@@ -139,8 +141,8 @@ function parseLink(payload: Buffer): Link | undefined {
 }
 
 function parseAddress(payload: Buffer): Address | undefined {
-  const attributes = head(payload, 8, 'address');
-  if (payload.readUInt8(0) !== AF_INET) return undefined;
+  const attributes = attributesOf(payload, 8, AF_INET, 'address');
+  if (attributes === undefined) return undefined;
   const local = ipv4(attributes, addressAttribute.local);
   const remote = ipv4(attributes, addressAttribute.address);
   const address = local ?? remote;
@@ -160,8 +162,8 @@ const ROUTE_TYPES: readonly RouteType[] = ['unspecified', 'unicast', 'local', 'b
 const ROUTE_CLONED = 0x200;
 
 function parseRoute(payload: Buffer): Route | undefined {
-  const attributes = head(payload, 12, 'route');
-  if (payload.readUInt8(0) !== AF_INET || (payload.readUInt32LE(8) & ROUTE_CLONED) !== 0) return undefined;
+  const attributes = attributesOf(payload, 12, AF_INET, 'route');
+  if (attributes === undefined || (payload.readUInt32LE(8) & ROUTE_CLONED) !== 0) return undefined;
   return {
     destination: `${ipv4(attributes, routeAttribute.destination) ?? '0.0.0.0'}/${payload.readUInt8(1)}`,
     type: ROUTE_TYPES[payload.readUInt8(7)] ?? 'unspecified',
@@ -180,8 +182,8 @@ export const neighbourState: Readonly<Record<NeighbourState, number>> = {
 const STATE_NAMES = new Map(Object.entries(neighbourState).map(([name, bit]) => [bit, name as NeighbourState]));
 
 function parseNeighbour(payload: Buffer): Neighbour | undefined {
-  const attributes = head(payload, 12, 'neighbour');
-  if (payload.readUInt8(0) !== AF_INET) return undefined;
+  const attributes = attributesOf(payload, 12, AF_INET, 'neighbour');
+  if (attributes === undefined) return undefined;
   const address = ipv4(attributes, neighbourAttribute.destination);
   if (address === undefined) throw new NetlinkFormatError('neighbour message without an address');
   const mac = attributes.get(neighbourAttribute.mac);

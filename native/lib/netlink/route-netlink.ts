@@ -13,7 +13,7 @@ import {
 const NETLINK_ROUTE = 0;
 /** RTNLGRP_*: what watch() subscribes to. */
 const GROUPS = { link: 1, neighbour: 3, ipv4Address: 5, ipv4Route: 7 } as const;
-const EBADMSG = 74;
+const EPROTO = 71;
 const ENOBUFS = 105;
 
 const TABLE_MAIN = 254;
@@ -209,7 +209,7 @@ export class RouteNetlink extends EventEmitter<RouteEvents> {
       }
     } catch (error) {
       if (!(error instanceof NetlinkFormatError)) throw error;
-      this.#emitIfOpen(() => this.emit('error', new SystemError('recvmsg', EBADMSG, error.message)));
+      this.#emitIfOpen(() => this.emit('error', new SystemError('recvmsg', EPROTO, error.message)));
     }
   }
 
@@ -232,7 +232,7 @@ function understand<T>(operation: string, parse: () => T): T {
   try {
     return parse();
   } catch (error) {
-    if (error instanceof NetlinkFormatError) throw new SystemError(operation, EBADMSG, error.message);
+    if (error instanceof NetlinkFormatError) throw new SystemError(operation, EPROTO, error.message);
     throw error;
   }
 }
