@@ -35,7 +35,7 @@ export class SystemError extends Error {
   readonly errno: number;
   /** The function that failed, e.g. `bpf_map_update_elem`. */
   readonly operation: string;
-  /** What libbpf and the verifier said meanwhile (the last MiB); empty if nothing. */
+  /** What libbpf and the verifier said meanwhile (the last 16 MiB); empty if nothing. */
   readonly log: string;
 
   /**

@@ -89,6 +89,7 @@ function toInfo(numbers: MapNumbers & { id?: number; btfId?: number }, name: str
   };
 }
 
+/** Made by {@link BpfMap.create}, {@link BpfMap.openPinned} and {@link BpfMap.openId}, or declared by a BpfObject. */
 export class BpfMap {
   #info: MapInfo;
   #handle: Handle | undefined;
@@ -98,8 +99,7 @@ export class BpfMap {
   /** Found out by trying: not every type of map has batch operations. */
   #batches = true;
 
-  /** @internal Use {@link BpfMap.create}, {@link BpfMap.openPinned} or {@link BpfObject.map}. */
-  constructor(info: MapInfo, source: { handle: Handle } | { declaration: MapDeclaration }) {
+  private constructor(info: MapInfo, source: { handle: Handle } | { declaration: MapDeclaration }) {
     this.#info = info;
     if ('handle' in source) this.#handle = source.handle;
     else this.#declaration = source.declaration;

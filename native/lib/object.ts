@@ -32,7 +32,7 @@ export class BpfObject {
       this.#libbpfNames.set(name, declaration.name);
     }
     this.maps = maps;
-    this.programs = new Map(file.programs().map(({ name, type }) => [name, new BpfProgram(name, type, { object: file })]));
+    this.programs = new Map(file.programs().map(({ name, type }) => [name, BpfProgram.declared(file, name, type)]));
   }
 
   /**

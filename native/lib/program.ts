@@ -68,14 +68,14 @@ export interface TestRunResult {
 const BPF_F_TEST_XDP_LIVE_FRAMES = 2;
 const HEADROOM = 256;
 
+/** Made by {@link BpfProgram.openPinned}, or declared by a BpfObject. */
 export class BpfProgram {
   readonly name: string;
   readonly type: ProgramTypeName;
   #handle: Handle | undefined;
   #object: ObjectFile | undefined;
 
-  /** @internal Use {@link BpfObject.program} or {@link BpfProgram.openPinned}. */
-  constructor(name: string, type: number, source: { handle: Handle } | { object: ObjectFile }) {
+  private constructor(name: string, type: number, source: { handle: Handle } | { object: ObjectFile }) {
     this.name = name;
     this.type = programTypes[type] ?? 'unspec';
     if ('handle' in source) this.#handle = source.handle;
@@ -87,6 +87,11 @@ export class BpfProgram {
     const handle = kernel().openPin(path, 'prog');
     const { name, type } = kernel().programInfo(handle.fd);
     return new BpfProgram(name, type, { handle });
+  }
+
+  /** @internal */
+  static declared(object: ObjectFile, name: string, type: number): BpfProgram {
+    return new BpfProgram(name, type, { object });
   }
 
   /** @internal Called by BpfObject once the kernel has the program. */

@@ -5,6 +5,7 @@
 
 #include <cstdarg>
 #include <cstdio>
+#include <cstring>
 #include <vector>
 
 // What libbpf.a's `stderr` was renamed to (binding.gyp says why). libbpf only
@@ -17,7 +18,7 @@ __attribute__((constructor)) static void SetStderr() { libbpf_ts_stderr = stderr
 namespace {
 
 // A verifier log can run to megabytes; its end is what explains the failure.
-constexpr size_t kMaxLog = 1 << 20;
+constexpr size_t kMaxLog = 16 << 20;
 
 thread_local LibbpfLog* current = nullptr;
 
@@ -41,6 +42,10 @@ void InstallLibbpfLog() {
     }
     std::vector<char> line(static_cast<size_t>(length) + 1);
     vsnprintf(line.data(), line.size(), format, arguments);
+    // Of the debug messages only the verifier's log is of interest to a user of the library.
+    if (level == LIBBPF_DEBUG && strstr(line.data(), " LOG --") == nullptr) {
+      return 0;
+    }
     current->text_.append(line.data(), static_cast<size_t>(length));
     if (current->text_.size() > kMaxLog) {
       current->text_.erase(0, current->text_.size() - kMaxLog);
