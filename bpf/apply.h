@@ -66,6 +66,47 @@ static __always_inline struct session *record_take_session(const struct sync_rec
 	return session ? session : session_create(gateway, mapping, &place);
 }
 
+static __always_inline void session_slot_free(struct session_slot *slot, struct mapping *mapping)
+{
+	__builtin_memset(&slot->session, 0, sizeof(slot->session));
+	slot->mapping = 0;
+	if (mapping && mapping->session_count)
+		__sync_fetch_and_add(&mapping->session_count, -1);
+}
+
+struct mapping_end_walk {
+	__u32 mapping;                /* index + 1 */
+};
+
+static long mapping_end_step(__u32 i, struct mapping_end_walk *walk)
+{
+	struct session_slot *slot = session_slot_at(i);
+
+	if (!slot)
+		return 1;
+	if (slot->mapping == walk->mapping)
+		session_slot_free(slot, NULL);
+	return 0;
+}
+
+/*
+ * Frees a mapping with all of its sessions: one left behind would let its remote
+ * through to whoever gets the port next. Only the peer ends a mapping that still
+ * has sessions beyond the first, so the walk over the table is rare.
+ */
+static __noinline int mapping_end(__u32 index, const struct gateway *gateway)
+{
+	struct mapping_end_walk walk = { .mapping = index + 1 };
+	struct mapping *mapping = mapping_at(index);
+
+	if (!mapping || !gateway)
+		return 0;
+	if (mapping->session_count)
+		bpf_loop(gateway->session_buckets * SESSION_BUCKET_SIZE, mapping_end_step, &walk, 0);
+	mapping_free(mapping, index);
+	return 0;
+}
+
 /*
  * Who allocated a port decides about it: within the sender's own blocks its
  * record replaces whatever we still have, elsewhere only what is free or the same.
@@ -85,7 +126,7 @@ static __always_inline bool record_take_mapping(const struct sync_record *record
 		if (mapping->vm) {
 			if (port_block_owner(number) == gateway->id)
 				return false;
-			mapping_free(mapping, index);
+			mapping_end(index, gateway);
 		}
 		if (__sync_val_compare_and_swap(mapping_owner_word(mapping), 0, owner))
 			return false;
@@ -120,14 +161,6 @@ static __always_inline bool record_import_session(const struct sync_record *reco
 	return true;
 }
 
-static __always_inline void session_slot_free(struct session_slot *slot, struct mapping *mapping)
-{
-	__builtin_memset(&slot->session, 0, sizeof(slot->session));
-	slot->mapping = 0;
-	if (mapping && mapping->session_count)
-		__sync_fetch_and_add(&mapping->session_count, -1);
-}
-
 static __always_inline bool record_delete(const struct sync_record *record,
 					  const struct gateway *gateway)
 {
@@ -148,7 +181,7 @@ static __always_inline bool record_delete(const struct sync_record *record,
 	    mapping->internal_port != record->internal_port)
 		return true;
 	if (!record->remote) {
-		mapping_free(mapping, index);
+		mapping_end(index, gateway);
 		return true;
 	}
 	place = (struct session_place){
