@@ -253,14 +253,15 @@ static __always_inline void age_mapping_at(struct walk_run *run, __u32 index, st
 	}
 	if (!virtual_router_is_active(virtual_router))
 		return;
+	/* Its first session has gone before, others keep it alive. */
+	if (mapping->first.state == SESSION_FREE && mapping->session_count)
+		return;
 	if (mapping->first.state != SESSION_FREE &&
 	    !age_is_over(run, &mapping->first, protocol, virtual_router))
 		return;
 	age_record(run, index, mapping, vm, router, virtual_router);
 	if (mapping->session_count) {
 		/* Others keep the mapping alive; its first place becomes free for a new remote. */
-		if (mapping->first.state == SESSION_FREE)
-			return;
 		run->record.remote = mapping->first.remote;
 		run->record.remote_port = mapping->first.remote_port;
 		__builtin_memset(&mapping->first, 0, sizeof(mapping->first));
