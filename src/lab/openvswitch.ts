@@ -1,0 +1,89 @@
+// A compute: a real Open vSwitch (userspace datapath) with its own database, folder and processes, inside the compute's namespace.
+import { mkdirSync, existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { run, runIn, startDaemon } from './process.js';
+import { stateFolder, type LabState } from './state.js';
+import { ovnOption, tenantOf, tunnelVip, type Compute, type Topology, type Vm } from './topology.js';
+import { until } from './wait.js';
+
+const tunnelPort = 1;
+const schema = '/usr/share/openvswitch/vswitch.ovsschema';
+
+/** Lets `ovs-vsctl` and `ovs-ofctl` find this compute's Open vSwitch and no other. */
+export function openVswitchEnvironment(node: string): Record<string, string> {
+  const folder = join(stateFolder, node);
+  return { OVS_RUNDIR: folder, OVS_DBDIR: folder, OVS_LOGDIR: folder, OVS_SYSCONFDIR: folder };
+}
+
+export async function startCompute(topology: Topology, state: LabState, compute: Compute, signal?: AbortSignal): Promise<void> {
+  const folder = join(stateFolder, compute.node);
+  mkdirSync(folder, { recursive: true });
+  await startDatabase(state, compute.node, folder, signal);
+  await startSwitch(state, compute.node, folder, signal);
+  const vms = topology.vms.filter((vm) => vm.compute === compute.node);
+  await addBridges(compute, vms);
+  await addFlows(compute, folder, vms);
+  await until(`${compute.node} to know a route for its tunnels`, async () => (await appctl(compute.node, ['ovs/route/show'])).includes('192.168.33.0/24 dev br-phy'), { signal });
+}
+
+async function startDatabase(state: LabState, node: string, folder: string, signal?: AbortSignal): Promise<void> {
+  const database = join(folder, 'conf.db');
+  const socket = join(folder, 'db.sock');
+  await run('ovsdb-tool', ['create', database, schema]);
+  const options = [`--remote=punix:${socket}`, `--unixctl=${join(folder, 'ovsdb-server.ctl')}`, `--log-file=${join(folder, 'ovsdb-server.log')}`, '-vconsole:off'];
+  startDaemon(state, { name: `${node}-ovsdb-server`, node, command: ['ovsdb-server', database, ...options], env: openVswitchEnvironment(node) });
+  await until(`the Open vSwitch database of ${node}`, () => existsSync(socket), { signal });
+}
+
+async function startSwitch(state: LabState, node: string, folder: string, signal?: AbortSignal): Promise<void> {
+  // Threads beyond one of each kind would only compete for the lab's few cores.
+  const settings = ['other_config:n-handler-threads=1', 'other_config:n-revalidator-threads=1'];
+  await vsctl(node, ['--no-wait', 'init', '--', 'set', 'Open_vSwitch', '.', ...settings]);
+  const options = [`--unixctl=${join(folder, 'ovs-vswitchd.ctl')}`, `--log-file=${join(folder, 'ovs-vswitchd.log')}`, '-vconsole:off', '--disable-system'];
+  const command = ['ovs-vswitchd', `unix:${join(folder, 'db.sock')}`, ...options];
+  startDaemon(state, { name: `${node}-ovs-vswitchd`, node, command, env: openVswitchEnvironment(node), niceness: -10 });
+  await until(`ovs-vswitchd of ${node} to answer`, async () => (await appctl(node, ['version'])) !== '', { signal });
+}
+
+/** The tunnel address is on br-phy: the userspace datapath routes and resolves its tunnels through a bridge of its own. */
+async function addBridges({ node, tunnelAddress }: Compute, vms: readonly Vm[]): Promise<void> {
+  const bridge = (name: string, mode: string) => ['--', 'add-br', name, '--', 'set', 'bridge', name, 'datapath_type=netdev', `fail_mode=${mode}`];
+  const port = (name: string, number: number) => ['--', 'add-port', 'br-int', name, '--', 'set', 'interface', name, `ofport_request=${number}`];
+  await vsctl(node, [
+    ...bridge('br-phy', 'standalone'),
+    ...['--', 'add-port', 'br-phy', 'underlay0'],
+    ...bridge('br-int', 'secure'),
+    ...port('geneve0', tunnelPort),
+    ...['type=geneve', `options:remote_ip=${tunnelVip}`, 'options:key=flow', 'options:csum=true'],
+    ...vms.flatMap((vm) => port(vm.node, vm.portKey)),
+  ]);
+  await runIn(node, ['sh', '-ec', `ip address add ${tunnelAddress}/24 dev br-phy\nip link set br-phy up`]);
+}
+
+/**
+ * Out: the tenant's VNI and the port's option. In: only the frame that carries both back, as a compute under OVN
+ * would ask. ARP for the gateway goes through the tunnel like everything else.
+ */
+async function addFlows({ node }: Compute, folder: string, vms: readonly Vm[]): Promise<void> {
+  const management = join(folder, 'br-int.mgmt');
+  const env = openVswitchEnvironment(node);
+  await run('ovs-ofctl', ['add-tlv-map', management, '{class=0x102,type=0x80,len=4}->tun_metadata0'], { env });
+  await run('ovs-ofctl', ['add-flows', management, '-'], { env, input: `${vms.flatMap(flowsOf).join('\n')}\n` });
+}
+
+export function flowsOf(vm: Vm): string[] {
+  const { vni } = tenantOf(vm);
+  const option = `0x${ovnOption(vm).toString(16)}`;
+  return [
+    `in_port=${vm.portKey},actions=set_field:${vni}->tun_id,set_field:${option}->tun_metadata0,output:${tunnelPort}`,
+    `in_port=${tunnelPort},tun_id=${vni},tun_metadata0=${option},dl_dst=${vm.mac},actions=output:${vm.portKey}`,
+  ];
+}
+
+function vsctl(node: string, args: readonly string[]): Promise<string> {
+  return run('ovs-vsctl', [`--timeout=15`, ...args], { env: openVswitchEnvironment(node) });
+}
+
+function appctl(node: string, args: readonly string[]): Promise<string> {
+  return run('ovs-appctl', ['-t', join(stateFolder, node, 'ovs-vswitchd.ctl'), ...args]);
+}
