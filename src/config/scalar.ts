@@ -130,7 +130,8 @@ export function mapping<Shape extends z.core.$ZodLooseShape>(shape: Shape) {
   return z.strictObject(shape, { error: `a mapping with the keys ${Object.keys(shape).join(', ')}` });
 }
 
-/** A list; an absent one is an empty one. */
-export function list<Element extends z.ZodType>(element: Element, of: string) {
-  return z.array(element, { error: `a list of ${of}` });
+/** `max` where a table in the kernel has a fixed size. */
+export function list<Element extends z.ZodType>(element: Element, of: string, max = Number.MAX_SAFE_INTEGER) {
+  const error = max === Number.MAX_SAFE_INTEGER ? `a list of ${of}` : `a list of at most ${max} ${of}`;
+  return z.array(element, { error }).max(max, { error });
 }

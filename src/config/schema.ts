@@ -32,7 +32,7 @@ const interfaces = mapping({
   underlay: interfaceSettings('Towards the compute nodes: Geneve tunnels end here.'),
   external: interfaceSettings('Towards the provider network: floating IPs and router addresses are answered here.'),
   ha: interfaceSettings(
-    'Towards the peer: session records, the packets that wait for them, and heartbeats. Its MTU should be larger than the other two by 104 bytes, so that a full packet travels with its record. Needed with a peer; optional without.',
+    'Towards the peer: session records, the packets that wait for them, and heartbeats. Its MTU should be larger than the other two by 160 bytes, so that a full packet travels with its record. Needed with a peer; optional without.',
   ).optional(),
 }).describe('The network interfaces, one for each role; no interface can have two.');
 
@@ -137,10 +137,10 @@ const timeouts = mapping({
 const limits = mapping({
   vms: powerOfTwo(16, 1_048_576)
     .default(16_384)
-    .describe('VMs of all networks that may have state at once; each floating IP takes one. Power of two, 16 to 1048576. Default: 16384. 88 bytes each.'),
+    .describe('VMs that the gateway can know, of all networks; each floating IP takes one. Power of two, 16 to 1048576. Default: 16384. 128 bytes each.'),
   sessions: powerOfTwo(1_024, 16_777_216)
     .default(262_144)
-    .describe('Sessions beyond the first of each mapping. Power of two, 1024 to 16777216. Default: 262144.'),
+    .describe('Sessions beyond the first of each mapping. Power of two, 1024 to 16777216. Default: 262144. 24 bytes each.'),
   externalAddresses: powerOfTwo(1, 256)
     .default(4)
     .describe('Shared SNAT addresses (externalAddress of routers). Power of two, 1 to 256. Default: 4. Each takes 6 MiB for its 196608 mappings.'),
@@ -157,8 +157,8 @@ export const configurationSchema = mapping({
   interfaces,
   peer: peer.optional(),
   sync: sync.prefault({}),
-  virtualRouters: list(virtualRouter, 'virtual routers').prefault([]).describe('The elections. A pair needs a handful, whatever the number of routers. Default: none.'),
-  externalNetworks: list(externalNetwork, 'external networks').prefault([]).describe('The provider networks. Default: none.'),
+  virtualRouters: list(virtualRouter, 'virtual routers', 255).prefault([]).describe('The elections, at most 255. A pair needs a handful, whatever the number of routers. Default: none.'),
+  externalNetworks: list(externalNetwork, 'external networks', 256).prefault([]).describe('The provider networks, at most 256. Default: none.'),
   routers: list(router, 'routers').prefault([]).describe("The tenants' routers. Default: none."),
   timeouts: timeouts.prefault({}),
   limits: limits.prefault({}),

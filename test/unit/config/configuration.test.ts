@@ -111,7 +111,7 @@ const refusals: [name: string, from: string, to: string, message: string][] = [
   ['path/too long for a socket', '/run/floatgate/gw-a', `▸/${'x'.repeat(98)}`, `stateDirectory is /${'x'.repeat(56)}..., but must be an absolute path of at most 98 bytes.`],
   ['limits/no power of two', 'vms: 16384', 'vms: ▸10000', 'limits.vms is 10000, but must be a power of two from 16 to 1048576.'],
   ['listen/port', '127.0.0.1:9477', '▸127.0.0.1:70000', 'metrics.listen is 127.0.0.1:70000, but must be an IPv4 address and a port from 1 to 65535'],
-  ['list/a mapping instead', 'externalNetworks:\n  - {', 'externalNetworks:\n  ▸{', 'externalNetworks is a mapping, but must be a list of external networks.'],
+  ['list/a mapping instead', 'externalNetworks:\n  - {', 'externalNetworks:\n  ▸{', 'externalNetworks is a mapping, but must be a list of at most 256 external networks.'],
 
   ['interfaces/one name twice', 'name: ha0', 'name: ▸external0', 'interfaces.ha.name is external0, but must be unique: interfaces.external.name has it already.'],
   ['interfaces/no ha', '  underlay: { name: underlay0, mode: auto }\n  external: { name: external0 }\n  ha:       { name: ha0 }\n', '  ▸underlay: { name: underlay0, mode: auto }\n  external: { name: external0 }\n', 'interfaces.ha is missing: with a peer it must name the interface towards the peer.'],

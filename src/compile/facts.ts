@@ -1,0 +1,55 @@
+import type { Ipv4Address, MacAddress } from '../config/address.js';
+import { formatIpv4 } from '../config/address.js';
+import type { SecretKey } from '../config/key.js';
+import { formatPath } from '../config/problem.js';
+import type { KeyPath } from '../config/problem.js';
+import type { Configuration } from '../config/schema.js';
+
+/** What the machine knows about one of our interfaces. */
+export interface InterfaceFacts {
+  readonly ifindex: number;
+  /** Bytes of IPv4 packet. */
+  readonly mtu: number;
+  readonly mac: MacAddress;
+  /** Its primary IPv4 address. */
+  readonly address: Ipv4Address;
+}
+
+/** What compiling needs and the configuration does not say. */
+export interface Facts {
+  readonly interfaces: {
+    readonly underlay: InterfaceFacts;
+    readonly external: InterfaceFacts;
+    readonly ha?: InterfaceFacts | undefined;
+  };
+  /** From sync.keyFile. */
+  readonly key?: SecretKey | undefined;
+}
+
+/**
+ * What in the configuration cannot be true on this machine: an address that is
+ * the node's own and is also given to a router, to a floating IP or to the peer.
+ * One sentence each; none when all is well.
+ */
+export function checkFacts(configuration: Configuration, facts: Facts): string[] {
+  const { underlay, external, ha } = facts.interfaces;
+  const found: string[] = [];
+  const own = (path: KeyPath, address: Ipv4Address | undefined, role: string, ours: Ipv4Address | undefined): void => {
+    if (address === undefined || address !== ours) return;
+    found.push(`${formatPath(path)} is ${formatIpv4(address)}, but that is this node's own address on the ${role} interface.`);
+  };
+  configuration.virtualRouters.forEach(({ address, priority }, index) => {
+    const path = ['virtualRouters', index, 'address'];
+    if (priority !== 255) own(path, address, 'underlay', underlay.address);
+    else if (address !== underlay.address) {
+      found.push(`${formatPath(path)} is ${formatIpv4(address)}, but with priority 255 it must be this node's own address on the underlay interface, ${formatIpv4(underlay.address)}.`);
+    }
+  });
+  configuration.externalNetworks.forEach(({ gateway }, index) => own(['externalNetworks', index, 'gateway'], gateway, 'external', external.address));
+  configuration.routers.forEach(({ externalAddress, floatingIps }, router) => {
+    own(['routers', router, 'externalAddress'], externalAddress, 'external', external.address);
+    floatingIps.forEach(({ address }, index) => own(['routers', router, 'floatingIps', index, 'address'], address, 'external', external.address));
+  });
+  own(['peer', 'address'], configuration.peer?.address, 'ha', ha?.address);
+  return found;
+}

@@ -1,0 +1,177 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { checkFacts } from '../../../src/compile/facts.js';
+import { compile, toTicks, virtualRouterMac } from '../../../src/compile/compile.js';
+import { externalNetworks, mapSizes, portBlocksPerAddress, portsPerProtocol, sessionBucketSize } from '../../../src/compile/map-sizes.js';
+import type { Milliseconds } from '../../../src/config/duration.js';
+import * as layout from '../../../src/dataplane/layout.generated.js';
+import { example, exampleWith, smallest } from '../config/example.js';
+import { facts, ip, parse } from './states.js';
+
+const bytes = (...octets: number[]): Buffer => Buffer.from(octets);
+
+describe('compile/example', () => {
+  const { maps, floatingIps, neighbourTargets } = compile(parse(example), facts);
+
+  it('gateways/the node in the units of the programs', () => {
+    const { key, ...gateway } = maps.gateways.get(0)!;
+    expect(gateway).toEqual({
+      id: 0,
+      syncMode: layout.syncMode.strict,
+      soloAfterNs: 20_000_000n,
+      haAddress: ip('169.254.77.1'),
+      peerAddress: ip('169.254.77.2'),
+      tcpEstablishedTicks: 6930,
+      tcpTransitoryTicks: 224,
+      udpTicks: 280,
+      icmpTicks: 56,
+      holdDownTicks: 112,
+      externalAddresses: 2,
+      sessionBuckets: 32_768,
+    });
+    expect(key!.words()).toEqual([0x0706050403020100n, 0x0f0e0d0c0b0a0908n]);
+  });
+
+  it('interfaces and ports/by role', () => {
+    expect([...maps.interfaces]).toEqual([
+      [layout.interfaceRole.underlay, { ifindex: 5, mtu: 1600, address: ip('192.168.33.11'), mac: bytes(2, 0, 0, 0, 1, 1) }],
+      [layout.interfaceRole.external, { ifindex: 6, mtu: 1500, address: ip('10.0.2.11'), mac: bytes(2, 0, 0, 0, 1, 2) }],
+      [layout.interfaceRole.ha, { ifindex: 7, mtu: 2000, address: ip('169.254.77.1'), mac: bytes(2, 0, 0, 0, 1, 3) }],
+    ]);
+    expect([...maps.ports]).toEqual([
+      [0, 5],
+      [1, 6],
+      [2, 7],
+    ]);
+  });
+
+  it('virtual routers/address and virtual MAC, nothing of the election', () => {
+    expect([...maps.virtual_routers]).toEqual([[51, { address: ip('192.168.33.100'), mac: bytes(0, 0, 0x5e, 0, 1, 51) }]]);
+    expect([...maps.virtual_router_by_address]).toEqual([[ip('192.168.33.100'), 51]]);
+  });
+
+  it('routers, networks and outside/joined by index', () => {
+    expect([...maps.external_networks]).toEqual([[0, { subnet: ip('10.0.2.0'), netmask: 0xffffff00, gateway: ip('10.0.2.1') }]]);
+    expect([...maps.routers]).toEqual([
+      [0, { externalAddress: ip('10.0.2.201'), externalAddressIndex: 0, externalNetwork: 0, virtualRouter: 51 }],
+      [1, { externalAddress: ip('10.0.2.202'), externalAddressIndex: 1, externalNetwork: 0, virtualRouter: 51 }],
+    ]);
+    expect([...maps.external_addresses]).toEqual([
+      [ip('10.0.2.201'), { kind: layout.externalAddressKind.router, index: 0, router: 0 }],
+      [ip('10.0.2.202'), { kind: layout.externalAddressKind.router, index: 1, router: 1 }],
+    ]);
+    expect([...maps.network_by_vni]).toEqual([
+      [100, 0],
+      [101, 1],
+      [200, 2],
+    ]);
+    expect(maps.networks.get(2)).toEqual({
+      vni: 200,
+      router: 1,
+      subnet: ip('172.16.100.0'),
+      netmask: 0xffffff00,
+      gateway: ip('172.16.100.1'),
+      gatewayMac: bytes(0xfa, 0x16, 0x3e, 0, 2, 1),
+    });
+  });
+
+  it('floating IPs/by VNI and fixed IP, for vm_ensure', () => {
+    expect([...floatingIps.values()]).toEqual([
+      { address: ip('10.0.2.215'), vni: 100, fixedIp: ip('172.16.100.11'), router: 0 },
+      { address: ip('10.0.2.216'), vni: 200, fixedIp: ip('172.16.100.11'), router: 1 },
+    ]);
+  });
+
+  it('neighbours/the peer and every external gateway', () => {
+    expect(neighbourTargets).toEqual([
+      { interface: 'ha', address: ip('169.254.77.2'), for: 'peer' },
+      { interface: 'external', address: ip('10.0.2.1'), for: 'external_network', index: 0 },
+    ]);
+  });
+
+  it('values/fit the generated codecs, owned by others filled with zeros', () => {
+    const { key, ...gateway } = maps.gateways.get(0)!;
+    const whole: layout.Gateway = { ...gateway, key: key!.words(), epoch: 0, peerMac: Buffer.alloc(6) };
+    const buffer = Buffer.alloc(layout.gatewayCodec.size);
+    layout.gatewayCodec.encode(whole, buffer);
+    expect(layout.gatewayCodec.decode(buffer)).toEqual(whole);
+    const network = Buffer.alloc(layout.networkCodec.size);
+    layout.networkCodec.encode(maps.networks.get(0)!, network);
+    expect(layout.networkCodec.decode(network)).toEqual(maps.networks.get(0));
+  });
+});
+
+describe('compile/special cases', () => {
+  it('solo gateway/no key, no peer, no ha interface', () => {
+    const { underlay, external } = facts.interfaces;
+    const { maps, neighbourTargets } = compile(parse(smallest), { interfaces: { underlay, external } });
+    expect(maps.gateways.get(0)).toMatchObject({ syncMode: layout.syncMode.none, key: undefined, haAddress: 0, peerAddress: 0, externalAddresses: 0 });
+    expect([...maps.interfaces.keys()]).toEqual([0, 1]);
+    expect(neighbourTargets).toEqual([]);
+  });
+
+  it('router without a shared address/0, and nothing to answer for', () => {
+    const { maps } = compile(parse(exampleWith('    externalAddress: 10.0.2.202\n', '')), facts);
+    expect(maps.routers.get(1)!.externalAddress).toBe(0);
+    expect([...maps.external_addresses.keys()]).toEqual([ip('10.0.2.201')]);
+  });
+
+  it.each([
+    [0, 0],
+    [1, 1],
+    [1_073, 1],
+    [1_074, 2],
+    [604_800_000, 563_264],
+  ])('ticks of %d ms/rounded up to %d', (milliseconds, ticks) => expect(toTicks(milliseconds as Milliseconds)).toBe(ticks));
+
+  it('virtual MAC/RFC 9568 §7.3', () => {
+    expect(virtualRouterMac(1)).toBe('00:00:5e:00:01:01');
+    expect(virtualRouterMac(255)).toBe('00:00:5e:00:01:ff');
+  });
+});
+
+describe('facts', () => {
+  it('example/nothing to say', () => expect(checkFacts(parse(example), facts)).toEqual([]));
+
+  it.each([
+    ['10.0.2.216', '10.0.2.11', "routers[1].floatingIps[0].address is 10.0.2.11, but that is this node's own address on the external interface."],
+    ['10.0.2.202', '10.0.2.11', "routers[1].externalAddress is 10.0.2.11, but that is this node's own address on the external interface."],
+    ['gateway: 10.0.2.1 }', 'gateway: 10.0.2.11 }', "externalNetworks[0].gateway is 10.0.2.11, but that is this node's own address on the external interface."],
+    ['169.254.77.2', '169.254.77.1', "peer.address is 169.254.77.1, but that is this node's own address on the ha interface."],
+    ['192.168.33.100', '192.168.33.11', "virtualRouters[0].address is 192.168.33.11, but that is this node's own address on the underlay interface."],
+    ['priority: 200', 'priority: 255', "virtualRouters[0].address is 192.168.33.100, but with priority 255 it must be this node's own address on the underlay interface, 192.168.33.11."],
+  ])('%s → %s', (from, to, sentence) => expect(checkFacts(parse(exampleWith(from, to)), facts)).toEqual([sentence]));
+});
+
+describe('map sizes', () => {
+  const header = (name: string): string => readFileSync(new URL(`../../../bpf/${name}`, import.meta.url), 'utf8');
+
+  it('constants/are those of the C headers', () => {
+    expect(header('layout.h')).toContain(`#define PORT_BLOCK_SIZE ${portsPerProtocol / portBlocksPerAddress}\n`);
+    expect(header('layout.h')).toContain(`#define PORT_BLOCKS_PER_ADDRESS (${portsPerProtocol} / PORT_BLOCK_SIZE)\n`);
+    expect(header('layout.h')).toContain(`#define SESSION_BUCKET_SIZE ${sessionBucketSize}\n`);
+    expect(header('layout.h')).toContain('#define TICK_SHIFT 30\n');
+    expect(header('maps.h')).toContain(`ARRAY(external_networks, struct external_network, ${externalNetworks}, 0);`);
+  });
+
+  it('example/from its limits', () => {
+    expect(mapSizes(parse(example))).toEqual({
+      vms: 16_384,
+      vm_by_address: 16_384,
+      networks: 4_096,
+      network_by_vni: 4_096,
+      routers: 4_096,
+      external_addresses: 65_540,
+      port_blocks: 1_024,
+      mappings: 786_432,
+      sessions: 262_144,
+    });
+  });
+
+  it('maps/exist, all that are marked as sized by the control plane', () => {
+    const marked = [...header('maps.h').matchAll(/^(?:ARRAY|HASH)\((\w+),.*\/\* \* \*\/$/gm)].map(([, name]) => name!);
+    expect(marked.length).toBeGreaterThan(4);
+    expect(Object.keys(mapSizes(parse(example)))).toEqual(expect.arrayContaining(marked));
+    for (const name of Object.keys(mapSizes(parse(example)))) expect(layout.mapLayouts).toHaveProperty(name);
+  });
+});
