@@ -57,14 +57,22 @@ function adoptMaps(object: BpfObject, directory: string, request: LoadRequest): 
     if (!isShared(name)) continue;
     if (!pinned.has(name)) throw new AdoptionError(`${directory} has no map ${name}: it was pinned by another version; ${remedy}`);
     const found = BpfMap.openPinned(join(directory, name));
+    checkMap(object, name, found, request);
     checkShape(name, found, map);
-    request.checkLayout(object, name, found);
     map.reuse(found);
     found.close();
   }
 }
 
 const remedy = 'run `floatgate detach` to give up its state, or start the version that pinned it';
+
+function checkMap(object: BpfObject, name: string, found: BpfMap, { checkLayout }: LoadRequest): void {
+  try {
+    checkLayout(object, name, found);
+  } catch (error) {
+    throw new AdoptionError(`the state of an earlier daemon cannot be adopted, ${(error as Error).message}: ${remedy}`);
+  }
+}
 
 /** Everything that bpf_map__reuse_fd would not have checked. */
 function checkShape(name: string, found: BpfMap, wanted: BpfMap): void {

@@ -10,6 +10,8 @@ export const VIRTUAL_ROUTER_BYTES = 40;
 const STATE_AND_TERM = 0;
 const LEASE_UNTIL_NS = 8;
 const ACTIVE_SINCE_NS = 16;
+const ADDRESS = 24;
+const MAC = 28;
 
 export interface RoleWord {
   readonly state: number;
@@ -41,6 +43,17 @@ export class Roles {
     Atomics.store(this.#words, index(vrid, STATE_AND_TERM), BigInt(role.state >>> 0) | (BigInt(role.term >>> 0) << 32n));
   }
 
+  /** Adopts a higher term without touching the state, also while programs do the same. */
+  raiseTerm(vrid: number, term: number): void {
+    const at = index(vrid, STATE_AND_TERM);
+    for (;;) {
+      const word = Atomics.load(this.#words, at);
+      if (Number(word >> 32n) >= term) return;
+      const raised = (word & 0xffffffffn) | (BigInt(term >>> 0) << 32n);
+      if (Atomics.compareExchange(this.#words, at, word, raised) === word) return;
+    }
+  }
+
   /** CLOCK_MONOTONIC: past it, and with a living peer, the programs stop forwarding. */
   renewLease(vrid: number, untilNs: bigint): void {
     Atomics.store(this.#words, index(vrid, LEASE_UNTIL_NS), untilNs);
@@ -48,6 +61,20 @@ export class Roles {
 
   setActiveSince(vrid: number, atNs: bigint): void {
     Atomics.store(this.#words, index(vrid, ACTIVE_SINCE_NS), atNs);
+  }
+
+  /** What the configuration says of a virtual router; its role stays. `address`: unsigned 32-bit, host order. */
+  configure(vrid: number, address: number, mac: Buffer): void {
+    const at = vrid * VIRTUAL_ROUTER_BYTES;
+    this.#memory.writeUInt32BE(address, at + ADDRESS);
+    mac.copy(this.#memory, at + MAC, 0, 6);
+  }
+
+  /** A virtual router that is gone: first it stops forwarding. */
+  clear(vrid: number): void {
+    this.setRole(vrid, { state: 0, term: 0 });
+    const at = vrid * VIRTUAL_ROUTER_BYTES;
+    this.#memory.fill(0, at, at + VIRTUAL_ROUTER_BYTES);
   }
 }
 

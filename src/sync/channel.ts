@@ -5,7 +5,7 @@
  */
 import { encodeMessage } from './messages.js';
 import type { Message } from './messages.js';
-import { recordsTemplate, syncFrame, SYNC_TYPE_CONTROL, SYNC_TYPE_HEARTBEAT, SYNC_TYPE_RECORDS } from './frame.js';
+import { syncFrame, SYNC_TYPE_CONTROL, SYNC_TYPE_HEARTBEAT, SYNC_TYPE_RECORDS } from './frame.js';
 import type { HaPath } from './frame.js';
 
 export interface ChannelPorts {
@@ -45,10 +45,6 @@ export class Channel {
     return this.#path && syncFrame(this.#path, SYNC_TYPE_HEARTBEAT, 0, Buffer.alloc(0));
   }
 
-  recordsTemplate(): Buffer | undefined {
-    return this.#path && recordsTemplate(this.#path);
-  }
-
   sendMessage(message: Message): void {
     if (this.#sealAndSend(SYNC_TYPE_CONTROL, 0, encodeMessage(message))) this.#messagesSent += 1;
   }
@@ -57,9 +53,9 @@ export class Channel {
     if (this.#sealAndSend(SYNC_TYPE_RECORDS, count, records)) this.#recordFramesSent += 1n;
   }
 
-  /** A frame that a walk has sealed already. */
+  /** A frame that a walk has sealed already. Without a path it ends here: whoever joins later is told everything. */
   sendSealedRecords(frame: Buffer): void {
-    if (this.#transmit(frame)) this.#recordFramesSent += 1n;
+    if (this.#path !== undefined && this.#transmit(frame)) this.#recordFramesSent += 1n;
   }
 
   #sealAndSend(type: number, records: number, body: Buffer): boolean {

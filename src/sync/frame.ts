@@ -1,7 +1,7 @@
 /**
  * Templates of the frames that cross the ha interface: Ethernet, IPv4, UDP and
  * the sync header of bpf/layout.h with the fields that the control plane knows.
- * `seal_xdp` and `bulk_xdp` fill in gateway, epoch, sequence and MAC.
+ * `seal_xdp` fills in gateway, epoch, sequence and MAC.
  */
 
 export const SYNC_UDP_PORT = 6086;
@@ -44,10 +44,8 @@ export function syncFrame(path: HaPath, type: number, records: number, body: Buf
   return frame;
 }
 
-/** What `bulk_xdp` and `age_xdp` fill: a header with room for the most records that one frame holds. */
-export function recordsTemplate(path: HaPath): Buffer {
-  return syncFrame(path, SYNC_TYPE_RECORDS, SYNC_MAX_RECORDS, Buffer.alloc(SYNC_MAX_RECORDS * SYNC_RECORD_BYTES));
-}
+/** Room for the largest records frame: what `bulk_xdp` and `age_xdp` are given, and fill by themselves. */
+export const RECORDS_FRAME_BYTES = SYNC_FRAME_HEAD_BYTES + SYNC_MAX_RECORDS * SYNC_RECORD_BYTES;
 
 function writeIpv4(frame: Buffer, path: HaPath, bytes: number): void {
   const at = ETHERNET_BYTES;

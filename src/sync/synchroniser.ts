@@ -64,8 +64,8 @@ export class Synchroniser {
     this.#state = { ...initialSyncState(config), unprotected: ports.unprotectedSessions() };
   }
 
-  start(): void {
-    this.#timers.push(setInterval(() => this.poll(), POLL_INTERVAL_MS));
+  start(withPeer: boolean): void {
+    if (withPeer) this.#timers.push(setInterval(() => this.poll(), POLL_INTERVAL_MS));
     this.#timers.push(setInterval(() => this.age(), AGE_INTERVAL_MS));
   }
 

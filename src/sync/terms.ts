@@ -1,7 +1,7 @@
 /**
  * Terms order the rule of Active gateways: records of a lower term than the
- * receiver's are refused, so the gateway that the election leaves Active must
- * hold the highest term of all.
+ * receiver's are refused. The election gives a new one to each takeover; here
+ * is only what a gateway that is not Active does with one that it hears.
  */
 
 /** enum virtual_router_state of bpf/layout.h. */
@@ -12,18 +12,11 @@ export interface RoleTerm {
   readonly term: number;
 }
 
-/** The term of a gateway that takes over now: above every term that it knows of. */
-export function takeoverTerm(ownTerm: number, heardTerm: number): number {
-  return (Math.max(ownTerm, heardTerm) + 1) >>> 0;
-}
-
 /**
  * The term to hold after hearing the peer's. Whoever is not Active adopts a
- * higher one. An Active that hears a higher one, or its own from another Active,
- * survived a partition: it goes above, or the peer would refuse its records.
+ * higher one: its stragglers' records would be refused otherwise. An Active
+ * keeps its own until the election has decided.
  */
-export function reconciledTerm(own: RoleTerm, peer: RoleTerm): number {
-  if (own.state !== ACTIVE) return Math.max(own.term, peer.term);
-  const contested = peer.term > own.term || (peer.term === own.term && peer.state === ACTIVE);
-  return contested ? (peer.term + 1) >>> 0 : own.term;
+export function adoptedTerm(own: RoleTerm, peerTerm: number): number {
+  return own.state === ACTIVE ? own.term : Math.max(own.term, peerTerm);
 }

@@ -1,0 +1,167 @@
+/**
+ * The data plane as the rest of the daemon sees it: loaded or adopted, attached,
+ * configured; roles, counters, events.
+ */
+import { existsSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { RingBuffer } from 'libbpf-ts';
+import type { BpfMap, BpfObject, BpfProgram } from 'libbpf-ts';
+import { ensureBpffs } from './bpffs.js';
+import { Counters } from './counters.js';
+import { decodeEvent } from './events.js';
+import type { DataPlaneEvent } from './events.js';
+import type { NodeInterface, Role } from './interfaces.js';
+import { reasonNames } from './layout.generated.js';
+import type { Gateway as GatewayEntry } from './layout.generated.js';
+import { receiveAgain } from './live-frame.js';
+import { loadPrograms, mapsDirectory } from './loader.js';
+import { openMaps } from './maps.js';
+import type { DataPlaneMaps } from './maps.js';
+import type { NeighbourId } from './neighbour-table.js';
+import { PortTables } from './port-tables.js';
+import { Roles } from './roles.js';
+import { Tables } from './tables.js';
+import { attachProgram, detachPrograms } from './xdp.js';
+import type { XdpMode } from './xdp.js';
+
+export interface DataPlaneOptions {
+  /** dist/bpf/floatgate.bpf.o */
+  readonly objectPath: string;
+  /** Becomes a BPF file system. */
+  readonly pinDirectory: string;
+  readonly mapSizes: Readonly<Record<string, number>>;
+  readonly checkLayout: (object: BpfObject, name: string, pinned: BpfMap) => void;
+}
+
+export interface AttachedInterface {
+  readonly node: NodeInterface;
+  readonly mode: XdpMode;
+  /** The program of an earlier daemon was replaced in place. */
+  readonly replaced: boolean;
+}
+
+/** XDP actions of linux/bpf.h, as the test-run programs use them. */
+const XDP_DROP = 1;
+const XDP_PASS = 2;
+const XDP_TX = 3;
+
+export class DataPlane {
+  readonly adopted: boolean;
+  readonly maps: DataPlaneMaps;
+  readonly roles: Roles;
+  readonly counters: Counters;
+  readonly tables: Tables;
+  readonly #object: BpfObject;
+  readonly #pinDirectory: string;
+  #events: RingBuffer | undefined;
+
+  /** Loads, or adopts what an earlier daemon pinned. Nothing is attached yet. @throws AdoptionError, SystemError */
+  static open(options: DataPlaneOptions): DataPlane {
+    ensureBpffs(options.pinDirectory);
+    const { object, adopted } = loadPrograms(options);
+    return new DataPlane(object, adopted, options.pinDirectory);
+  }
+
+  private constructor(object: BpfObject, adopted: boolean, pinDirectory: string) {
+    this.#object = object;
+    this.#pinDirectory = pinDirectory;
+    this.adopted = adopted;
+    this.maps = openMaps(object);
+    this.roles = new Roles(object.map('virtual_routers'));
+    this.counters = new Counters(this.maps.counters, reasonNames);
+    this.tables = new Tables({ gatewayStates: object.map('gateway_states'), portBlocks: object.map('port_blocks') });
+  }
+
+  /** For Beacon. */
+  get sealProgram(): BpfProgram {
+    return this.#object.program('seal_xdp');
+  }
+
+  /** The tables that the programs fill, for what a change of configuration takes away. */
+  portTables(): PortTables {
+    const map = (name: string): BpfMap => this.#object.map(name);
+    const maps = { vms: map('vms'), portBlocks: map('port_blocks'), mappings: map('mappings'), sessions: map('sessions') };
+    return new PortTables(maps, () => process.hrtime.bigint());
+  }
+
+  /** From here on packets are processed. */
+  attach(nodes: readonly NodeInterface[], modes: Readonly<Partial<Record<Role, XdpMode | 'auto'>>>): AttachedInterface[] {
+    return nodes.map((node) => {
+      const program = this.#object.program(`${node.role}_xdp`);
+      const { mode, replaced } = attachProgram(program, this.#pinDirectory, {
+        role: node.role, interfaceName: node.name, ifindex: node.ifindex, mode: modes[node.role] ?? 'auto',
+      });
+      return { node, mode, replaced };
+    });
+  }
+
+  readGateway(): GatewayEntry {
+    const entry = this.maps.gateways.get(0);
+    if (entry === undefined) throw new Error('the map gateways has no element: it was not made by floatgate');
+    return entry;
+  }
+
+  writeGateway(change: Partial<GatewayEntry>): void {
+    this.maps.gateways.set(0, { ...this.readGateway(), ...change });
+  }
+
+  /** mac undefined: unresolved. */
+  writeNeighbour({ role, address }: NeighbourId, mac: Buffer | undefined): void {
+    const key = { interface: role, address };
+    if (mac === undefined) this.maps.neighbours.delete(key);
+    else this.maps.neighbours.set(key, { mac });
+  }
+
+  /** Seals a frame; undefined when the program refuses it. */
+  seal(template: Buffer): Buffer | undefined {
+    const { returnValue, data } = this.sealProgram.testRun({ data: template, dataOutSize: template.length });
+    return returnValue === XDP_TX ? data : undefined;
+  }
+
+  rewindWalk(kind: number): void {
+    this.maps.walks.set(kind, { phase: 0, position: 0, records: 0 });
+  }
+
+  /** One step of `bulk_xdp` or `age_xdp`. @throws Error when the program gives up, which it does for want of its maps only */
+  stepWalk(program: 'bulk_xdp' | 'age_xdp', template: Buffer): { kind: 'Frame'; frame: Buffer } | { kind: 'Nothing' } | { kind: 'Ended' } {
+    const { returnValue, data } = this.#object.program(program).testRun({ data: template, dataOutSize: template.length });
+    if (returnValue === XDP_TX) return { kind: 'Frame', frame: data };
+    if (returnValue === XDP_PASS) return { kind: 'Nothing' };
+    if (returnValue === XDP_DROP) return { kind: 'Ended' };
+    throw new Error(`${program} gave up with XDP action ${returnValue}`);
+  }
+
+  /** Runs a SEC("syscall") program on a copy of `context`. @returns its return value, signed, and the context after it */
+  runSystemCall(program: string, context: Buffer): { result: number; context: Buffer } {
+    const run = this.#object.program(program).testRun({ context });
+    return { result: run.returnValue | 0, context: run.context };
+  }
+
+  /** A packet from a tunnel that waited for its next hop goes on. */
+  receiveTunnelledAgain(frame: Buffer): void {
+    receiveAgain(this.#object.program('underlay_xdp'), frame);
+  }
+
+  /** One reader; the earlier daemon's unread events come first. */
+  onEvent(handler: (event: DataPlaneEvent) => void): void {
+    this.#events = new RingBuffer(this.#object.map('events'), (record) => {
+      const event = decodeEvent(record);
+      if (event !== undefined) handler(event);
+    });
+  }
+
+  /** Ends this process's part; programs stay attached and maps pinned. */
+  close(): void {
+    this.#events?.close();
+    this.#object.close();
+  }
+}
+
+/** Detaches all programs and gives up all state of a gateway that is not running. Returns the roles that were attached. */
+export function detachDataPlane(pinDirectory: string): string[] {
+  const roles = detachPrograms(pinDirectory);
+  for (const directory of [mapsDirectory(pinDirectory), join(pinDirectory, 'links')]) {
+    if (existsSync(directory)) rmSync(directory, { recursive: true });
+  }
+  return roles;
+}

@@ -1,0 +1,45 @@
+/** This node as the configuration's interfaces see it, read through netlink. */
+import { formatIpv4, parseMac } from '../config/address.js';
+import type { Facts, InterfaceFacts } from '../compile/facts.js';
+import type { SecretKey } from '../config/key.js';
+import { resolveInterface } from './interfaces.js';
+import type { AddressView, LinkView, NodeInterface, Role } from './interfaces.js';
+
+export interface NodeReader {
+  links(): Promise<readonly LinkView[]>;
+  addresses(): Promise<readonly AddressView[]>;
+}
+
+export type InterfaceNames = { readonly [R in Role]?: { readonly name: string } | undefined };
+
+const roles: readonly Role[] = ['underlay', 'external', 'ha'];
+
+/** @throws Error naming the interface that is missing, down or without an address */
+export async function readNode(names: InterfaceNames, reader: NodeReader): Promise<NodeInterface[]> {
+  const [links, addresses] = await Promise.all([reader.links(), reader.addresses()]);
+  return roles.flatMap((role) => {
+    const name = names[role]?.name;
+    return name === undefined ? [] : [resolveInterface(role, name, links, addresses)];
+  });
+}
+
+/** What src/compile wants of them. */
+export function factsOf(nodes: readonly NodeInterface[], key: SecretKey | undefined): Facts {
+  const of = (role: Role): InterfaceFacts | undefined => {
+    const node = nodes.find((candidate) => candidate.role === role);
+    return node && { ifindex: node.ifindex, mtu: node.mtu, mac: macText(node.mac), address: node.address };
+  };
+  const [underlay, external] = [of('underlay'), of('external')];
+  if (underlay === undefined || external === undefined) throw new Error('a gateway needs an underlay and an external interface');
+  return { interfaces: { underlay, external, ha: of('ha') }, key };
+}
+
+function macText(mac: Buffer): NonNullable<ReturnType<typeof parseMac>> {
+  const text = parseMac(mac.toString('hex').match(/../g)?.join(':') ?? '');
+  if (text === undefined) throw new Error('an interface has no Ethernet address');
+  return text;
+}
+
+export function describeNode(node: NodeInterface): string {
+  return `${node.role} ${node.name} ${formatIpv4(node.address)} MTU ${node.mtu}`;
+}

@@ -1,0 +1,94 @@
+/**
+ * Everything that this gateway does over the ha link: heartbeats, messages,
+ * records, walks. One object, put together from the parts of this folder over
+ * what the data plane offers.
+ */
+import { RecordBatch } from './batch.js';
+import { Channel } from './channel.js';
+import type { HaPath } from './frame.js';
+import type { SyncMachineConfig } from './machine.js';
+import { Synchroniser } from './synchroniser.js';
+import type { SynchroniserEvents, SynchroniserPorts } from './synchroniser.js';
+import { AGE_LIMITS, BULK_LIMITS, Walk } from './walk.js';
+import type { WalkLimits, WalkStep } from './walk.js';
+
+export interface BeaconStats {
+  readonly sent: bigint;
+  readonly failed: bigint;
+  readonly lateMaxUs: number;
+}
+
+/** What the data plane does for the link. */
+export interface LinkPorts extends Omit<SynchroniserPorts, 'channel' | 'bulk' | 'age'> {
+  seal(template: Buffer): Buffer | undefined;
+  transmit(frame: Buffer): void;
+  rewind(walk: WalkName): void;
+  step(walk: WalkName): WalkStep;
+  /** Sends `template`, sealed anew each time, at the configured interval until closed. */
+  startBeacon(template: Buffer): { readonly stats: BeaconStats; close(): void };
+}
+
+export type WalkName = 'bulk' | 'age';
+
+export class SyncLink {
+  readonly synchroniser: Synchroniser;
+  readonly #ports: LinkPorts;
+  readonly #channel: Channel;
+  readonly #batch: RecordBatch;
+  #beacon: ReturnType<LinkPorts['startBeacon']> | undefined;
+
+  constructor(config: SyncMachineConfig, ports: LinkPorts, events: SynchroniserEvents) {
+    this.#ports = ports;
+    this.#channel = new Channel({ seal: (template) => ports.seal(template), transmit: (frame) => ports.transmit(frame) });
+    this.#batch = new RecordBatch({
+      send: (records, count) => this.#channel.sendRecords(records, count),
+      defer: (flush) => void setImmediate(flush),
+    });
+    this.synchroniser = new Synchroniser(config, {
+      ...ports,
+      channel: this.#channel,
+      bulk: this.#walk('bulk', BULK_LIMITS),
+      age: this.#walk('age', AGE_LIMITS),
+    }, events);
+  }
+
+  /** `withPeer` false: nobody is spoken to, and sessions expire all the same. */
+  start(withPeer: boolean): void {
+    this.synchroniser.start(withPeer);
+  }
+
+  /** The peer's MAC address is known, or has changed. */
+  setPath(path: HaPath): void {
+    this.#channel.setPath(path);
+    this.#beacon?.close();
+    const template = this.#channel.heartbeatTemplate();
+    this.#beacon = template && this.#ports.startBeacon(template);
+  }
+
+  /** A record that did not travel with its packet. */
+  record(record: Buffer): void {
+    this.#batch.add(record);
+  }
+
+  get heartbeats(): BeaconStats | undefined {
+    return this.#beacon?.stats;
+  }
+
+  close(): void {
+    this.synchroniser.close();
+    this.#beacon?.close();
+    this.#beacon = undefined;
+  }
+
+  #walk(name: WalkName, limits: WalkLimits): Walk {
+    const before = this.#ports.readGatewayState().acknowledged;
+    return new Walk({
+      rewind: () => this.#ports.rewind(name),
+      step: () => this.#ports.step(name),
+      send: (frame) => this.#channel.sendSealedRecords(frame),
+      outstanding: () => Number(this.#channel.stats.recordFramesSent - (this.#ports.readGatewayState().acknowledged - before)),
+      nowNs: () => this.#ports.nowNs(),
+      schedule: (turn, afterMs) => void (afterMs === 0 ? setImmediate(turn) : setTimeout(turn, afterMs)),
+    }, limits);
+  }
+}
