@@ -20,9 +20,10 @@ export interface UpOptions {
 
 /**
  * Makes the lab and waits until it works: gw-a Active, both gateways synchronised, every VM reaches its gateway.
+ * In phase 'up' it stays until `lab down`; in phase 'running' it belongs to this process, and the next `up` removes it if this one dies.
  * @throws LabError when one is up already, or a condition does not come; what was made is then left for down().
  */
-export async function up({ sync, say, signal }: UpOptions): Promise<LabState> {
+export async function up({ sync, say, signal }: UpOptions, phase: 'running' | 'up'): Promise<LabState> {
   await removeLeftovers(say);
   const state = LabState.create();
   say('network: namespaces, links, bridges');
@@ -35,6 +36,7 @@ export async function up({ sync, say, signal }: UpOptions): Promise<LabState> {
   await gatewaysReady(sync, signal);
   say('VMs: each reaches its gateway through the tunnel');
   await Promise.all(topology.vms.map((vm) => gatewayReachable(vm, signal)));
+  state.setPhase(phase);
   return state;
 }
 
@@ -58,7 +60,7 @@ export async function gatewaysReady(sync: SyncMode, signal?: AbortSignal): Promi
   }
 }
 
-function isSynchronised({ peer }: Status): boolean {
+export function isSynchronised({ peer }: Status): boolean {
   return peer.alive && peer.synchronised && peer.holdsOurs;
 }
 

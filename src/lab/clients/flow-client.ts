@@ -1,5 +1,5 @@
 // N UDP flows, each from a socket of its own, with numbered datagrams that the server echoes together with the source that it saw.
-// usage: flow-client ADDRESS PORT COUNT DATAGRAMS_PER_SECOND     commands: start, checkpoint, progress, stop
+// usage: flow-client ADDRESS PORT COUNT FIRST_ID DATAGRAMS_PER_SECOND     commands: start, checkpoint, progress, stop
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { argument, serveCommands } from './control.js';
@@ -77,8 +77,9 @@ class Flow {
 const address = argument(1, 'ADDRESS');
 const port = Number(argument(2, 'PORT'));
 const count = Number(argument(3, 'COUNT'));
-const perSecond = Number(argument(4, 'DATAGRAMS_PER_SECOND'));
-const flows = Array.from({ length: count }, (_, id) => new Flow(id));
+const firstId = Number(argument(4, 'FIRST_ID'));
+const perSecond = Number(argument(5, 'DATAGRAMS_PER_SECOND'));
+const flows = Array.from({ length: count }, (_, index) => new Flow(firstId + index));
 let sending: NodeJS.Timeout | undefined;
 const tickMs = 10;
 

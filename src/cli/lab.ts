@@ -1,0 +1,106 @@
+/** `floatgate lab`: the lab of namespaces on this machine, and the failover in it. */
+import { Command, InvalidArgumentError } from 'commander';
+import { down, exec, status, up } from '../lab/lab.js';
+import { LabError } from '../lab/error.js';
+import { runLab } from '../lab/run.js';
+import { topology } from '../lab/topology.js';
+
+const write = (text: string) => void process.stdout.write(text);
+const say = (line: string) => write(`  ${line}\n`);
+
+interface SyncOption {
+  /** false with --no-sync */
+  readonly sync: boolean;
+}
+
+interface RunOptions extends SyncOption {
+  readonly keep?: boolean;
+  readonly connections: number;
+  readonly flows: number;
+}
+
+/** The command with its subcommands. Failures set process.exitCode to 1 and print one sentence. */
+export function labCommand(): Command {
+  const lab = new Command('lab').description('a gateway pair, computes, VMs and an outside server in network namespaces of this machine').enablePositionalOptions();
+  const noSync = 'run the gateways without replication: sessions must break';
+  lab.command('run').description('bring the lab up, fail a gateway over under load, print what was measured, take the lab down')
+    .option('--no-sync', noSync)
+    .option('--keep', 'leave the lab up')
+    .option('--connections <count>', 'TCP connections through the failover', wholeNumber, 200)
+    .option('--flows <count>', 'UDP flows through the failover', wholeNumber, 200)
+    .action(guarded(runAction));
+  lab.command('up').description('bring the lab up and leave it').option('--no-sync', noSync).action(guarded(upAction));
+  lab.command('down').description('take the lab down, also one that is half made').action(guarded(downAction));
+  lab.command('status').description('list the nodes and their processes').action(guarded(statusAction));
+  lab.command('exec').description('run a command in a node').argument('<node>').argument('<command...>').passThroughOptions()
+    .action(guarded((node: string, command: string[]) => void (process.exitCode = exec(node, command))));
+  return lab;
+}
+
+async function runAction({ sync, keep = false, connections, flows }: RunOptions): Promise<void> {
+  const passed = await runLab({ sync: sync ? 'strict' : 'none', keep, connections, flows, write });
+  if (keep) write(lookAround);
+  if (!passed) process.exitCode = 1;
+}
+
+async function upAction({ sync }: SyncOption): Promise<void> {
+  const controller = new AbortController();
+  const interrupt = () => controller.abort(new LabError('interrupted'));
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, interrupt);
+  await takenDownOnFailure(() => up({ sync: sync ? 'strict' : 'none', say, signal: controller.signal }, 'up'));
+  write(lookAround);
+}
+
+/** A lab that somebody else has up is not ours to take down. */
+async function takenDownOnFailure(make: () => Promise<unknown>): Promise<void> {
+  const before = await status();
+  try {
+    await make();
+  } catch (error) {
+    if (before === undefined) await down();
+    throw error;
+  }
+}
+
+async function downAction(): Promise<void> {
+  write((await down()) ? 'the lab is down\n' : 'there is no lab\n');
+}
+
+async function statusAction(): Promise<void> {
+  const report = await status();
+  if (report === undefined) {
+    write("the lab is not up; 'floatgate lab up' makes it\n");
+    process.exitCode = 1;
+    return;
+  }
+  write(`up since ${report.since}\n`);
+  for (const { node, processes, note } of report.nodes) {
+    const running = processes.map(({ name, pid, running: alive }) => (alive ? `${name} (${pid})` : `${name} (ended)`)).join(', ');
+    write(`  ${node.padEnd(10)} ${[note, running].filter((text) => text !== '').join(' — ')}\n`);
+  }
+}
+
+const example = (node: string, command: string) => `  node dist/cli/main.js lab exec ${node} ${command}\n`;
+const lookAround = `the lab is up: ${topology.nodes.map(({ name }) => name).join(', ')}
+${example('vm-a1', 'curl -s http://203.0.113.10/address')}${example('outside', 'ping -c 3 10.0.2.215')}${example('compute-1', 'ovs-ofctl dump-flows br-int')}${example('gw-a', 'tcpdump -ni underlay0 -c 10')}  node dist/cli/main.js status --socket /run/floatgate-lab/gw-a/state/api.sock
+  node dist/cli/main.js lab status
+  node dist/cli/main.js lab down
+`;
+
+function guarded<A extends unknown[]>(action: (...args: A) => Promise<void> | void): (...args: A) => Promise<void> {
+  return async (...args) => {
+    try {
+      await action(...args);
+    } catch (error) {
+      if (!(error instanceof LabError)) throw error;
+      process.stderr.write(`${error.message}\n`);
+      process.exitCode = 1;
+    }
+  };
+}
+
+function wholeNumber(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError('a whole number of at least 1 is needed');
+  return value;
+}
