@@ -1,0 +1,140 @@
+import { readFileSync, statSync } from 'node:fs';
+import type { Command } from 'commander';
+import { formatIpv4 } from '../config/address.js';
+import { parseConfiguration } from '../config/configuration.js';
+import { parseKey } from '../config/key.js';
+import type { Configuration } from '../config/schema.js';
+
+interface CheckOptions {
+  readonly config: string;
+  readonly json?: boolean;
+  /** False: --no-key. */
+  readonly key: boolean;
+}
+
+/** What `floatgate check --json` prints. */
+export interface CheckResult {
+  readonly ok: boolean;
+  /** Present when ok. */
+  readonly summary?: Summary;
+  readonly errors: readonly Finding[];
+  readonly warnings: readonly Finding[];
+}
+
+interface Finding {
+  readonly code: string;
+  readonly message: string;
+  readonly file: string;
+  readonly line?: number;
+  readonly column?: number;
+  readonly path: string;
+}
+
+interface Summary {
+  readonly gateway: string;
+  readonly id: number;
+  readonly peer?: string | undefined;
+  readonly syncMode: string;
+  readonly virtualRouters: number;
+  readonly externalNetworks: number;
+  readonly routers: number;
+  readonly networks: number;
+  readonly floatingIps: number;
+}
+
+export function register(program: Command): void {
+  program
+    .command('check')
+    .description('Check a configuration file, and the key file that it names, without touching the system.')
+    .requiredOption('-c, --config <file>', 'the configuration file')
+    .option('--no-key', 'do not read sync.keyFile: for files that are meant for another machine')
+    .option('--json', 'print the result as JSON')
+    .action((options: CheckOptions) => {
+      const result = checkFile(options.config, options.key);
+      if (options.json) process.stdout.write(`${JSON.stringify(result, null, 2)}\n`);
+      else print(options.config, result);
+      process.exitCode = result.ok ? 0 : 1;
+    });
+}
+
+/** @throws Error when the file cannot be read */
+export function checkFile(file: string, withKey: boolean): CheckResult {
+  const result = parseConfiguration(read(file, 'the configuration'), file);
+  if (result.errors) return { ok: false, errors: result.errors, warnings: [] };
+  const { configuration, warnings } = result;
+  const key = withKey ? checkKeyFile(configuration, file) : { errors: [], warnings: [] };
+  return {
+    ok: key.errors.length === 0,
+    ...(key.errors.length === 0 && { summary: summarise(configuration) }),
+    errors: key.errors,
+    warnings: [...warnings, ...key.warnings],
+  };
+}
+
+function read(file: string, what: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new Error(`cannot read ${what} ${file}: ${reasonOf(error)}.`);
+  }
+}
+
+/** Node's `ENOENT: no such file or directory, open '…'` without what we say ourselves. */
+function reasonOf(error: unknown): string {
+  return (error as Error).message.replace(/^[A-Z]+: /, '').replace(/, \w+( '.*')?$/, '');
+}
+
+/** The key is looked at where it is used; what is said about it does not quote it. */
+function checkKeyFile({ sync }: Configuration, file: string): { errors: Finding[]; warnings: Finding[] } {
+  if (sync.mode === 'none' || sync.keyFile === undefined) return { errors: [], warnings: [] };
+  const finding = (code: string, says: string): Finding => ({ code, file, path: 'sync.keyFile', message: `${file}: sync.keyFile is ${sync.keyFile}, but ${says}.` });
+  let text: string;
+  try {
+    text = readFileSync(sync.keyFile, 'utf8');
+  } catch (error) {
+    return { errors: [finding('FLOATGATE_ERR_KEY_UNREADABLE', `it cannot be read: ${reasonOf(error)}`)], warnings: [] };
+  }
+  const parsed = parseKey(text);
+  const isOpen = (statSync(sync.keyFile).mode & 0o077) !== 0;
+  return {
+    errors: 'error' in parsed ? [finding('FLOATGATE_ERR_KEY_INVALID', parsed.error)] : [],
+    warnings: isOpen ? [finding('FLOATGATE_WARN_KEY_PERMISSIONS', 'other users can read or change it: chmod 600')] : [],
+  };
+}
+
+function summarise({ gateway, peer, sync, virtualRouters, externalNetworks, routers }: Configuration): Summary {
+  return {
+    gateway: gateway.name,
+    id: gateway.id,
+    ...(peer && { peer: formatIpv4(peer.address) }),
+    syncMode: sync.mode,
+    virtualRouters: virtualRouters.length,
+    externalNetworks: externalNetworks.length,
+    routers: routers.length,
+    networks: routers.reduce((sum, { networks }) => sum + networks.length, 0),
+    floatingIps: routers.reduce((sum, { floatingIps }) => sum + floatingIps.length, 0),
+  };
+}
+
+function print(file: string, { summary, errors, warnings }: CheckResult): void {
+  for (const { message } of warnings) process.stderr.write(`warning: ${message}\n`);
+  for (const { message } of errors) process.stderr.write(`error: ${message}\n`);
+  if (summary) process.stdout.write(`ok: ${file}: ${describe(summary)}\n`);
+}
+
+function describe({ gateway, id, peer, syncMode, virtualRouters, externalNetworks, routers, networks, floatingIps }: Summary): string {
+  return [
+    `gateway ${gateway} (id ${id})`,
+    peer === undefined ? 'no peer' : `peer ${peer}`,
+    `sync ${syncMode}`,
+    count(virtualRouters, 'virtual router'),
+    count(externalNetworks, 'external network'),
+    count(routers, 'router'),
+    count(networks, 'network'),
+    count(floatingIps, 'floating IP'),
+  ].join(', ');
+}
+
+function count(number: number, noun: string): string {
+  return `${number} ${noun}${number === 1 ? '' : 's'}`;
+}
