@@ -113,6 +113,20 @@ describe('packet-socket', () => {
     await receiver.next<Frame>('frame', isText('back'));
   });
 
+  test.each([
+    ['the queue of the interface', '5000', 'ENOBUFS'],
+    ['the socket', '100000000', 'EAGAIN'],
+  ])('when %s is full, send says so at once', async (_what, limit, code) => {
+    net.exec('packet-a', 'tc', 'qdisc', 'replace', 'dev', 'v0', 'root', 'tbf', 'rate', '8kbit', 'burst', '2kb', 'limit', limit);
+    const flood = await a.create('PacketSocket', { interface: 'v0' });
+    const sent = await Promise.allSettled(Array.from({ length: 1000 }, () => flood.call('send', frame(macOfB, macOfA, EXPERIMENTAL, 'flood'))));
+    net.exec('packet-a', 'tc', 'qdisc', 'delete', 'dev', 'v0', 'root');
+    const refusals = sent.filter((outcome) => outcome.status === 'rejected').map((outcome) => outcome.reason as { code: string; operation: string });
+    expect(refusals.length).toBeGreaterThan(0);
+    for (const refusal of refusals) expect(refusal).toMatchObject({ code, operation: 'sendto' });
+    await flood.call('close');
+  });
+
   test('failures carry the errno, the operation and what it was about', async () => {
     await expect(a.create('PacketSocket', { interface: 'absent0' })).rejects.toMatchObject({ code: 'ENODEV', operation: 'if_nametoindex' });
     await expect(sender.call('send', Buffer.alloc(13))).rejects.toMatchObject({ code: 'EINVAL', operation: 'sendto' });

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { deliver, type Received } from '../lib/socket.js';
 import { Agent, type RemoteObject } from './support/agent.js';
 import { Namespaces } from './support/namespace.js';
 
@@ -115,5 +116,24 @@ describe('raw-socket', () => {
     await closed.call('close');
     await closed.call('close');
     await expect(closed.call('send', Buffer.from('x'), GROUP)).rejects.toMatchObject({ code: 'EBADF', operation: 'sendto' });
+  });
+});
+
+describe('socket/deliver', () => {
+  const message = (text: string): Received => ({ data: Buffer.from(text), ifindex: 1, packetType: 0, timestampNs: 0n });
+
+  test('a listener that closes the socket sees nothing of the rest of the batch', () => {
+    const seen: string[] = [];
+    let open = true;
+    deliver([message('a'), message('b'), message('c')], 100, () => open,
+      ({ data }) => { seen.push(data.toString()); open = seen.length < 2; },
+      (error) => { seen.push(error.code); });
+    expect(seen).toEqual(['a', 'b']);
+  });
+
+  test('the error comes after the messages that preceded it', () => {
+    const seen: string[] = [];
+    deliver([message('a')], 100, () => true, ({ data }) => { seen.push(data.toString()); }, (error) => { seen.push(error.code); });
+    expect(seen).toEqual(['a', 'ENETDOWN']);
   });
 });

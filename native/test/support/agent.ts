@@ -37,8 +37,14 @@ export class Agent {
     });
     this.#ready = new Promise((resolve, reject) => {
       this.#child.on('message', (report: Report) => (report.type === 'ready' ? resolve() : this.#onReport(report)));
-      this.#child.once('exit', (code) => reject(new Error(`the agent has exited with ${code}`)));
+      this.#child.once('exit', (code) => {
+        const error = new Error(`the agent has exited with ${code}`);
+        reject(error);
+        for (const id of [...this.#calls.keys()]) this.#settle(id)?.reject(error);
+      });
     });
+    // Whoever calls it sees the failure; stopping an agent that was never used is none.
+    this.#ready.catch(() => {});
   }
 
   /** `new Class(...args)` of the library. Rejects with the error that the constructor throws. */

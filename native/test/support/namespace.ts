@@ -41,12 +41,17 @@ export class Namespaces {
     return ip('-n', this.name(short), ...args);
   }
 
+  /** Runs a program in the namespace; returns what it prints. */
+  exec(short: string, ...command: string[]): string {
+    return execFileSync('nsenter', [`--net=${this.path(short)}`, ...command], { encoding: 'utf8' });
+  }
+
   /** A cable from `a` to `b`, up, with these addresses. IPv6 is off: it would chatter. */
   connect(a: { namespace: string; device: string; address: string }, b: { namespace: string; device: string; address: string }): void {
     ip('link', 'add', a.device, 'netns', this.name(a.namespace), 'type', 'veth',
       'peer', 'name', b.device, 'netns', this.name(b.namespace));
     for (const { namespace, device, address } of [a, b]) {
-      execFileSync('nsenter', [`--net=${this.path(namespace)}`, 'sysctl', '-q', '-w', `net.ipv6.conf.${device}.disable_ipv6=1`]);
+      this.exec(namespace, 'sysctl', '-q', '-w', `net.ipv6.conf.${device}.disable_ipv6=1`);
       this.ip(namespace, 'address', 'add', address, 'dev', device);
       this.ip(namespace, 'link', 'set', device, 'up');
     }
