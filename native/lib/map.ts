@@ -70,6 +70,12 @@ export interface MapDeclaration {
 
 const BATCH = 256;
 
+/** The flags that a map was declared with: the kernel adds BPF_F_RDONLY_PROG to every devmap. */
+function declaredFlags({ type, flags }: MapInfo): number {
+  const BPF_F_RDONLY_PROG = 1 << 7;
+  return type === 'devmap' || type === 'devmap_hash' ? flags & ~BPF_F_RDONLY_PROG : flags;
+}
+
 function align8(size: number): number {
   return (size + 7) & ~7;
 }
@@ -174,7 +180,7 @@ export class BpfMap {
     const { object, name } = this.#undeclaredRefused('reuse');
     for (const property of ['type', 'keySize', 'valueSize', 'maxEntries', 'flags'] as const) {
       const declared = this.#info[property];
-      const found = existing.info[property];
+      const found = property === 'flags' ? declaredFlags(existing.info) : existing.info[property];
       if (declared !== found) {
         throw new SystemError('bpf_map__reuse_fd', errnos.EINVAL, `map '${this.#info.name}' declares ${property} ${declared}, the existing map has ${found}`);
       }
