@@ -1,5 +1,5 @@
 /** `floatgate lab`: the lab of namespaces on this machine, and the failover in it. */
-import { Command, InvalidArgumentError } from 'commander';
+import { InvalidArgumentError, type Command } from 'commander';
 import { down, exec, status, up } from '../lab/lab.js';
 import { LabError } from '../lab/error.js';
 import { runLab } from '../lab/run.js';
@@ -19,22 +19,20 @@ interface RunOptions extends SyncOption {
   readonly flows: number;
 }
 
-/** The command with its subcommands. Failures set process.exitCode to 1 and print one sentence. */
-export function labCommand(): Command {
-  const lab = new Command('lab').description('a gateway pair, computes, VMs and an outside server in network namespaces of this machine').enablePositionalOptions();
+export function register(program: Command): void {
+  const lab = program.command('lab').description('a gateway pair, computes, VMs and an outside server in network namespaces of this machine').enablePositionalOptions();
   const noSync = 'run the gateways without replication: sessions must break';
   lab.command('run').description('bring the lab up, fail a gateway over under load, print what was measured, take the lab down')
     .option('--no-sync', noSync)
     .option('--keep', 'leave the lab up')
     .option('--connections <count>', 'TCP connections through the failover', wholeNumber, 200)
     .option('--flows <count>', 'UDP flows through the failover', wholeNumber, 200)
-    .action(guarded(runAction));
-  lab.command('up').description('bring the lab up and leave it').option('--no-sync', noSync).action(guarded(upAction));
-  lab.command('down').description('take the lab down, also one that is half made').action(guarded(downAction));
-  lab.command('status').description('list the nodes and their processes').action(guarded(statusAction));
+    .action(runAction);
+  lab.command('up').description('bring the lab up and leave it').option('--no-sync', noSync).action(upAction);
+  lab.command('down').description('take the lab down, also one that is half made').action(downAction);
+  lab.command('status').description('list the nodes and their processes').action(statusAction);
   lab.command('exec').description('run a command in a node').argument('<node>').argument('<command...>').passThroughOptions()
-    .action(guarded((node: string, command: string[]) => void (process.exitCode = exec(node, command))));
-  return lab;
+    .action((node: string, command: string[]) => void (process.exitCode = exec(node, command)));
 }
 
 async function runAction({ sync, keep = false, connections, flows }: RunOptions): Promise<void> {
@@ -86,18 +84,6 @@ ${example('vm-a1', 'curl -s http://203.0.113.10/address')}${example('outside', '
   node dist/cli/main.js lab status
   node dist/cli/main.js lab down
 `;
-
-function guarded<A extends unknown[]>(action: (...args: A) => Promise<void> | void): (...args: A) => Promise<void> {
-  return async (...args) => {
-    try {
-      await action(...args);
-    } catch (error) {
-      if (!(error instanceof LabError)) throw error;
-      process.stderr.write(`${error.message}\n`);
-      process.exitCode = 1;
-    }
-  };
-}
 
 function wholeNumber(text: string): number {
   const value = Number(text);

@@ -12,6 +12,7 @@ interface Subcommand {
  */
 const subcommands: Readonly<Record<string, () => Promise<Subcommand>>> = {
   check: () => import('./check.js'),
+  lab: () => import('./lab.js'),
   schema: () => import('./schema.js'),
 };
 
