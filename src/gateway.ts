@@ -146,10 +146,11 @@ export class Gateway {
       this.#log.info({ interface: node.name, role: node.role, xdpMode: mode, mtu: node.mtu, replaced }, 'program attached');
     }
     await this.#startResolver();
+    // Before the elections: loading the servers takes longer than an advertisement may wait.
+    await this.#serve();
     for (const router of this.#configuration.virtualRouters) this.#startVirtualRouter(router);
     this.#watchLinks();
     this.#timers.push(setInterval(() => this.#housekeeping(), RESOLVER_TICK_MS));
-    await this.#serve();
     this.#log.info({ adopted: this.#dataPlane.adopted, pid: process.pid, version: VERSION }, 'gateway started');
   }
 
@@ -297,11 +298,11 @@ export class Gateway {
   }
 
   #peerRolesHeard(views: readonly VirtualRouterView[]): void {
-    for (const { vrid, term } of views) {
-      const router = this.#virtualRouters.get(vrid);
-      if (router === undefined) continue;
+    const ours = new Set(this.#configuration.virtualRouters.map(({ vrid }) => vrid));
+    for (const { vrid, term } of views.filter((view) => ours.has(view.vrid))) {
+      // Also before our election runs: it starts from the term that it finds.
       this.#dataPlane.roles.raiseTerm(vrid, adoptedTerm(this.#dataPlane.roles.read(vrid), term));
-      router.election.termSeen(term);
+      this.#virtualRouters.get(vrid)?.election.termSeen(term);
     }
   }
 
