@@ -121,7 +121,8 @@ export class Election {
   #busy = false;
   #closed = false;
   #packets = 0;
-  #leaseUntilNs = 0n;
+  /** When the last advert left that claims the role. */
+  #advertisedAtNs = 0n;
   #last: LastAdvertisement | undefined;
   #whenStopped: (() => void)[] = [];
 
@@ -263,7 +264,7 @@ export class Election {
     const nowNs = this.#clock.nowNs();
     const atNs = timestampNs < nowNs ? timestampNs : nowNs;
     this.#last = { source: formatIpv4(source), priority, intervalUs, atNs };
-    this.#noteExpiredLease(nowNs);
+    this.#noteOwnSilence();
     this.#dispatch({ type: 'AdvertisementReceived', priority, intervalUs, source }, atNs);
   }
 
@@ -286,8 +287,14 @@ export class Election {
   }
 
   /** We were asleep, or could not send: whoever took over meanwhile has the right to stay. */
-  #noteExpiredLease(nowNs: bigint): void {
-    if (this.#machine.state.name === 'Active' && nowNs > this.#leaseUntilNs) this.#dispatch({ type: 'LeaseExpired' });
+  #noteOwnSilence(): void {
+    if (this.#wasSilent()) this.#dispatch({ type: 'WasSilent' });
+  }
+
+  /** Every Active_Down_Interval is longer than three intervals, by its skew. */
+  #wasSilent(): boolean {
+    const limitNs = BigInt(this.#router.machine.advertisementIntervalUs) * 3_000n;
+    return this.#machine.state.name === 'Active' && this.#clock.nowNs() - this.#advertisedAtNs > limitNs;
   }
 
   #notice(kind: string, sentence: string): void {
@@ -317,7 +324,7 @@ export class Election {
   #due(timer: TimerName, generation: number, deadlineNs: bigint): void {
     const lateNs = this.#clock.nowNs() - deadlineNs;
     if (timer === 'ActiveDown') return this.#doubtSilence(generation, deadlineNs, lateNs);
-    if (timer === 'Adver' && this.#clock.nowNs() > this.#leaseUntilNs) return this.#doubtLease(generation, deadlineNs);
+    if (timer === 'Adver' && this.#wasSilent()) return this.#doubtRole(generation, deadlineNs);
     this.#expire(timer, generation, deadlineNs);
   }
 
@@ -343,10 +350,9 @@ export class Election {
   }
 
   /** The adverts of a successor must be heard before we send one of ours. */
-  #doubtLease(generation: number, deadlineNs: bigint): void {
-    if (this.#machine.state.name !== 'Active') return this.#expire('Adver', generation, deadlineNs);
+  #doubtRole(generation: number, deadlineNs: bigint): void {
     this.counters.lateTimers += 1;
-    this.#dispatch({ type: 'LeaseExpired' });
+    this.#noteOwnSilence();
     this.#expireAfterInput('Adver', generation, deadlineNs);
   }
 
@@ -395,8 +401,7 @@ export class Election {
 
   #renewLease(): void {
     const { version, priority, advertisementIntervalUs } = this.#router.machine;
-    this.#leaseUntilNs = this.#clock.nowNs() + leaseNs(version, priority, advertisementIntervalUs);
-    this.#actions.renewLease(this.#leaseUntilNs);
+    this.#actions.renewLease(this.#clock.nowNs() + leaseNs(version, priority, advertisementIntervalUs));
   }
 
   #sendAdvertisement(priority: number): void {
@@ -409,8 +414,12 @@ export class Election {
       return;
     }
     this.counters.advertisementsSent += 1;
-    if (priority === PRIORITY_RESIGN) this.counters.resignationsSent += 1;
-    else this.#renewLease();
+    if (priority === PRIORITY_RESIGN) {
+      this.counters.resignationsSent += 1;
+      return;
+    }
+    this.#advertisedAtNs = this.#clock.nowNs();
+    this.#renewLease();
   }
 
   #advertisement(priority: number): Advertisement {

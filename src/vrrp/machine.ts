@@ -63,7 +63,7 @@ function handle(draft: Draft, event: Event): void {
     case 'FaultCleared': return release(draft, { faulty: false }, 'fault-cleared');
     case 'SynchronisedChanged': return void (draft.synchronised = event.synchronised);
     case 'TermSeen': return void (draft.highestTerm = Math.max(draft.highestTerm, event.term));
-    case 'LeaseExpired': return leaseExpired(draft);
+    case 'WasSilent': return wasSilent(draft);
     case 'ConfigChanged': return configChanged(draft, event.config);
     case 'AdvertisementReceived': return advertisementReceived(draft, event);
     case 'AdverTimerExpired': return adverTimerExpired(draft, event.generation);
@@ -157,7 +157,7 @@ function becomeActive(draft: Draft, reason: TransitionReason, term = draft.highe
   cancel(draft, 'ActiveDown', 'PreemptDelay', 'Linger', 'HandOver');
   const adverTimer = startTimer(draft, 'Adver', config.advertisementIntervalUs);
   const gratuitousArp = { phase: 'repeat', timer: startTimer(draft, 'GratuitousArp', config.gratuitousArpRepeatUs) } as const;
-  transition(draft, { name: 'Active', term, adverTimer, gratuitousArp, leaseExpired: false }, reason);
+  transition(draft, { name: 'Active', term, adverTimer, gratuitousArp, wasSilent: false }, reason);
 }
 
 /** Starts the Active_Down_Timer. Whoever was forwarding until now goes on with stragglers for the linger. */
@@ -245,7 +245,7 @@ function activeReceived(draft: Draft, state: Active, event: AdvertisementReceive
 function reasonToYield(config: MachineConfig, state: Active, event: AdvertisementReceived): TransitionReason | undefined {
   if (event.priority > config.priority) return 'higher-priority';
   if (event.priority === config.priority && event.source > config.primaryAddress) return 'higher-address';
-  return state.leaseExpired ? 'lease-expired' : undefined;
+  return state.wasSilent ? 'was-silent' : undefined;
 }
 
 /** Once per repetition interval, however many losing adverts come. */
@@ -277,7 +277,7 @@ function advertise(draft: Draft, state: Active): void {
   const raised = raiseTerm(draft, state);
   draft.effects.push({ type: 'SendAdvertisement', priority: draft.config.priority });
   const adverTimer = startTimer(draft, 'Adver', draft.config.advertisementIntervalUs);
-  draft.state = { ...raised, adverTimer, leaseExpired: false };
+  draft.state = { ...raised, adverTimer, wasSilent: false };
 }
 
 /** After a split the router that stays Active must outrank what the other one did meanwhile. At most once per advert. */
@@ -345,8 +345,8 @@ function handOverTimerExpired(draft: Draft, generation: Generation): void {
 
 // ------------------------------------------------------------------------ the rest
 
-function leaseExpired(draft: Draft): void {
-  if (draft.state.name === 'Active') draft.state = { ...draft.state, leaseExpired: true };
+function wasSilent(draft: Draft): void {
+  if (draft.state.name === 'Active') draft.state = { ...draft.state, wasSilent: true };
 }
 
 /** A new priority or interval is advertised at once; a Backup applies it from the next advert on. */

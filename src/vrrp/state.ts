@@ -60,8 +60,8 @@ export interface Active {
   readonly adverTimer: Generation;
   /** `repeat`: the announcement is fresh, and is due once more. Absent when no refresh is configured. */
   readonly gratuitousArp?: { readonly phase: 'repeat' | 'refresh'; readonly timer: Generation };
-  /** We were asleep for longer than our lease: whoever is Active now has the right to be. */
-  readonly leaseExpired: boolean;
+  /** We could not advertise for so long that a Backup may have taken over: whoever is Active now has the right to be. */
+  readonly wasSilent: boolean;
 }
 
 /**
@@ -129,8 +129,8 @@ export type Event =
   | { readonly type: 'FaultCleared' }
   | { readonly type: 'SynchronisedChanged'; readonly synchronised: boolean }
   | { readonly type: 'TermSeen'; readonly term: number }
-  /** More time than the lease passed since our last advert. */
-  | { readonly type: 'LeaseExpired' }
+  /** Three intervals passed since our last advert, and no Active_Down_Interval is shorter. */
+  | { readonly type: 'WasSilent' }
   | { readonly type: 'ConfigChanged'; readonly config: MachineConfig };
 
 export const transitionReasons = [
@@ -142,7 +142,7 @@ export const transitionReasons = [
   'preempting',
   'higher-priority',
   'higher-address',
-  'lease-expired',
+  'was-silent',
   'shutdown',
   'drain',
   'undrain',

@@ -94,7 +94,10 @@ function survive({ specs, interval, incidents, lossPercent, numbers }: typeof st
   return lan;
 }
 
-describe('whatever happened before', () => {
+// A few seconds on an idle machine.
+const timeout = 120_000;
+
+describe('whatever happened before', { timeout }, () => {
   const numRuns = 150;
 
   it('exactly one router is Active once the network is whole, and all others are Backup', () => {
@@ -158,7 +161,7 @@ describe('whatever happened before', () => {
   });
 });
 
-describe('a quiet LAN', () => {
+describe('a quiet LAN', { timeout }, () => {
   it('a Backup that starts while another is Active and loses nothing makes no transition, without preemption', () => {
     fc.assert(
       fc.property(members, intervalUs, (specs, interval) => {

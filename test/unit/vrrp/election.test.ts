@@ -173,7 +173,7 @@ describe('Backup/Active_Down_Timer due', () => {
   });
 });
 
-describe('Active/asleep for longer than the lease', () => {
+describe('Active/asleep for more than three intervals', () => {
   it('yields to a successor of lower priority whose adverts wait in the socket', () => {
     const lab = startedActive();
     const sent = lab.sender.priorities().length;
@@ -182,7 +182,7 @@ describe('Active/asleep for longer than the lease', () => {
     lab.loop.advanceMs(1);
     expect(lab.election.status().state).toBe('Backup');
     expect(lab.sender.priorities().length).toBe(sent);
-    expect(lab.transitions.at(-1)?.reason).toBe('lease-expired');
+    expect(lab.transitions.at(-1)?.reason).toBe('was-silent');
   });
 
   it('yields too when the socket is read before the timer runs', () => {
@@ -201,7 +201,7 @@ describe('Active/asleep for longer than the lease', () => {
     expect(lab.sender.priorities().length).toBe(sent + 1);
   });
 
-  it('asserts itself as ever while the lease runs', () => {
+  it('asserts itself as ever when it was not', () => {
     const lab = startedActive();
     hear(lab, { priority: 50 });
     expect(lab.election.status().state).toBe('Active');

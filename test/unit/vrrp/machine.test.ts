@@ -241,11 +241,11 @@ describe('faults', () => {
   });
 });
 
-describe('Active/lease expired', () => {
-  const slept = run(active(), { type: 'LeaseExpired' });
+describe('Active/was silent', () => {
+  const slept = run(active(), { type: 'WasSilent' });
 
   it('yields to whoever is Active now, even of lower priority', () => {
-    expect(effectsOf(slept, advert(1))).toContain('Active > Backup (lease-expired)');
+    expect(effectsOf(slept, advert(1))).toContain('Active > Backup (was-silent)');
     expect(run(active(), advert(1)).state.name).toBe('Active');
   });
 
@@ -282,7 +282,7 @@ describe('timers', () => {
       { type: 'Undrain' },
       { type: 'FaultRaised' },
       { type: 'FaultCleared' },
-      { type: 'LeaseExpired' },
+      { type: 'WasSilent' },
     ),
     fc.boolean().map<Event>((synchronised) => ({ type: 'SynchronisedChanged', synchronised })),
     fc.nat(20).map<Event>((term) => ({ type: 'TermSeen', term })),

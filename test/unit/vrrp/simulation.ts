@@ -24,7 +24,6 @@ export interface Transition {
 
 interface Occurrence {
   readonly atUs: number;
-  readonly order: number;
   readonly happen: () => void;
 }
 
@@ -38,7 +37,6 @@ export class Lan {
   readonly transitions: Transition[] = [];
   readonly #agenda: Occurrence[] = [];
   readonly #timers = new Map<string, number>();
-  #order = 0;
 
   add(name: string, config: MachineConfig, synchronised: boolean): Router {
     const machine = createMachine(config, { synchronised });
@@ -48,7 +46,14 @@ export class Lan {
   }
 
   at(atUs: number, happen: () => void): void {
-    this.#agenda.push({ atUs, order: this.#order++, happen });
+    // Latest first, so that the next one is taken off the end; of two at one time, the later made waits.
+    let low = 0;
+    for (let high = this.#agenda.length; low < high; ) {
+      const middle = (low + high) >> 1;
+      if (this.#agenda[middle]!.atUs > atUs) low = middle + 1;
+      else high = middle;
+    }
+    this.#agenda.splice(low, 0, { atUs, happen });
   }
 
   /** The process dies: no word, no timer any more. */
@@ -76,13 +81,8 @@ export class Lan {
   }
 
   #takeNext(endUs: number): Occurrence | undefined {
-    let best = -1;
-    this.#agenda.forEach((candidate, i) => {
-      const current = this.#agenda[best];
-      const earlier = current === undefined || candidate.atUs < current.atUs || (candidate.atUs === current.atUs && candidate.order < current.order);
-      if (candidate.atUs <= endUs && earlier) best = i;
-    });
-    return best < 0 ? undefined : this.#agenda.splice(best, 1)[0];
+    const next = this.#agenda.at(-1);
+    return next !== undefined && next.atUs <= endUs ? this.#agenda.pop() : undefined;
   }
 
   #execute(router: Router, effect: Effect): void {
