@@ -29,11 +29,11 @@ export const steps = [
     inputs: () => filesBelow([at('native', 'src'), at('native', 'binding.gyp'), at('native', 'package.json')]),
     salt: () => process.version,
     outputs: [addonPath()],
-    // --build-from-source: in a work tree the sources are the truth, not a published binary.
+    // Not 'install': in a work tree the sources are the truth, not a published binary, and only what has changed is compiled.
     run: () =>
-      runQuiet('addon', 'addon: compiling native/src', process.execPath, [at('node_modules', '@mapbox', 'node-pre-gyp', 'bin', 'node-pre-gyp'), 'install', '--build-from-source'], {
+      runQuiet('addon', 'addon: compiling native/src', process.execPath, [at('node_modules', '@mapbox', 'node-pre-gyp', 'bin', 'node-pre-gyp'), 'configure', 'build'], {
         cwd: at('native'),
-        env: nodeHeaders(),
+        env: { JOBS: 'max', ...nodeHeaders() },
       }),
   },
   {

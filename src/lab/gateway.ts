@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
 import { ApiClient } from '../api/client.js';
 import type { Status } from '../api/status.js';
-import { LabError, messageOf } from './error.js';
+import { HopelessError, LabError, messageOf } from './error.js';
 import { isRunning, run, startDaemon } from './process.js';
 import { stateFolder, type LabState, type ProcessRecord } from './state.js';
 import { externalRouter, externalSubnet, gatewayNamed, tunnelVip, vrid, type Gateway, type Tenant, type Topology } from './topology.js';
@@ -77,8 +77,9 @@ export function startGateway(state: LabState, node: string): ProcessRecord {
 
 const answerDeadlineMs = 1000;
 
-/** Asks the daemon's local API. @throws LabError when it does not answer within a second. */
-export async function readStatus(node: string): Promise<Status> {
+/** Asks the daemon's local API. @throws LabError when it does not answer within a second, HopelessError when there is no daemon. */
+export async function readStatus(state: LabState, node: string): Promise<Status> {
+  if (daemonOf(state, node) === undefined) throw new HopelessError(`the daemon of ${node} does not run${lastWordsOf(node)}`);
   const client = new ApiClient(join(stateDirectory(node), 'api.sock'));
   const late = delay(answerDeadlineMs, undefined, { ref: false }).then(() => {
     throw new LabError(`no answer within ${answerDeadlineMs} ms`);

@@ -3,7 +3,7 @@ import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { spawnSync } from 'node:child_process';
 import type { Status } from '../api/status.js';
 import { LabError, messageOf } from './error.js';
-import { configureGateways, daemonOf, electionState, readStatus, startGateway, type SyncMode } from './gateway.js';
+import { configureGateways, electionState, readStatus, startGateway, type SyncMode } from './gateway.js';
 import { makeNetwork, removeNamespaces } from './network.js';
 import { openVswitchEnvironment, startCompute } from './openvswitch.js';
 import { isRunning, nsenter, run, runIn, sendSignal, stop } from './process.js';
@@ -33,7 +33,7 @@ export async function up({ sync, say, signal }: UpOptions, phase: 'running' | 'u
   say(`gateways: ${topology.gateways.map(({ node }) => node).join(' and ')}${sync === 'none' ? ', without replication' : ''}`);
   await configureGateways(topology, sync);
   for (const { node } of topology.gateways) startGateway(state, node);
-  await gatewaysReady(sync, signal);
+  await gatewaysReady(state, sync, signal);
   say('VMs: each reaches its gateway through the tunnel');
   await Promise.all(topology.vms.map((vm) => gatewayReachable(vm, signal)));
   state.setPhase(phase);
@@ -49,14 +49,14 @@ async function removeLeftovers(say: (line: string) => void): Promise<void> {
   await down();
 }
 
-export async function gatewaysReady(sync: SyncMode, signal?: AbortSignal): Promise<void> {
+export async function gatewaysReady(state: LabState, sync: SyncMode, signal?: AbortSignal): Promise<void> {
   const [first, second] = topology.gateways.map(({ node }) => node);
   if (first === undefined || second === undefined) throw new LabError('the lab needs two gateways');
-  await until(`${first} to be Active`, async () => electionState(await readStatus(first)) === 'active', { signal });
-  await until(`${second} to be Backup`, async () => electionState(await readStatus(second)) === 'backup', { signal });
+  await until(`${first} to be Active`, async () => electionState(await readStatus(state, first)) === 'active', { signal });
+  await until(`${second} to be Backup`, async () => electionState(await readStatus(state, second)) === 'backup', { signal });
   if (sync === 'none') return;
   for (const { node } of topology.gateways) {
-    await until(`${node} and its peer to hold the same`, async () => isSynchronised(await readStatus(node)), { signal });
+    await until(`${node} and its peer to hold the same`, async () => isSynchronised(await readStatus(state, node)), { signal });
   }
 }
 
@@ -120,9 +120,8 @@ export async function status(): Promise<{ since: string; nodes: readonly NodeRep
 
 async function noteOn(state: LabState, node: string): Promise<string> {
   if (!topology.gateways.some((gateway) => gateway.node === node)) return '';
-  if (daemonOf(state, node) === undefined) return 'the daemon does not run';
   try {
-    const answer = await readStatus(node);
+    const answer = await readStatus(state, node);
     const peer = `peer ${answer.peer.alive ? 'alive' : 'silent'}, ${isSynchronised(answer) ? '' : 'not '}synchronised`;
     return `${electionState(answer) ?? 'no election'}, ${peer}`;
   } catch (error) {

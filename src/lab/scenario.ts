@@ -95,7 +95,7 @@ async function failOver(state: LabState, load: Load, timeline: Timeline, { signa
   sendSignal(daemon.pid, 'SIGKILL');
   await setLinks(topology, victim, 'down');
   timeline.add(`links of ${victim} are cut`);
-  await until(`${survivor} to be Active`, async () => electionState(await readStatus(survivor)) === 'active', { signal, deadlineMs: 15_000, intervalMs: 5 });
+  await until(`${survivor} to be Active`, async () => electionState(await readStatus(state, survivor)) === 'active', { signal, deadlineMs: 15_000, intervalMs: 5 });
   const takenOverAtMs = timeline.add(`${survivor} is Active`);
   if (isRunning(daemon)) throw new LabError(`the daemon of ${victim} has survived kill -9`);
   await load.checkpoint();
@@ -110,10 +110,10 @@ async function handOver(state: LabState, load: Load, timeline: Timeline, { sync,
   const returnedAtMs = timeline.add(`${victim} comes back: links up, daemon started`);
   await setLinks(topology, victim, 'up');
   startGateway(state, victim);
-  const synchronisedAtMs = sync === 'none' ? undefined : await synchronised(timeline, signal);
-  await until(`${victim} to be Active again`, async () => electionState(await readStatus(victim)) === 'active', { signal, intervalMs: 10 });
+  const synchronisedAtMs = sync === 'none' ? undefined : await synchronised(state, timeline, signal);
+  await until(`${victim} to be Active again`, async () => electionState(await readStatus(state, victim)) === 'active', { signal, intervalMs: 10 });
   const activeAtMs = timeline.add(`${victim} is Active`);
-  await until(`${survivor} to be Backup`, async () => electionState(await readStatus(survivor)) === 'backup', { signal });
+  await until(`${survivor} to be Backup`, async () => electionState(await readStatus(state, survivor)) === 'backup', { signal });
   timeline.add(`${survivor} is Backup`);
   await load.checkpoint();
   const progress = await load.progressWithin(goOnDeadlineMs);
@@ -124,8 +124,8 @@ async function handOver(state: LabState, load: Load, timeline: Timeline, { sync,
   return { handOver: { ...synchronisedMs, activeMs: activeAtMs - returnedAtMs, probes }, progress };
 }
 
-async function synchronised(timeline: Timeline, signal?: AbortSignal): Promise<number> {
-  await until(`${victim} and ${survivor} to hold the same`, async () => isSynchronised(await readStatus(victim)), { signal, intervalMs: 10 });
+async function synchronised(state: LabState, timeline: Timeline, signal?: AbortSignal): Promise<number> {
+  await until(`${victim} and ${survivor} to hold the same`, async () => isSynchronised(await readStatus(state, victim)), { signal, intervalMs: 10 });
   return timeline.add(`${victim} and ${survivor} hold the same`);
 }
 

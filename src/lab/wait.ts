@@ -1,6 +1,6 @@
 // Waiting for conditions. Nothing in the lab sleeps for a time and hopes.
 import { setTimeout as delay } from 'node:timers/promises';
-import { LabError, messageOf } from './error.js';
+import { HopelessError, LabError, messageOf } from './error.js';
 
 export interface WaitOptions {
   /** Default 30 000. */
@@ -12,7 +12,7 @@ export interface WaitOptions {
 
 /**
  * Looks until `look` gives something other than undefined or false, and returns that.
- * A throwing look counts as "not yet"; its last message is told when the deadline passes.
+ * A throwing look counts as "not yet" (unless by a HopelessError); its last message is told when the deadline passes.
  */
 export async function until<T>(awaited: string, look: () => Promise<T | undefined | false> | T | undefined | false, options: WaitOptions = {}): Promise<T> {
   const { deadlineMs = 30_000, intervalMs = 20, signal } = options;
@@ -25,6 +25,7 @@ export async function until<T>(awaited: string, look: () => Promise<T | undefine
       if (value !== undefined && value !== false) return value;
       lastError = '';
     } catch (error) {
+      if (error instanceof HopelessError) throw error;
       lastError = ` (${messageOf(error)})`;
     }
     if (performance.now() >= end) throw new LabError(`waited ${deadlineMs / 1000} s in vain for ${awaited}${lastError}`);
