@@ -1,0 +1,146 @@
+/**
+ * Random and mutated frames through every program. A failure prints its seed
+ * and path; FUZZ_RUNS=100000 looks longer.
+ */
+import fc from 'fast-check';
+import { afterAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { checksumFaults } from '../support/checksum.js';
+import { dissect } from '../support/dissect.js';
+import { GatewayFixture, type ProgramName } from '../support/gateway-fixture.js';
+import { tableFaults } from '../support/invariants.js';
+import { arp, frame, icmp, ICMP, ipv4, payload, tcp, TCP, udp, type Layer } from '../support/packet.js';
+import { SYNC_TYPE, type SyncRecord } from '../support/sync-frame.js';
+import * as world from '../support/world.js';
+import { a1, a2, b1, frameFromVm, fromOutside, fromPeer, nodeA, nodeB, server } from '../support/world.js';
+
+const numRuns = Number(process.env['FUZZ_RUNS'] ?? 3000);
+const gateway = GatewayFixture.load();
+/** Long runs are asked for on purpose. */
+vi.setConfig({ testTimeout: 60_000 + numRuns * 20 });
+afterAll(() => gateway.close());
+beforeEach(() => gateway.reset());
+
+const PROGRAMS = ['underlay_xdp', 'external_xdp', 'ha_xdp'] as const;
+const MIN_FRAME = 14;
+
+const segments: readonly Layer[][] = [
+  [tcp({ sourcePort: 5000, destinationPort: 80, flags: TCP.SYN, options: Buffer.from('020405b4', 'hex') })],
+  [udp({ sourcePort: 5000, destinationPort: 53 }), payload('payload')],
+  [icmp({ type: ICMP.echo, identifier: 5 }), payload('payload')],
+];
+const request = arp({ operation: 1, senderMac: a1.mac, senderAddress: a1.address, targetMac: '00:00:00:00:00:00', targetAddress: a1.tenant.gateway });
+const corpus: readonly [ProgramName, Buffer][] = [
+  ...segments.flatMap((segment) =>
+    [a1, a2, b1].map((vm): [ProgramName, Buffer] => ['underlay_xdp', frameFromVm(vm, [ipv4({ source: vm.address, destination: server }), ...segment])]),
+  ),
+  ['underlay_xdp', frameFromVm(a1, [request])],
+  ['underlay_xdp', frameFromVm(a1, [ipv4({ source: a1.address, destination: a1.tenant.gateway }), ...segments[2]!])],
+  ...segments.map((segment): [ProgramName, Buffer] => ['external_xdp', fromOutside([ipv4({ source: server, destination: a2.floatingIp! }), ...segment])]),
+  ...segments.map((segment): [ProgramName, Buffer] => ['external_xdp', fromOutside([ipv4({ source: server, destination: a1.tenant.externalAddress }), ...segment])]),
+  ['ha_xdp', fromPeer(nodeB, nodeA, { type: SYNC_TYPE.heartbeat, sequence: 1n })],
+];
+
+type Mutation = (bytes: Buffer) => Buffer;
+
+const mutation: fc.Arbitrary<Mutation> = fc.oneof(
+  fc.tuple(fc.nat(), fc.nat(7)).map(([at, bit]): Mutation => (bytes) => {
+    bytes[at % bytes.length]! ^= 1 << bit;
+    return bytes;
+  }),
+  fc.tuple(fc.nat(), fc.constantFrom(0, 1, 0x7f, 0x80, 0xff)).map(([at, value]): Mutation => (bytes) => {
+    bytes[at % bytes.length] = value;
+    return bytes;
+  }),
+  fc.tuple(fc.nat(), fc.nat(0xffff)).map(([at, value]): Mutation => (bytes) => {
+    bytes.writeUInt16BE(value, at % (bytes.length - 1));
+    return bytes;
+  }),
+  fc.nat().map((at): Mutation => (bytes) => bytes.subarray(0, Math.max(MIN_FRAME, at % bytes.length))),
+  fc.tuple(fc.nat(), fc.uint8Array({ minLength: 1, maxLength: 64 })).map(([at, more]): Mutation => (bytes) => {
+    const place = at % bytes.length;
+    return Buffer.concat([bytes.subarray(0, place), more, bytes.subarray(place)]);
+  }),
+);
+
+/** So that a mutation is not merely found by a checksum: headers' sums are computed again. */
+function withRightSums(bytes: Buffer): Buffer {
+  const layers = dissect(bytes).map((layer): Layer => (layer.layer === 'ipv4' ? ({ ...layer, checksum: undefined } as unknown as Layer) : layer));
+  return frame(...layers);
+}
+
+/** Reasons that a packet can end with; the others are counted on the way. */
+const ALONG_THE_WAY = new Set(['session_created', 'session_established', 'session_unprotected', 'vm_learned', 'vm_moved', 'commit_oversize']);
+
+describe('random bytes', () => {
+  it.each(PROGRAMS)('%s: no abort, no state', (program) => {
+    const before = gateway.tables();
+    fc.assert(
+      fc.property(fc.uint8Array({ minLength: MIN_FRAME, maxLength: 300 }), fc.constantFrom(0x0800, 0x0806, 0x86dd), (bytes, etherType) => {
+        const data = Buffer.from(bytes);
+        data.writeUInt16BE(etherType, 12);
+        expect(['DROP', 'PASS']).toContain(gateway.execute(program, data).verdict);
+      }),
+      { numRuns },
+    );
+    expect(gateway.tables()).toEqual(before);
+  });
+});
+
+describe('mutated frames', () => {
+  it.each(['strict', 'none'] as const)('sync mode %s: one verdict, sound tables, right sums', (syncMode) => {
+    gateway.reset({ syncMode });
+    fc.assert(
+      fc.property(fc.constantFrom(...corpus), fc.array(mutation, { minLength: 0, maxLength: 4 }), fc.boolean(), ([program, original], mutations, repair) => {
+        let bytes: Buffer = Buffer.from(original);
+        for (const mutate of mutations) bytes = mutate(bytes);
+        if (repair) bytes = withRightSums(bytes);
+        const sumsWereRight = checksumFaults(bytes).length === 0;
+        const result = gateway.run(program, bytes);
+
+        expect(result.verdict).not.toBe('ABORTED');
+        expect(Object.keys(result.counters).filter((name) => !ALONG_THE_WAY.has(name))).toHaveLength(1);
+        if (result.verdict === 'DROP') expect(Object.keys(result.counters).some((name) => name.startsWith('drop_') || name.startsWith('sync_'))).toBe(true);
+        if (result.verdict === 'PASS') expect(result.frame.equals(bytes)).toBe(true);
+        if (sumsWereRight && (result.verdict === 'TX' || result.verdict === 'REDIRECT')) expect(checksumFaults(result.frame)).toEqual([]);
+      }),
+      { numRuns },
+    );
+    expect(tableFaults(gateway)).toEqual([]);
+  });
+});
+
+describe('authentic frames with random records', () => {
+  const port = fc.integer({ min: 1024, max: 1600 });
+  const records: fc.Arbitrary<SyncRecord> = fc.record({
+    kind: fc.integer({ min: 0, max: 4 }),
+    protocol: fc.integer({ min: 0, max: 3 }),
+    state: fc.integer({ min: 0, max: 4 }),
+    sessionFlags: fc.nat(255),
+    term: fc.nat(3),
+    vni: fc.constantFrom(100, 200, 300),
+    internalAddress: fc.constantFrom('172.16.100.10', '172.16.100.11', '172.16.100.12'),
+    externalAddress: fc.constantFrom('10.0.2.201', '10.0.2.202', '10.0.2.215', '1.2.3.4'),
+    remote: fc.constantFrom('0.0.0.0', '203.0.113.10', '203.0.113.11', '203.0.113.12'),
+    internalPort: fc.constantFrom(1, 2, 5000),
+    externalPort: port,
+    remotePort: fc.constantFrom(0, 80),
+    optionLength: fc.constantFrom(0, 4, 8, 9, 255),
+    virtualRouter: fc.constantFrom(0, world.VRID, 255),
+    tunnelEndpoint: fc.constantFrom('0.0.0.0', '192.168.33.31'),
+    idle: fc.constantFrom(0, 1, 0xffffffff),
+  });
+
+  it('whatever an authentic peer says, it is answered and no mapping lacks its VM or its sessions', () => {
+    gateway.reset({ node: nodeB, state: 'backup' });
+    let sequence = 0n;
+    fc.assert(
+      fc.property(fc.array(records, { minLength: 1, maxLength: 12 }), (list) => {
+        const result = gateway.execute('ha_xdp', fromPeer(nodeA, nodeB, { type: SYNC_TYPE.records, sequence: ++sequence, records: list }));
+        expect(result.verdict).toBe('TX');
+      }),
+      { numRuns: Math.min(numRuns, 5000) },
+    );
+    const mine = tableFaults(gateway).filter((fault) => fault.startsWith('session') || fault.includes('sessions'));
+    expect(mine).toEqual([]);
+  });
+});
