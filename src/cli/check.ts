@@ -4,6 +4,7 @@ import { formatIpv4 } from '../config/address.js';
 import { parseConfiguration } from '../config/configuration.js';
 import { parseKey } from '../config/key.js';
 import type { Configuration } from '../config/schema.js';
+import { readTextFile, reasonOf } from './text-file.js';
 
 interface CheckOptions {
   readonly config: string;
@@ -59,7 +60,7 @@ export function register(program: Command): void {
 
 /** @throws Error when the file cannot be read */
 export function checkFile(file: string, withKey: boolean): CheckResult {
-  const result = parseConfiguration(read(file, 'the configuration'), file);
+  const result = parseConfiguration(readTextFile(file, 'the configuration'), file);
   if (result.errors) return { ok: false, errors: result.errors, warnings: [] };
   const { configuration, warnings } = result;
   const key = withKey ? checkKeyFile(configuration, file) : { errors: [], warnings: [] };
@@ -69,19 +70,6 @@ export function checkFile(file: string, withKey: boolean): CheckResult {
     errors: key.errors,
     warnings: [...warnings, ...key.warnings],
   };
-}
-
-function read(file: string, what: string): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch (error) {
-    throw new Error(`cannot read ${what} ${file}: ${reasonOf(error)}.`);
-  }
-}
-
-/** Node's `ENOENT: no such file or directory, open '…'` without what we say ourselves. */
-function reasonOf(error: unknown): string {
-  return (error as Error).message.replace(/^[A-Z]+: /, '').replace(/, \w+( '.*')?$/, '');
 }
 
 /** The key is looked at where it is used; what is said about it does not quote it. */

@@ -6,12 +6,20 @@ interface Subcommand {
   readonly register: (program: Command) => void;
 }
 
+const daemon = (): Promise<Subcommand> => import('./daemon.js');
+
 /**
  * Loaded only when asked for: `floatgate check` needs neither the native addon
  * nor an HTTP server. One line for each word that a user can type first.
  */
 const subcommands: Readonly<Record<string, () => Promise<Subcommand>>> = {
   check: () => import('./check.js'),
+  run: daemon,
+  status: daemon,
+  drain: daemon,
+  undrain: daemon,
+  reload: daemon,
+  detach: daemon,
   lab: () => import('./lab.js'),
   schema: () => import('./schema.js'),
 };
@@ -28,6 +36,7 @@ export async function runCommandLine(args: readonly string[]): Promise<number> {
     .description('A highly available NAT gateway for overlay networks.')
     .showSuggestionAfterError()
     .showHelpAfterError('(floatgate --help tells more)')
+    .enablePositionalOptions()
     // To be inherited, these stand before the first subcommand.
     .exitOverride();
   try {

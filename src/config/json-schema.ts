@@ -19,9 +19,13 @@ export function configurationJsonSchema(): JsonSchema {
   return z.toJSONSchema(configurationSchema, { io: 'input' }) as JsonSchema;
 }
 
+let schemaForKeys: JsonSchema | undefined;
+
 /** The keys that the mapping at this place of the file may have. */
 export function keysAt(path: KeyPath): string[] {
-  let schema: JsonSchema | undefined = configurationJsonSchema();
+  // Once is enough, and only when somebody mistypes a key.
+  schemaForKeys ??= configurationJsonSchema();
+  let schema: JsonSchema | undefined = schemaForKeys;
   for (const part of path) {
     schema = typeof part === 'number' ? schema?.items : schema?.properties?.[part];
   }

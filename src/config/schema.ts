@@ -151,6 +151,7 @@ const limits = mapping({
 
 /** The unix socket's path, `<stateDirectory>/api.sock`, must fit into sun_path: 108 bytes with the final zero. */
 const stateDirectoryBytes = 107 - '/api.sock'.length;
+export const defaultStateDirectory = '/run/floatgate';
 
 export const configurationSchema = mapping({
   gateway,
@@ -163,9 +164,9 @@ export const configurationSchema = mapping({
   timeouts: timeouts.prefault({}),
   limits: limits.prefault({}),
   stateDirectory: absolutePath(stateDirectoryBytes)
-    .default('/run/floatgate')
+    .default(defaultStateDirectory)
     .describe(
-      `Absolute path, at most ${stateDirectoryBytes} bytes, of the folder for what must outlive the daemon: pinned maps and programs in bpf/, the API's socket api.sock. Default: /run/floatgate. A change needs a restart.`,
+      `Absolute path, at most ${stateDirectoryBytes} bytes, of the folder for what must outlive the daemon: pinned maps and programs in bpf/, the API's socket api.sock. Default: ${defaultStateDirectory}. A change needs a restart.`,
     ),
   metrics: mapping({
     listen: listenAddress().describe('IPv4 address and port of the Prometheus endpoint /metrics, such as 127.0.0.1:9477.'),

@@ -108,6 +108,26 @@ describe('schema', () => {
   });
 });
 
+describe('daemon', () => {
+  it.each(['status', 'drain', 'undrain', 'reload'])('%s without a daemon/one sentence that names the socket, exit 1', async (command) => {
+    const { code, out, err } = await run(command, '--state-directory', folder);
+    expect({ code, out }).toEqual({ code: 1, out: '' });
+    expect(err).toMatch(/^floatgate: [^\n]+\n$/);
+    expect(err).toContain(join(folder, 'api.sock'));
+  });
+
+  it('found by its configuration/the stateDirectory of the file', async () => {
+    const file = write('gw.yaml', `${smallest}stateDirectory: ${folder}/state\n`);
+    expect((await run('status', '-c', file)).err).toContain(join(folder, 'state', 'api.sock'));
+  });
+
+  it('found by a configuration with errors/they are told', async () => {
+    const { code, err } = await run('status', '-c', write('gw.yaml', smallest.replace('id: 1', 'id: 5')));
+    expect(code).toBe(1);
+    expect(err).toContain('gateway.id is 5, but must be');
+  });
+});
+
 describe('usage', () => {
   it.each([
     ['unknown command', ['chekc'], "unknown command 'chekc'"],
@@ -126,6 +146,6 @@ describe('usage', () => {
   it('--help/every command, exit 0', async () => {
     const { code, out } = await run('--help');
     expect(code).toBe(0);
-    expect(out).toMatch(/check \[options\][\s\S]*schema/);
+    expect(out).toMatch(/check \[options\][\s\S]*run \[options\][\s\S]*lab[\s\S]*schema/);
   });
 });

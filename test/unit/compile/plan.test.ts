@@ -35,7 +35,7 @@ describe('plan/any history of configurations', () => {
           previous = state;
         }
       }),
-      { numRuns: 250 },
+      { numRuns: 200 },
     );
   });
 
@@ -78,7 +78,7 @@ describe('plan/any history of configurations', () => {
           }
         }
       }),
-      { numRuns: 250 },
+      { numRuns: 200 },
     );
   });
 
@@ -92,7 +92,7 @@ describe('plan/any history of configurations', () => {
         for (const change of plan(previous, next, 'everything')) applyAgain(model, change);
         expect(model.contents()).toEqual(MapsModel.of(next).contents());
       }),
-      { numRuns: 300 },
+      { numRuns: 150 },
     );
   });
 });

@@ -217,7 +217,7 @@ describe('configuration/whatever comes', () => {
           expect(error.message.split('\n')).toHaveLength(1);
         }
       }),
-      { numRuns: 500 },
+      { numRuns: 200 },
     );
   });
 });
