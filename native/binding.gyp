@@ -29,7 +29,10 @@
         "<!@(node -p \"require('fs').readdirSync('src').filter(n => n.endsWith('.cc')).sort().map(n => 'src/' + n).join(' ')\")",
       ],
       'include_dirs': ["<!(node -p \"require('node-addon-api').include_dir\")"],
-      'defines': ['NAPI_VERSION=8', 'NAPI_CPP_EXCEPTIONS', '_GNU_SOURCE'],
+      # The last one: a worker that is being terminated can no longer be thrown at.
+      'defines': [
+        'NAPI_VERSION=8', 'NAPI_CPP_EXCEPTIONS', '_GNU_SOURCE', 'NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS',
+      ],
       'cflags!': ['-fno-exceptions'],
       'cflags_cc!': ['-fno-exceptions', '-fno-rtti', '-std=gnu++17', '-O3'],
       'cflags_cc': ['-std=c++17', '-O2', '-Wall', '-Wextra', '-fexceptions', '-fvisibility=hidden'],

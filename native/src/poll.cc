@@ -41,13 +41,17 @@ struct Poll::State {
     if (!running) {
       return;
     }
-    Napi::Env environment = env;
-    Napi::HandleScope handles(environment);
-    Napi::CallbackScope scope(environment, context);
     try {
-      (*running)(status, events);
-    } catch (const Napi::Error& error) {
-      napi_fatal_exception(environment, error.Value());
+      Napi::HandleScope handles(env);
+      Napi::CallbackScope scope(env, context);
+      try {
+        (*running)(status, events);
+      } catch (const Napi::Error& error) {
+        napi_fatal_exception(env, error.Value());
+      }
+    } catch (const Napi::Error&) {
+      // A worker that is being terminated runs no JavaScript any more, not even
+      // to look at an exception. Nobody is left to tell.
     }
   }
 };

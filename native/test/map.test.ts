@@ -11,6 +11,10 @@ import {
 import { temporaryDirectory } from './support/compile.js';
 import { compileFixture, failureOf, mountBpffs, openDescriptors } from './support/fixture.js';
 
+// Machines that run tests are busy.
+vi.setConfig({ testTimeout: 20_000 });
+const soon = { timeout: 15_000 };
+
 const directory = temporaryDirectory();
 let bpffs: ReturnType<typeof mountBpffs>;
 let object: BpfObject;
@@ -342,7 +346,7 @@ describe('garbage collection', () => {
       collect();
       expect(openDescriptors()).toBeLessThanOrEqual(before.descriptors);
       expect(mappings()).toBeLessThanOrEqual(before.mappings);
-    });
+    }, soon);
   });
 });
 
