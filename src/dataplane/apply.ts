@@ -42,7 +42,7 @@ function applyChange(change: Change, targets: ApplyTargets): void {
       return;
     }
     case 'clearFloatingIp':
-      return void ensureVm(targets, change.vni, change.fixedIp, 0);
+      return clearFloatingIp(targets, change.vni, change.fixedIp);
     case 'adoptVms':
       return targets.ports.adoptVms(change.vni, change.network);
     case 'releaseAddressPorts':
@@ -123,6 +123,15 @@ function remove(map: MapName, key: number, { maps, roles }: ApplyTargets): void 
   const encoded = Buffer.alloc(4);
   encoded.writeUInt32LE(key);
   raw.update(encoded, Buffer.alloc(raw.info.valueSize));
+}
+
+/** A VNI that is gone went after its floating IPs: a plan is being repeated that an earlier daemon did not finish. */
+function clearFloatingIp(targets: ApplyTargets, vni: number, address: number): void {
+  try {
+    ensureVm(targets, vni, address, 0);
+  } catch (error) {
+    if (!(error instanceof SystemError && error.code === 'ENOENT')) throw error;
+  }
 }
 
 /** Finds or makes the VM's slot and sets its floating IP; 0: none. */
