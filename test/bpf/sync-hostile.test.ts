@@ -52,22 +52,15 @@ describe('a changed frame', () => {
     expect(verdictOf(good), 'no refused frame has used up the sequence number').toBe('TX');
   });
 
-  it('with any bit of the headers before it flipped is refused, or applied as it was meant', () => {
-    const good = commit();
-    verdictOf(good);
-    const meant = JSON.stringify(gateway.tables(), (key, value: unknown) => (key === 'lastSeen' || key === 'portKey' ? 0 : value));
+  it('with any bit of the headers before it flipped is refused, or says what was meant', () => {
+    const tables = (): string => JSON.stringify(gateway.tables(), (key, value: unknown) => (key === 'lastSeen' ? 0 : value));
+    verdictOf(commit());
+    const meant = tables();
     for (let bit = 0; bit < SYNC_OFFSET * 8; bit++) {
-      gateway.reset({ node: nodeB, state: 'backup', peerAlive: false });
-      const nothing = gateway.tables();
-      const changed = Buffer.from(good);
+      const changed = commit({ sequence: BigInt(bit + 2) });
       changed[bit >> 3]! ^= 1 << (bit & 7);
-      const verdict = verdictOf(changed);
-      if (verdict === 'TX') {
-        expect(JSON.stringify(gateway.tables(), (key, value: unknown) => (key === 'lastSeen' || key === 'portKey' ? 0 : value))).toBe(meant);
-      } else {
-        expect(['DROP', 'PASS'], `bit ${bit}`).toContain(verdict);
-        expect(gateway.tables()).toEqual(nothing);
-      }
+      expect(['TX', 'DROP', 'PASS'], `bit ${bit}`).toContain(verdictOf(changed));
+      expect(tables(), `bit ${bit}`).toBe(meant);
     }
   });
 
