@@ -22,9 +22,9 @@ export const configurationFile = (node: string): string => join(gatewayFolder(no
 const stateDirectory = (node: string): string => join(gatewayFolder(node), 'state');
 const keyFile = join(stateFolder, 'sync.key');
 
-/** Writes both configurations and the key that the gateways share. */
-export async function configureGateways(topology: Topology, sync: SyncMode): Promise<void> {
-  writeFileSync(keyFile, randomBytes(16).toString('hex'), { mode: 0o600 });
+/** Writes the gateways' configurations and the key that they share. */
+export async function configureGateways(topology: Topology, sync: SyncMode, key = randomBytes(16).toString('hex')): Promise<void> {
+  writeFileSync(keyFile, key, { mode: 0o600 });
   for (const gateway of topology.gateways) {
     mkdirSync(stateDirectory(gateway.node), { recursive: true });
     writeFileSync(configurationFile(gateway.node), stringify(gatewayConfiguration(topology, gateway, sync)));

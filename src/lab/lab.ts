@@ -9,7 +9,7 @@ import { openVswitchEnvironment, startCompute } from './openvswitch.js';
 import { isRunning, nsenter, run, runIn, sendSignal, stop } from './process.js';
 import { startServers } from './servers.js';
 import { LabState, identityOf, stateFolder } from './state.js';
-import { tenantOf, topology, type Vm } from './topology.js';
+import { namespaceOf, tenantOf, topology, type Vm } from './topology.js';
 import { until } from './wait.js';
 
 export interface UpOptions {
@@ -115,7 +115,7 @@ export async function status(): Promise<{ since: string; nodes: readonly NodeRep
     processes: state.processes.filter((record) => record.node === node).map((record) => ({ name: record.name, pid: record.pid, running: isRunning(record) })),
     note: await noteOn(state, node),
   });
-  return { since: state.since, nodes: await Promise.all(topology.nodes.map(({ name }) => report(name))) };
+  return { since: state.since, nodes: await Promise.all(topology.nodes.filter(({ name }) => state.namespaces.includes(namespaceOf(name))).map(({ name }) => report(name))) };
 }
 
 async function noteOn(state: LabState, node: string): Promise<string> {

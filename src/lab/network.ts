@@ -4,13 +4,16 @@ import { run, runIn } from './process.js';
 import type { LabState } from './state.js';
 import { defaultRouteOf, facesGateway, namespaceOf, type Link, type LinkEnd, type Node, type Topology } from './topology.js';
 
-/** @throws LabError when the machine refuses; what was made until then is in the state file. */
-export async function makeNetwork(topology: Topology, state: LabState): Promise<void> {
+/**
+ * @param plug the line for `ip -batch` that makes a link; a veth pair by default
+ * @throws LabError when the machine refuses; what was made until then is in the state file.
+ */
+export async function makeNetwork(topology: Topology, state: LabState, plug: (link: Link) => string = addLink): Promise<void> {
   const namespaces = topology.nodes.map(({ name }) => namespaceOf(name));
   state.addNamespaces(namespaces);
   await batch(namespaces.map((name) => `netns add ${name}`));
   await Promise.all(topology.nodes.map(prepareNode));
-  await batch(topology.links.map(addLink));
+  await batch(topology.links.map(plug));
   await Promise.all(topology.nodes.map((node) => configureNode(topology, node)));
 }
 
@@ -24,7 +27,7 @@ export async function setLinks(topology: Topology, node: string, state: 'up' | '
   await batch(endsOf(topology, node).map(({ end }) => `link set ${end.interface} ${state}`), node);
 }
 
-function addLink({ ends: [a, b], mtuBytes }: Link): string {
+export function addLink({ ends: [a, b], mtuBytes }: Link): string {
   const mac = (end: LinkEnd) => (end.mac === undefined ? '' : ` address ${end.mac}`);
   return (
     `link add ${a.interface} netns ${namespaceOf(a.node)} mtu ${mtuBytes}${mac(a)} type veth ` +

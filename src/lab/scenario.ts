@@ -37,7 +37,7 @@ const steadyReplies = 2000;
 const goOnDeadlineMs = 8000;
 
 class Timeline {
-  readonly events: TimelineEvent[] = [];
+  readonly #events: TimelineEvent[] = [];
   readonly #say: (line: string) => void;
 
   constructor(say: (line: string) => void) {
@@ -47,9 +47,22 @@ class Timeline {
   /** Returns the time of the event. */
   add(text: string): number {
     const atMs = monotonicMs();
-    this.events.push({ atMs, text });
+    this.#events.push({ atMs, text });
     this.#say(text);
     return atMs;
+  }
+
+  /** What the probes tell afterwards takes its place among what was seen at the time. */
+  addLosses(windows: readonly NamedWindow[]): void {
+    for (const { probe, window } of windows) {
+      if (window.lostFromMs === undefined || window.lostToMs === undefined) continue;
+      this.#events.push({ atMs: window.lostFromMs, text: `probe ${probe}: first of ${window.lost} lost` });
+      if (window.lost > 1) this.#events.push({ atMs: window.lostToMs, text: `probe ${probe}: last of ${window.lost} lost` });
+    }
+  }
+
+  inOrder(): TimelineEvent[] {
+    return this.#events.toSorted((a, b) => a.atMs - b.atMs);
   }
 }
 
@@ -75,7 +88,7 @@ export async function runScenario(state: LabState, options: ScenarioOptions): Pr
       sessions: { wanted: connections, afterFailover: failed.progress.sessions, afterHandOver: returned.progress.sessions, clients: ends.sessions, server: ends.connections },
       flows: { wanted: flows, afterFailover: failed.progress.flows, afterHandOver: returned.progress.flows, clients: ends.flows },
     };
-    return { measurements, timeline: timeline.events, killedAtMs: failed.killedAtMs };
+    return { measurements, timeline: timeline.inOrder(), killedAtMs: failed.killedAtMs };
   } finally {
     load.close();
   }
@@ -84,7 +97,13 @@ export async function runScenario(state: LabState, options: ScenarioOptions): Pr
 async function measureSteady(load: Load, timeline: Timeline): Promise<NamedWindow[]> {
   const fromMs = timeline.add('everything runs');
   if (!(await load.probed(steadyReplies))) throw new LabError('the probes get no steady answers before anything has failed');
-  return load.windows(fromMs, monotonicMs());
+  return probed(load, timeline, fromMs);
+}
+
+async function probed(load: Load, timeline: Timeline, fromMs: number): Promise<NamedWindow[]> {
+  const windows = await load.windows(fromMs, monotonicMs());
+  timeline.addLosses(windows);
+  return windows;
 }
 
 /** The node loses power: its daemon is killed and its links go, within a few milliseconds. */
@@ -101,7 +120,7 @@ async function failOver(state: LabState, load: Load, timeline: Timeline, { signa
   await load.checkpoint();
   const progress = await load.progressWithin(goOnDeadlineMs);
   const goOnAtMs = timeline.add(tell(progress));
-  const probes = await load.windows(killedAtMs, monotonicMs());
+  const probes = await probed(load, timeline, killedAtMs);
   return { failover: { takeoverMs: takenOverAtMs - killedAtMs, allGoOnMs: goOnAtMs - killedAtMs, probes }, progress, killedAtMs };
 }
 
@@ -119,7 +138,7 @@ async function handOver(state: LabState, load: Load, timeline: Timeline, { sync,
   const progress = await load.progressWithin(goOnDeadlineMs);
   timeline.add(tell(progress));
   await load.probed(steadyReplies);
-  const probes = await load.windows(returnedAtMs, monotonicMs());
+  const probes = await probed(load, timeline, returnedAtMs);
   const synchronisedMs = synchronisedAtMs === undefined ? {} : { synchronisedMs: synchronisedAtMs - returnedAtMs };
   return { handOver: { ...synchronisedMs, activeMs: activeAtMs - returnedAtMs, probes }, progress };
 }

@@ -31,11 +31,16 @@ function makeContent(): void {
 export { digestFile };
 
 export async function startServers(topology: Topology, state: LabState, signal?: AbortSignal): Promise<void> {
-  makeContent();
-  startDaemon(state, { name: 'iperf3', node: 'outside', command: ['iperf3', '--server', '--bind', outsideAddress] });
   const inside = topology.vms.filter(({ floatingAddress }) => floatingAddress !== undefined);
-  const places = [{ node: 'outside', address: outsideAddress }, ...inside];
+  const isHere = ({ node }: { readonly node: string }) => topology.nodes.some(({ name }) => name === node);
+  const places = [{ node: 'outside', address: outsideAddress }, ...inside].filter(isHere);
+  if (places.length > 0) makeContent();
   await Promise.all(places.map(({ node, address }) => startPlace(state, node, address, signal)));
+  if (places.some(({ node }) => node === 'outside')) await startIperf(state, signal);
+}
+
+async function startIperf(state: LabState, signal?: AbortSignal): Promise<void> {
+  startDaemon(state, { name: 'iperf3', node: 'outside', command: ['iperf3', '--server', '--bind', outsideAddress] });
   await listening('outside', 'tcp', ports.iperf, signal);
 }
 

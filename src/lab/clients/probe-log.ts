@@ -4,6 +4,9 @@ export interface ProbeWindow {
   readonly sent: number;
   /** Sent in the window and never answered. */
   readonly lost: number;
+  /** When the first and the last of those were sent, CLOCK_MONOTONIC; absent when there are none. */
+  readonly lostFromMs?: number;
+  readonly lostToMs?: number;
   /** The longest time in the window without any reply, its edges included. */
   readonly longestGapMs: number;
   /** When that gap began, CLOCK_MONOTONIC. */
@@ -52,10 +55,17 @@ export class ProbeLog {
     return {
       sent: sent.length,
       lost: sent.length - roundTrips.length,
+      ...this.#lossTimes(sent),
       ...this.#longestGap(fromMs, toMs),
       medianRoundTripMs: roundTrips[roundTrips.length >> 1] ?? Number.NaN,
       longestRoundTripMs: roundTrips.at(-1) ?? Number.NaN,
     };
+  }
+
+  #lossTimes(sequences: readonly number[]): { lostFromMs?: number; lostToMs?: number } {
+    const times = sequences.flatMap((sequence) => (this.#repliedAt[sequence] === undefined ? [this.#sentAt[sequence] ?? 0] : []));
+    const [first, last] = [times[0], times.at(-1)];
+    return first === undefined || last === undefined ? {} : { lostFromMs: first, lostToMs: last };
   }
 
   #longestGap(fromMs: number, toMs: number): { longestGapMs: number; gapFromMs: number } {

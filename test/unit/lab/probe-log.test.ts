@@ -19,7 +19,7 @@ describe('probe log', () => {
 
   it('window/an outage: its length, its begin and its losses', () => {
     const window = logOf(1000, (sequence) => sequence >= 300 && sequence < 400).window(100, 900);
-    expect(window).toMatchObject({ sent: 800, lost: 100, longestGapMs: 101, gapFromMs: 300 });
+    expect(window).toMatchObject({ sent: 800, lost: 100, lostFromMs: 300, lostToMs: 399, longestGapMs: 101, gapFromMs: 300 });
   });
 
   it('window/an outage that reaches over its end counts up to the end', () => {
