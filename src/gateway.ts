@@ -56,6 +56,8 @@ const VERSION = (JSON.parse(readFileSync(new URL('../package.json', import.meta.
 /** The peer's control plane counts as gone after this long without a hello. */
 const HELLO_LOST_MS = 1000;
 const DRAIN_POLL_MS = 10;
+/** How long an external gateway that does not answer keeps us from becoming Active after a start or a link's return. */
+const NEXT_HOP_PATIENCE_NS = 3_000_000_000n;
 
 /** What is wrong with a configuration: one line for each problem. */
 export class ConfigurationRefused extends Error {}
@@ -175,6 +177,7 @@ export class Gateway {
   /** What must be noticed without an event: terms that records brought, questions that are due. */
   #housekeeping(): void {
     this.#resolver.tick();
+    if (!this.#stopping) this.#judgeFaults();
     for (const [vrid, { election }] of this.#virtualRouters) {
       const { state, term } = this.#dataPlane.roles.read(vrid);
       if (state !== virtualRouterState.active) election.termSeen(term);
@@ -194,6 +197,7 @@ export class Gateway {
         for (const [index, network] of this.#installation.state.maps.external_networks) {
           if (network.gateway === address) maps.externalNetworks.set(index, { ...network, gatewayMac: mac ?? Buffer.alloc(6) });
         }
+        if (mac !== undefined) this.#judgeFaults();
       },
       writePeer: (_, mac) => this.#peerResolved(mac),
       resume: (frame) => this.#resume(frame),
@@ -346,7 +350,7 @@ export class Gateway {
       },
     });
     this.#virtualRouters.set(vrid, { configuration, election });
-    election.setFaulty(this.#isFaulty());
+    election.setFaulty(this.#lacksLinks() || (!resume && this.#lacksNextHops()));
     if (this.#draining) election.drain();
     election.start(resume ? { term } : undefined);
   }
@@ -379,10 +383,24 @@ export class Gateway {
   // -------------------------------------------------------------------- links
 
   readonly #down = new Set<Role>();
+  /** Until then, next hops that are being asked for keep us from becoming Active. */
+  #patientUntilNs = now() + NEXT_HOP_PATIENCE_NS;
 
   /** Without underlay or external side nobody can be Active. */
-  #isFaulty(): boolean {
+  #lacksLinks(): boolean {
     return this.#down.has('underlay') || this.#down.has('external');
+  }
+
+  /** Nor should a gateway become Active that would drop what it attracts, for the moment that a next hop takes. */
+  #lacksNextHops(): boolean {
+    if (now() >= this.#patientUntilNs) return false;
+    return this.#installation.state.neighbourTargets.some((target) => target.for === 'external_network'
+      && this.#resolver.macOf({ role: interfaceRole.external, address: target.address }) === undefined);
+  }
+
+  #judgeFaults(): void {
+    const [links, nextHops] = [this.#lacksLinks(), this.#lacksNextHops()];
+    for (const { election } of this.#virtualRouters.values()) election.setFaulty(links || (nextHops && election.status().state !== 'Active'));
   }
 
   #watchLinks(): void {
@@ -397,8 +415,9 @@ export class Gateway {
     if (works !== this.#down.has(role)) return;
     if (works) this.#down.delete(role);
     else this.#down.add(role);
+    if (works) this.#patientUntilNs = now() + NEXT_HOP_PATIENCE_NS;
     this.#log[works ? 'info' : 'error']({ role, reason: works ? 'link_up' : 'link_down' }, `the ${role} interface is ${works ? 'up again' : 'down'}`);
-    for (const { election } of this.#virtualRouters.values()) election.setFaulty(this.#isFaulty());
+    this.#judgeFaults();
   }
 
   // ------------------------------------------------------------------ actions
