@@ -2,6 +2,7 @@
 import { InvalidArgumentError, type Command } from 'commander';
 import { down, exec, status, up } from '../lab/lab.js';
 import { LabError } from '../lab/error.js';
+import { upMachine } from '../lab/machine.js';
 import { runLab } from '../lab/run.js';
 import { topology } from '../lab/topology.js';
 
@@ -29,6 +30,8 @@ export function register(program: Command): void {
     .option('--flows <count>', 'UDP flows through the failover', wholeNumber, 200)
     .action(runAction);
   lab.command('up').description('bring the lab up and leave it').option('--no-sync', noSync).action(upAction);
+  lab.command('machine').description('bring up the part of the lab that is on this virtual machine, see Vagrantfile').argument('<name>')
+    .argument('<interface=mac...>', 'network cards, by the interface of the lab that each becomes').action(machineAction);
   lab.command('down').description('take the lab down, also one that is half made').action(downAction);
   lab.command('status').description('list the nodes and their processes').action(statusAction);
   lab.command('exec').description('run a command in a node').argument('<node>').argument('<command...>').passThroughOptions()
@@ -42,11 +45,30 @@ async function runAction({ sync, keep = false, connections, flows }: RunOptions)
 }
 
 async function upAction({ sync }: SyncOption): Promise<void> {
+  const signal = interruption();
+  await takenDownOnFailure(() => up({ sync: sync ? 'strict' : 'none', say, signal }, 'up'));
+  write(lookAround);
+}
+
+function interruption(): AbortSignal {
   const controller = new AbortController();
   const interrupt = () => controller.abort(new LabError('interrupted'));
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, interrupt);
-  await takenDownOnFailure(() => up({ sync: sync ? 'strict' : 'none', say, signal: controller.signal }, 'up'));
-  write(lookAround);
+  return controller.signal;
+}
+
+/** The gateways' key comes by the environment: arguments can be read by everybody. */
+async function machineAction(name: string, cards: string[]): Promise<void> {
+  const syncKey = process.env['FLOATGATE_SYNC_KEY'] ?? '';
+  if (!/^[0-9a-f]{32}$/i.test(syncKey)) throw new LabError('FLOATGATE_SYNC_KEY must hold the key of the gateways, 32 hexadecimal digits');
+  const signal = interruption();
+  await takenDownOnFailure(() => upMachine(name, { cards: new Map(cards.map(card)), syncKey, say, signal }));
+}
+
+function card(text: string): [string, string] {
+  const [name = '', mac = ''] = text.split('=');
+  if (name === '' || mac === '') throw new LabError(`'${text}' is not a card: INTERFACE=MAC is needed`);
+  return [name, mac];
 }
 
 /** A lab that somebody else has up is not ours to take down. */
