@@ -108,6 +108,13 @@ static __always_inline bool mapping_create_in(const struct vm *vm,
 	return false;
 }
 
+static __always_inline bool port_block_is_held(const struct mapping_place *place, __u32 block)
+{
+	struct port_block *entry = port_block_at(place->address_index, block);
+
+	return entry && entry->vm == place->vm + 1;
+}
+
 /* False where this gateway's ports are exhausted for the VM. */
 __noinline bool mapping_create(struct vm *vm, struct mapping_place *place,
 						 const struct gateway *gateway)
@@ -121,6 +128,9 @@ __noinline bool mapping_create(struct vm *vm, struct mapping_place *place,
 			block = port_block_take(vm, place->vm, place->address_index, gateway->id);
 		if (!block)
 			return false;
+		/* After a change of the router's address the list may still name blocks of the old one. */
+		if (!port_block_is_held(place, block))
+			continue;
 		if (mapping_create_in(vm, place, block, gateway->hold_down_ticks))
 			return true;
 	}
