@@ -29,10 +29,13 @@ export interface BeaconStats {
   readonly realtime: boolean;
 }
 
+/** Not the garbage collector's to stop. */
+const running = new Set<Beacon>();
+
 /**
  * A native thread that runs `program` on `frame` every interval and sends what comes out,
- * by absolute deadlines on CLOCK_MONOTONIC: lateness does not add up. It does not keep the
- * process alive and ends with its environment. Since Linux 4.12.
+ * by absolute deadlines on CLOCK_MONOTONIC: lateness does not add up. It runs until
+ * close() or the end of its environment, and does not keep the process alive. Since Linux 4.12.
  */
 export class Beacon {
   readonly #beacon: NativeBeacon;
@@ -47,6 +50,7 @@ export class Beacon {
       throw new SystemError('Beacon', errnos.EINVAL, `program '${o.program.name}' is of type ${o.program.type}, not xdp`);
     }
     this.#beacon = new (kernel().Beacon)(o.program.fd, o.frame, o.interface, o.intervalUs);
+    running.add(this);
   }
 
   get stats(): BeaconStats {
@@ -55,6 +59,7 @@ export class Beacon {
 
   /** Stops the thread before it returns; the statistics stay readable. Idempotent. */
   close(): void {
+    running.delete(this);
     this.#beacon.close();
   }
 

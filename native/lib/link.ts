@@ -28,6 +28,13 @@ const modeFlags = { generic: 1 << 1, native: 1 << 2 } as const;
 /** How drivers say that they cannot: no XDP at all, not with this MTU, not with these queues. */
 const unableCodes: ReadonlySet<string> = new Set(['EOPNOTSUPP', 'EINVAL', 'ERANGE', 'ENOSPC', 'ENOMEM', 'E2BIG']);
 
+/** Attachments made here are not the garbage collector's to end: who attaches and forgets stays attached. */
+const attached = new Set<BpfLink>();
+
+/**
+ * Made by {@link BpfProgram.attachXdp}: attached until close(), detach() or the end of the process.
+ * Or by {@link BpfLink.openPinned}.
+ */
 export class BpfLink {
   readonly #handle: Handle;
 
@@ -48,7 +55,9 @@ export class BpfLink {
 
   static #createXdp(programFd: number, ifindex: number, mode: keyof typeof modeFlags): BpfLink {
     try {
-      return new BpfLink(kernel().linkCreateXdp(programFd, ifindex, modeFlags[mode]));
+      const link = new BpfLink(kernel().linkCreateXdp(programFd, ifindex, modeFlags[mode]));
+      attached.add(link);
+      return link;
     } catch (error) {
       // EINVAL says among much else that there is no such interface: the query says ENODEV.
       if (error instanceof SystemError && error.code === 'EINVAL') kernel().xdpQuery(ifindex);
@@ -109,6 +118,7 @@ export class BpfLink {
 
   /** Gives up the descriptor, which ends the attachment unless the link is pinned. Idempotent. */
   close(): void {
+    attached.delete(this);
     this.#handle.close();
   }
 

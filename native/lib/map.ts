@@ -271,7 +271,7 @@ export class BpfMap {
       const values = Buffer.allocUnsafe(room * this.#valueBytes);
       const result = kernel().mapLookupBatch(fd, cursor?.token, token, keys, values, room);
       if (result.status === -errnos.ENOSPC) continue;
-      if (cursor === undefined && this.#lacksBatches(result)) return this.#lookupOneByOne(fd, count, cursor);
+      if (this.#lacksBatches(result)) return this.#lookupOneByOne(fd, count, cursor);
       const end = result.status === -errnos.ENOENT;
       if (result.status !== 0 && !end) throw this.#error('bpf_map_lookup_batch', result.status);
       return {
@@ -391,7 +391,7 @@ export class BpfMap {
     return new SystemError(operation, -status, `map '${this.#info.name}'${detail && ` ${detail}`}`);
   }
 
-  /** Notes it for the next time. EINVAL without progress is how types with their own rules refuse. */
+  /** Notes it for the next time. */
   #lacksBatches(result: BatchResult): boolean {
     if (result.status === -errnos.ENOTSUPP || result.status === -errnos.EOPNOTSUPP) this.#batches = false;
     return !this.#batches;

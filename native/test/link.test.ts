@@ -46,6 +46,10 @@ describe('XDP', () => {
     expect(steps['detached']).toEqual({ ifindex: 0, programs: { native: 0, generic: 0, hardware: 0 }, update: 'ENOLINK' });
   });
 
+  test('an attachment that nobody holds stays', () => {
+    expect(steps['forgotten']).toBe(true);
+  });
+
   test('auto is native where the driver can, else generic', () => {
     expect(steps['nativeOnLoopback']).toBe('EOPNOTSUPP');
     expect(steps['autoOnLoopback']).toBe('generic');

@@ -33,15 +33,21 @@ export function openDescriptors(): number {
 }
 
 /**
- * Runs test/fixtures/<script>.ts in an unnamed network namespace, which disappears with the
+ * Runs test/fixtures/<script>.ts in unnamed network and mount namespaces, which disappear with the
  * process however it ends; returns the JSON that it prints. @throws what it writes to stderr
  */
 export function runIsolated<T>(script: string, ...args: string[]): Promise<T> {
   const viteNode = join(repository, 'node_modules/.bin/vite-node');
-  const child = spawn('unshare', ['--net', '--', viteNode, join(fixtures, `${script}.ts`), ...args], {
+  const child = spawn('unshare', ['--net', '--mount', '--', viteNode, join(fixtures, `${script}.ts`), ...args], {
     cwd: repository,
     stdio: ['ignore', 'pipe', 'pipe'],
+    // A script that hangs must not outlive its test.
+    timeout: 25_000,
+    killSignal: 'SIGTERM',
   });
+  const kill = (): void => void child.kill();
+  process.once('exit', kill);
+  child.once('close', () => process.removeListener('exit', kill));
   let output = '';
   let errors = '';
   child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
