@@ -13,7 +13,7 @@ import {
   type InvalidReason,
   type ReceivedAdvertisement,
 } from '../../../src/vrrp/advertisement.js';
-import { encodeIpv4, finishChecksum, formatIpv4, parseIpv4, sumWords } from '../../../src/vrrp/ipv4.js';
+import { encodeIpv4, finishChecksum, formatIpv4, parseIpv4, sumPseudoHeader, sumWords } from '../../../src/vrrp/ipv4.js';
 
 const source = parseIpv4('10.9.0.1');
 const example: Advertisement = {
@@ -108,6 +108,7 @@ describe('decodePacket', () => {
     ['v2 with authentication type 2', forge({ 24: 2 }, exampleV2), 'authentication-type'],
     ['a wrong checksum', packetOf(example).fill(0xee, 26, 28), 'checksum'],
     ['a pseudo-header of another destination', readdressed(), 'checksum'],
+    ['v2 with a pseudo-header', withPseudoHeaderV2(), 'checksum'],
   ])('%s', (_, packet, reason) => {
     expect(reasonOf(packet)).toBe(reason);
   });
@@ -116,6 +117,15 @@ describe('decodePacket', () => {
   function readdressed(): Uint8Array {
     const message = encodeMessage(example, { form: 'pseudo-header', source, destination: VRRP_MULTICAST });
     return encodeIpv4({ source, destination: parseIpv4('10.9.0.2') }, message);
+  }
+
+  /** RFC 3768 §5.3.8 knows no pseudo-header, and nobody ever sent one. */
+  function withPseudoHeaderV2(): Uint8Array {
+    const packet = packetOf(exampleV2);
+    const view = new DataView(packet.buffer);
+    view.setUint16(26, 0);
+    view.setUint16(26, finishChecksum(sumWords(packet.subarray(20), sumPseudoHeader(source, VRRP_MULTICAST, packet.length - 20))));
+    return packet;
   }
 
   it('looks at the TTL before anything of the message', () => {
