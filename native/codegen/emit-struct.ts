@@ -24,8 +24,9 @@ export function emitStruct(layout: StructLayout): string {
   return [emitInterface(layout), emitLayout(layout), emitOffsets(layout), emitCodec(layout)].join('\n');
 }
 
+/** Padding and what is the kernel's own (a bpf_spin_lock) are written as zero and not shown. */
 function visibleFields(layout: StructLayout): FieldLayout[] {
-  return layout.fields.filter((field) => !isPadding(field.name));
+  return layout.fields.filter((field) => !isPadding(field.name) && field.kind !== 'opaque');
 }
 
 function rejectDuplicates(layout: StructLayout): void {
@@ -50,9 +51,9 @@ function scalarType(kind: ScalarKind): string {
   return kind === 'bool' ? 'boolean' : SCALARS[kind].type;
 }
 
-/** Arrays of bytes are Buffers: MAC addresses, options, whatever the kernel keeps to itself. */
+/** Arrays of bytes are Buffers: MAC addresses, options. */
 function isBytes(field: FieldLayout): boolean {
-  return field.kind === 'opaque' || (field.kind === 'u8' && field.count !== undefined);
+  return field.kind === 'u8' && field.count !== undefined;
 }
 
 function emitLayout(layout: StructLayout): string {

@@ -86,6 +86,9 @@ export type BtfType = BtfVoid | BtfInt | BtfFloat | BtfComposite | BtfArray | Bt
 
 export type BtfKind = BtfType['kind'];
 
+/** The types that can be of kind K. */
+export type BtfOfKind<K extends BtfKind, T extends BtfType = BtfType> = T extends BtfType ? (K extends T['kind'] ? T : never) : never;
+
 const VOID: BtfVoid = { kind: 'void', id: 0, name: 'void' };
 
 export class Btf {
@@ -114,12 +117,12 @@ export class Btf {
   }
 
   /** The first type of this kind and name. */
-  find<K extends BtfKind>(kind: K, name: string): Extract<BtfType, { kind: K }> | undefined {
+  find<K extends BtfKind>(kind: K, name: string): BtfOfKind<K> | undefined {
     return this.ofKind(kind).find((type) => type.name === name);
   }
 
-  ofKind<K extends BtfKind>(kind: K): Extract<BtfType, { kind: K }>[] {
-    return this.types.filter((type): type is Extract<BtfType, { kind: K }> => type.kind === kind);
+  ofKind<K extends BtfKind>(kind: K): BtfOfKind<K>[] {
+    return this.types.filter((type) => type.kind === kind) as BtfOfKind<K>[];
   }
 
   /** @throws {BtfError} if there is no such struct. */

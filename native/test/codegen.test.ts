@@ -6,9 +6,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { generate, select } from '../codegen/index.js';
 import { camelCase, commonPrefix, isCount, isPadding } from '../codegen/names.js';
 import { readBtf } from '../lib/btf.js';
-import type { FieldLayout, MapLayout, StructLayout } from '../lib/layout.js';
+import { isKernelStruct, type FieldLayout, type MapLayout, type StructLayout } from '../lib/layout.js';
 import { compileBpf, repository, temporaryDirectory } from './support/compile.js';
-import { measure, readHeader, type Declared, type Measured } from './support/header.js';
+import { measure, readHeader, type Declared, type DeclaredField, type Measured } from './support/header.js';
 
 interface AnyCodec {
   readonly name: string;
@@ -58,6 +58,15 @@ function codecOf(name: string): AnyCodec {
   return generated[`${camelCase(name)}Codec`] as AnyCodec;
 }
 
+/** A bpf_spin_lock and its like, by the declared type. */
+function isKernels(field: DeclaredField): boolean {
+  return field.ctype.startsWith('struct ') && isKernelStruct(field.ctype.slice('struct '.length));
+}
+
+function isHidden(field: DeclaredField): boolean {
+  return isPadding(field.name) || isKernels(field);
+}
+
 describe('codegen/layout.h against gcc', () => {
   test('the header has structs and enums to compare', () => {
     expect(declared.structs.size).toBeGreaterThan(10);
@@ -71,7 +80,8 @@ describe('codegen/layout.h against gcc', () => {
       expect({ name, size: layout.size }).toEqual({ name, size });
       const actual = layout.fields.map((field) => [field.name, { offset: field.offset, size: field.size, element: field.size / (field.count ?? 1) }]);
       expect([name, Object.fromEntries(actual)]).toEqual([name, fields]);
-      const offsets = Object.entries(fields).filter(([field]) => !isPadding(field)).map(([field, { offset }]) => [camelCase(field), offset]);
+      const shown = new Set(declared.structs.get(name)!.filter((field) => !isHidden(field)).map((field) => field.name));
+      const offsets = Object.entries(fields).filter(([field]) => shown.has(field)).map(([field, { offset }]) => [camelCase(field), offset]);
       expect(generated[`${camelCase(name)}Offsets`]).toEqual(Object.fromEntries(offsets));
     }
   });
@@ -82,9 +92,11 @@ describe('codegen/layout.h against gcc', () => {
     };
     for (const [name, fields] of declared.structs) {
       const actual = layoutOf(name).fields.map((field) => [field.name, field.kind, field.struct?.name]);
-      const expected = fields.map((field) => field.ctype.startsWith('struct ')
-        ? [field.name, 'struct', field.ctype.slice('struct '.length)]
-        : [field.name, kinds[field.ctype], undefined]);
+      const expected = fields.map((field) => isKernels(field)
+        ? [field.name, 'opaque', undefined]
+        : field.ctype.startsWith('struct ')
+          ? [field.name, 'struct', field.ctype.slice('struct '.length)]
+          : [field.name, kinds[field.ctype], undefined]);
       expect([name, actual]).toEqual([name, expected]);
     }
   });
@@ -130,7 +142,7 @@ function arbitraryScalar(field: FieldLayout): fc.Arbitrary<unknown> {
 }
 
 function arbitraryStruct(layout: StructLayout): fc.Arbitrary<Record<string, unknown>> {
-  const shown = layout.fields.filter((field) => !isPadding(field.name));
+  const shown = layout.fields.filter((field) => !isPadding(field.name) && field.kind !== 'opaque');
   return fc.record(Object.fromEntries(shown.map((field) => [camelCase(field.name), arbitrary(field)])), { noNullPrototype: true });
 }
 
@@ -138,8 +150,7 @@ function arbitraryStruct(layout: StructLayout): fc.Arbitrary<Record<string, unkn
 function expectedBytes(name: string, value: Record<string, unknown>): Buffer {
   const { size, fields } = measured.structs[name]!;
   const bytes = Buffer.alloc(size);
-  for (const { name: field, ctype, array } of declared.structs.get(name)!) {
-    if (isPadding(field)) continue;
+  for (const { name: field, ctype, array } of declared.structs.get(name)!.filter((candidate) => !isHidden(candidate))) {
     const { offset, element } = fields[field]!;
     const elements = (array && !Buffer.isBuffer(value[camelCase(field)]) ? value[camelCase(field)] : [value[camelCase(field)]]) as unknown[];
     elements.forEach((item, index) => {
@@ -219,6 +230,14 @@ describe('codegen/module', () => {
     const hashes = ['__u32 x; __u32 y;', '__u32 y; __u32 x;', '__u32 x; __be32 y;', '__u64 x;', '__u32 x; __s32 y;'].map(hash);
     expect(new Set(hashes).size).toBe(hashes.length);
     expect(hash('__u32 x; __u32 y;')).toBe(hashes[0]);
+  });
+
+  test('what is the kernel\'s own takes its place, but is nobody\'s to write', () => {
+    const source = '#include <linux/bpf.h>\nstruct a { struct bpf_spin_lock lock; __u32 x; } *layout_a;';
+    const module = generate(readBtf(compileBpf(directory.path, 'lock', source)), { source: '' });
+    expect(module).toContain('export interface A {\n  x: number;\n}');
+    expect(module).toContain("{ name: 'lock', offset: 0, size: 4, kind: 'opaque' }");
+    expect(module).toContain('into.fill(0, offset, offset + 8)');
   });
 
   test('what cannot be expressed is refused by name', () => {

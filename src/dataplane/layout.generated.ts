@@ -1039,7 +1039,6 @@ export interface ReplayWindow {
   highest: bigint;
   seen: bigint[];
   epoch: number;
-  lock: Buffer;
 }
 
 export const replayWindowLayout: StructLayout = {
@@ -1058,7 +1057,6 @@ export const replayWindowOffsets = {
   highest: 0,
   seen: 8,
   epoch: 136,
-  lock: 140,
 } as const;
 
 export const replayWindowCodec: Codec<ReplayWindow> = {
@@ -1066,12 +1064,11 @@ export const replayWindowCodec: Codec<ReplayWindow> = {
   size: 144,
   encode(value, into, offset = 0) {
     expectRoom(into, offset, 144, 'replay_window');
+    into.fill(0, offset, offset + 144);
     into.writeBigUInt64LE(value.highest, offset);
     expectLength(value.seen.length, 16, 'replay_window.seen');
     value.seen.forEach((element, index) => into.writeBigUInt64LE(element, offset + 8 + index * 8));
     into.writeUInt32LE(value.epoch, offset + 136);
-    expectLength(value.lock.length, 4, 'replay_window.lock');
-    into.set(value.lock, offset + 140);
   },
   decode(from, offset = 0) {
     expectRoom(from, offset, 144, 'replay_window');
@@ -1079,7 +1076,6 @@ export const replayWindowCodec: Codec<ReplayWindow> = {
       highest: from.readBigUInt64LE(offset),
       seen: Array.from({ length: 16 }, (_, index) => from.readBigUInt64LE(offset + 8 + index * 8)),
       epoch: from.readUInt32LE(offset + 136),
-      lock: Buffer.from(from.subarray(offset + 140, offset + 144)),
     };
   },
 };
