@@ -26,7 +26,7 @@ describe('open', () => {
   test('lists what the object declares', () => {
     using object = BpfObject.open(features);
     expect([...object.maps.keys()].sort()).toEqual([
-      '.bss', '.rodata', 'counters', 'counters_by_key', 'events', 'odd_values', 'pairs', 'prefixes',
+      '.bss', '.rodata', 'counters', 'counters_by_key', 'events', 'odd_values', 'pairs', 'ports', 'prefixes',
     ]);
     expect([...object.programs.keys()].sort()).toEqual(['add', 'count_packet', 'emit', 'grow_packet', 'mark_packet', 'queue_verdict']);
     expect(object.map('pairs').info).toMatchObject({ id: 0, type: 'hash', name: 'pairs', keySize: 4, valueSize: 16, maxEntries: 2000 });
@@ -104,6 +104,15 @@ describe('before load', () => {
     expect(second.map('pairs').info.id).toBe(first.map('pairs').info.id);
     expect(second.map('pairs').lookup(Buffer.from([1, 0, 0, 0]))).toEqual(Buffer.alloc(16, 9));
     first.map('pairs').unpin(pinned);
+  });
+
+  test.each(['counters', 'events', 'odd_values', 'ports', 'prefixes'])('%s, as the kernel describes it, is what was declared', (name) => {
+    using first = BpfObject.open(features);
+    first.load();
+    using second = BpfObject.open(features);
+    second.map(name).reuse(first.map(name));
+    second.load();
+    expect(second.map(name).info).toEqual(first.map(name).info);
   });
 
   test('reuse of a map of another shape names the difference', () => {
