@@ -1,11 +1,14 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { Btf, BtfError, readBtf, type BtfKind, type BtfType } from '../lib/btf.js';
 import { ElfError, elfSection } from '../lib/elf.js';
 import { describeStruct, describeValue } from '../lib/layout.js';
 import { compileBpf, temporaryDirectory } from './support/compile.js';
+
+// Compilers and processes take their time on a busy machine.
+vi.setConfig({ testTimeout: 30_000, hookTimeout: 60_000 });
 
 /** Every kind that clang emits for BPF, each with its awkward cases. */
 const EVERY_KIND = `

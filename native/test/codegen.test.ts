@@ -2,13 +2,16 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { generate, select } from '../codegen/index.js';
 import { camelCase, commonPrefix, isCount, isPadding } from '../codegen/names.js';
 import { readBtf } from '../lib/btf.js';
 import { isKernelStruct, type FieldLayout, type MapLayout, type StructLayout } from '../lib/layout.js';
 import { compileBpf, repository, temporaryDirectory } from './support/compile.js';
 import { measure, readHeader, type Declared, type DeclaredField, type Measured } from './support/header.js';
+
+// Compilers and processes take their time on a busy machine.
+vi.setConfig({ testTimeout: 30_000, hookTimeout: 60_000 });
 
 interface AnyCodec {
   readonly name: string;

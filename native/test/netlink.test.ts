@@ -1,11 +1,14 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { Address, Change, Link, Neighbour, Route } from '../lib/index.js';
 import { Agent, type RemoteObject } from './support/agent.js';
 import { temporaryDirectory } from './support/compile.js';
 import { Namespaces } from './support/namespace.js';
+
+// Compilers and processes take their time on a busy machine.
+vi.setConfig({ testTimeout: 30_000, hookTimeout: 60_000 });
 
 let net: Namespaces;
 let agent: Agent;

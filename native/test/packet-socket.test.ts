@@ -1,6 +1,9 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { Agent, type RemoteObject } from './support/agent.js';
 import { Namespaces } from './support/namespace.js';
+
+// Compilers and processes take their time on a busy machine.
+vi.setConfig({ testTimeout: 30_000, hookTimeout: 60_000 });
 
 const ARP = 0x0806;
 /** Local experimental EtherType (IEEE 802): nobody answers it. */

@@ -1,7 +1,10 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { deliver, type Received } from '../lib/socket.js';
 import { Agent, type RemoteObject } from './support/agent.js';
 import { Namespaces } from './support/namespace.js';
+
+// Compilers and processes take their time on a busy machine.
+vi.setConfig({ testTimeout: 30_000, hookTimeout: 60_000 });
 
 const VRRP = 112;
 const GROUP = '224.0.0.18';

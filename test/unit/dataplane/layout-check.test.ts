@@ -2,11 +2,14 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { BpfMap, BpfObject, Btf, describeStruct, readBtf, SystemError } from 'libbpf-ts';
 import type { MapInfo, StructLayout } from 'libbpf-ts';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { compileBpf, repository, temporaryDirectory } from '../../../native/test/support/compile.js';
 import { ensureBpffs, unmountBpffs } from '../../../src/dataplane/bpffs.js';
 import { checkLayout, checkObject, compareLayouts, compareMap } from '../../../src/dataplane/layout-check.js';
 import { gatewayLayout, mapLayouts, mappingLayout, vmLayout } from '../../../src/dataplane/layout.generated.js';
+
+// Compilers and processes take their time on a busy machine.
+vi.setConfig({ testTimeout: 30_000, hookTimeout: 60_000 });
 
 const directory = temporaryDirectory();
 afterAll(() => directory.remove());
