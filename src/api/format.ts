@@ -27,6 +27,7 @@ function formatVirtualRouter(router: VirtualRouterStatus, now: Date): string[] {
 function formatPeer(status: Status): string {
   const { peer } = status;
   if (!peer.configured) return 'peer       none: this gateway is alone';
+  if (peer.syncMode === 'none') return `peer       ${peer.address ?? ''}, sync none: sessions are not replicated`;
   const heard = peer.lastHeardMs === undefined ? 'never heard' : `heard ${peer.lastHeardMs.toFixed(1)} ms ago`;
   const holds = `${peer.synchronised ? 'we hold all it has' : 'we lack what it has'}, ${peer.holdsOurs ? 'it holds all we have' : 'it lacks what we have'}`;
   return `peer       ${peer.name ?? '?'} ${peer.address ?? ''} ${peer.alive ? 'alive' : 'silent'}, ${heard}; sync ${peer.syncMode}: ${holds}`;

@@ -1,0 +1,188 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Facts } from '../../../src/compile/facts.js';
+import { parseConfiguration } from '../../../src/config/configuration.js';
+import { SecretKey } from '../../../src/config/key.js';
+import type { Configuration } from '../../../src/config/schema.js';
+import { unmountBpffs } from '../../../src/dataplane/bpffs.js';
+import { Installation } from '../../../src/dataplane/installation.js';
+import { checkLayout } from '../../../src/dataplane/layout-check.js';
+
+/* The object in the kernel, on a BPF file system of its own; nothing is attached. */
+const objectPath = new URL('../../../dist/bpf/floatgate.bpf.o', import.meta.url).pathname;
+
+const text = `
+gateway: { name: gw-a, id: 0 }
+interfaces: { underlay: { name: underlay0 }, external: { name: external0 }, ha: { name: ha0 } }
+peer: { address: 169.254.77.2 }
+sync: { keyFile: /etc/floatgate/sync.key }
+virtualRouters: [ { vrid: 51, address: 192.168.33.100 } ]
+externalNetworks: [ { name: provider, subnet: 10.0.2.0/24, gateway: 10.0.2.1 } ]
+routers:
+  - name: tenant-a
+    virtualRouter: 51
+    externalNetwork: provider
+    externalAddress: 10.0.2.201
+    networks: [ { name: a-net, vni: 100, subnet: 172.16.100.0/24, gateway: 172.16.100.1, mac: "fa:16:3e:00:01:01" } ]
+    floatingIps: [ { address: 10.0.2.215, network: a-net, fixedIp: 172.16.100.11 } ]
+  - { name: tenant-b, virtualRouter: 51, externalNetwork: provider }
+limits: { vms: 64, sessions: 1024, externalAddresses: 1, floatingIps: 16, networks: 16, routers: 16 }
+`;
+
+/** A devmap takes only interfaces that exist: the loopback one does everywhere. */
+const ifindex = 1;
+const facts: Facts = {
+  interfaces: {
+    underlay: { ifindex, mtu: 1600, mac: '02:00:00:00:00:01' as never, address: 0xc0a8210b as never },
+    external: { ifindex, mtu: 1500, mac: '02:00:00:00:00:02' as never, address: 0x0a00020b as never },
+    ha: { ifindex, mtu: 2000, mac: '02:00:00:00:00:03' as never, address: 0xa9fe4d01 as never },
+  },
+  key: new SecretKey([0x1111n, 0x2222n]),
+};
+const FLOATING_IP = 0x0a0002d7;
+const TENANT_A = 0;
+const TENANT_B = 1;
+
+let directory: string;
+let discarded: string[];
+let open: Installation | undefined;
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'floatgate-installation-'));
+  discarded = [];
+});
+
+afterEach(() => {
+  open?.dataPlane.close();
+  open = undefined;
+  unmountBpffs(join(directory, 'bpf'));
+  rmSync(directory, { recursive: true });
+});
+
+function configurationOf(change: (text: string) => string = (same) => same): Configuration {
+  const result = parseConfiguration(`${change(text)}\nstateDirectory: ${directory}\n`, 'test.yaml');
+  if (result.configuration === undefined) throw new Error(result.errors.map(({ message }) => message).join('\n'));
+  return result.configuration;
+}
+
+/** As a new process would: the earlier one's descriptors are gone. */
+function start(configuration: Configuration = configurationOf()): Installation {
+  open?.dataPlane.close();
+  open = Installation.open({ objectPath, configuration, facts, checkLayout, onDiscard: (sentence) => void discarded.push(sentence) });
+  return open;
+}
+
+describe('an installation', () => {
+  it('puts the configuration into the maps', () => {
+    const { maps, roles } = start().dataPlane;
+    expect(maps.gateways.get(0)).toMatchObject({ id: 0, syncMode: 2, key: [0x1111n, 0x2222n], haAddress: 0xa9fe4d01, peerAddress: 0xa9fe4d02 });
+    expect(maps.interfaces.get(1)).toEqual({ ifindex, mtu: 1500, address: 0x0a00020b, mac: Buffer.from('020000000002', 'hex') });
+    expect(maps.virtualRouters.get(51)).toMatchObject({ address: 0xc0a82164, mac: Buffer.from('00005e000133', 'hex'), state: 0 });
+    const floating = maps.externalAddresses.get(FLOATING_IP);
+    expect(floating).toMatchObject({ kind: 1, router: TENANT_A });
+    expect(maps.vms.get(floating!.index)).toMatchObject({ vni: 100, address: 0xac10640b, floatingIp: FLOATING_IP, network: maps.networkByVni.get(100) });
+    expect(roles.read(51)).toMatchObject({ state: 0, term: 0 });
+  });
+
+  it('is adopted with roles, learned endpoints, next hops and epoch', () => {
+    const first = start();
+    const { index } = first.dataPlane.maps.externalAddresses.get(FLOATING_IP)!;
+    const { epoch } = first.dataPlane.readGateway();
+    first.dataPlane.roles.setRole(51, { state: 2, term: 7 });
+    first.dataPlane.maps.vms.set(index, { ...first.dataPlane.maps.vms.get(index)!, tunnelEndpoint: 0xc0a8211f });
+    first.dataPlane.maps.externalNetworks.set(0, { ...first.dataPlane.maps.externalNetworks.get(0)!, gatewayMac: Buffer.alloc(6, 9) });
+    const second = start();
+    expect(second.dataPlane.adopted).toBe(true);
+    expect(second.dataPlane.roles.read(51)).toMatchObject({ state: 2, term: 7 });
+    expect(second.dataPlane.maps.vms.get(index)).toMatchObject({ tunnelEndpoint: 0xc0a8211f, floatingIp: FLOATING_IP });
+    expect(second.dataPlane.maps.externalNetworks.get(0)!.gatewayMac).toEqual(Buffer.alloc(6, 9));
+    expect(second.dataPlane.readGateway().epoch).toBe(epoch);
+    expect(discarded).toEqual([]);
+  });
+
+  it('changes only what differs, and takes away what is gone', () => {
+    const installation = start();
+    const moved = configurationOf((all) => all.replace('10.0.2.215', '10.0.2.216'));
+    expect(installation.change(configurationOf(), facts)).toBe(0);
+    expect(installation.change(moved, facts)).toBeGreaterThan(0);
+    const { maps } = installation.dataPlane;
+    expect(maps.externalAddresses.get(FLOATING_IP)).toBeUndefined();
+    const { index } = maps.externalAddresses.get(FLOATING_IP + 1)!;
+    expect(maps.vms.get(index)!.floatingIp).toBe(FLOATING_IP + 1);
+    installation.change(configurationOf((all) => all.replace(/ {4}floatingIps.*\n/, '')), facts);
+    expect(maps.externalAddresses.get(FLOATING_IP + 1)).toBeUndefined();
+    expect(maps.vms.get(index)!.floatingIp).toBe(0);
+  });
+
+  it('refuses a change that needs a restart, and changes nothing', () => {
+    const installation = start();
+    const larger = configurationOf((all) => all.replace('vms: 64', 'vms: 128').replace('10.0.2.215', '10.0.2.216'));
+    expect(() => installation.change(larger, facts)).toThrow(/limits\.vms has changed from 64 to 128/);
+    expect(installation.dataPlane.maps.externalAddresses.get(FLOATING_IP)).toBeDefined();
+  });
+
+  it('keeps the index of every router over a restart with another order', () => {
+    start();
+    const swapped = configurationOf((all) => {
+      const b = '  - { name: tenant-b, virtualRouter: 51, externalNetwork: provider }\n';
+      return all.replace(b, '').replace('routers:\n', `routers:\n${b}`);
+    });
+    const { indexes } = start(swapped).state;
+    expect([indexes.routers.held.get('tenant-a'), indexes.routers.held.get('tenant-b')]).toEqual([TENANT_A, TENANT_B]);
+  });
+
+  it('gives up maps of other sizes, and says why', () => {
+    start();
+    const second = start(configurationOf((all) => all.replace('vms: 64', 'vms: 128')));
+    expect(second.dataPlane.adopted).toBe(false);
+    expect(discarded).toEqual([expect.stringMatching(/limits\.vms was 64 and is 128/)]);
+  });
+
+  it('does not trust maps without an account of them', () => {
+    start();
+    rmSync(join(directory, 'checkpoint.json'));
+    expect(start().dataPlane.adopted).toBe(false);
+  });
+
+  it('has a later epoch with every fresh set of maps', () => {
+    const { epoch } = start().dataPlane.readGateway();
+    writeFileSync(join(directory, 'checkpoint.json'), 'torn');
+    expect(start().dataPlane.readGateway().epoch).toBeGreaterThan(epoch);
+  });
+
+  it('writes no key to disk', () => {
+    start();
+    const checkpoint = readFileSync(join(directory, 'checkpoint.json'), 'utf8');
+    expect(checkpoint).not.toMatch(/1111|4369|8738|secret/i);
+  });
+
+  it('without a key has one that nobody can guess', () => {
+    const solo = configurationOf((all) => all.replace(/peer:.*\n/, '').replace(/sync:.*\n/, ''));
+    open = Installation.open({ objectPath, configuration: solo, facts: { ...facts, key: undefined }, checkLayout, onDiscard: () => undefined });
+    const { key } = open.dataPlane.readGateway();
+    expect(key.every((word) => word === 0n)).toBe(false);
+  });
+
+  it('seals frames with its epoch and a sequence that grows over restarts', () => {
+    const seal = (): Buffer => open!.dataPlane.seal(Buffer.alloc(14 + 20 + 8 + 32 + 4))!;
+    start();
+    const first = seal();
+    start();
+    const second = seal();
+    expect(first.readUInt32BE(42 + 8)).toBe(open!.dataPlane.readGateway().epoch);
+    expect(second.readBigUInt64BE(42 + 16)).toBe(first.readBigUInt64BE(42 + 16) + 1n);
+    expect(second.readBigUInt64BE(42 + 24)).not.toBe(first.readBigUInt64BE(42 + 24));
+  });
+
+  it('walks tables that hold nothing to their end', () => {
+    const { dataPlane } = start();
+    for (const [kind, program] of [[0, 'bulk_xdp'], [1, 'age_xdp']] as const) {
+      dataPlane.rewindWalk(kind);
+      let steps = 0;
+      while (dataPlane.stepWalk(program, Buffer.alloc(938)).kind === 'Nothing') steps += 1;
+      expect(steps).toBeLessThan(100);
+    }
+  });
+});
