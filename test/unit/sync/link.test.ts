@@ -1,0 +1,176 @@
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { SYNC_FRAME_HEAD_BYTES, SYNC_RECORD_BYTES, SYNC_TYPE_CONTROL, SYNC_TYPE_RECORDS } from '../../../src/sync/frame.js';
+import { SyncLink } from '../../../src/sync/link.js';
+import { SYNC_MACHINE_DEFAULTS } from '../../../src/sync/machine.js';
+import type { VirtualRouterView } from '../../../src/sync/messages.js';
+import type { WalkStep } from '../../../src/sync/walk.js';
+
+const HEADER = SYNC_FRAME_HEAD_BYTES - 32;
+const path = { sourceMac: Buffer.alloc(6, 1), destinationMac: Buffer.alloc(6, 2), sourceAddress: 1, destinationAddress: 2 };
+
+/** A gateway whose data plane is a list of records and whose ha link is a function call. */
+class Side {
+  peer: Side | undefined;
+  connected = true;
+  records: Buffer[];
+  received = new Set<string>();
+  acknowledged = 0n;
+  peerHeardNs = 0n;
+  unprotected = 0n;
+  position = 0;
+  log: string[] = [];
+  virtualRouters: VirtualRouterView[] = [{ vrid: 51, state: 1, term: 3 }];
+  beacons: { frame: Buffer; closed: boolean }[] = [];
+  /** Loses the nth, 2nth, … records frame. */
+  losesEvery = Infinity;
+  frames = 0;
+  readonly link: SyncLink;
+
+  constructor(name: string, id: number, records: number) {
+    this.records = Array.from({ length: records }, (_, i) => Buffer.alloc(SYNC_RECORD_BYTES, `${name}${i} `));
+    this.link = new SyncLink({ name, id, epoch: 1, instance: Date.now(), soloAfterNs: 50_000_000n, ...SYNC_MACHINE_DEFAULTS, helloIntervalNs: 10_000_000n, acknowledgementTimeoutNs: 20_000_000n }, {
+      nowNs: () => process.hrtime.bigint(),
+      readGatewayState: () => ({ peerHeardNs: this.peerHeardNs, acknowledged: this.acknowledged }),
+      unprotectedSessions: () => this.unprotected,
+      virtualRouters: () => this.virtualRouters,
+      isActive: () => true,
+      seal: (frame) => frame,
+      transmit: (frame) => this.#transmit(frame),
+      rewind: () => void (this.position = 0),
+      step: (walk) => (walk === 'bulk' ? this.#step() : { kind: 'Ended' }),
+      startBeacon: (frame) => {
+        const beacon = { frame, closed: false };
+        this.beacons.push(beacon);
+        return { stats: { sent: 0n, failed: 0n, lateMaxUs: 0 }, close: () => void (beacon.closed = true) };
+      },
+    }, {
+      peerChanged: (alive) => void this.log.push(alive ? 'peer alive' : 'peer silent'),
+      synchronisedChanged: (synchronised) => void this.log.push(synchronised ? 'synchronised' : 'not synchronised'),
+      peerRolesHeard: (views) => void this.log.push(`roles ${views.map(({ term }) => term).join()}`),
+      bulkCompleted: (rounds) => void this.log.push(`bulk complete in ${rounds}`),
+      bulkFailed: () => void this.log.push('bulk failed'),
+    });
+  }
+
+  start(): void {
+    this.link.setPath(path);
+    this.link.start(true);
+  }
+
+  #step(): WalkStep {
+    const batch = this.records.slice(this.position, this.position + 12);
+    if (batch.length === 0) return { kind: 'Ended' };
+    this.position += batch.length;
+    const frame = Buffer.concat([Buffer.alloc(SYNC_FRAME_HEAD_BYTES), ...batch]);
+    frame[HEADER + 1] = SYNC_TYPE_RECORDS;
+    frame[HEADER + 3] = batch.length;
+    return { kind: 'Frame', frame };
+  }
+
+  #transmit(frame: Buffer): void {
+    const { peer } = this;
+    if (!this.connected || peer === undefined) return;
+    if (frame[HEADER + 1] === SYNC_TYPE_RECORDS && (this.frames += 1) % this.losesEvery === 0) return;
+    setImmediate(() => peer.#receive(frame));
+  }
+
+  #receive(frame: Buffer): void {
+    this.peerHeardNs = process.hrtime.bigint();
+    this.peer!.peerHeardNs = this.peerHeardNs;
+    if (frame[HEADER + 1] === SYNC_TYPE_CONTROL) return this.link.synchroniser.messageReceived(frame.subarray(SYNC_FRAME_HEAD_BYTES));
+    for (let i = 0; i < frame[HEADER + 3]!; i += 1) {
+      const at = SYNC_FRAME_HEAD_BYTES + i * SYNC_RECORD_BYTES;
+      this.received.add(frame.toString('latin1', at, at + SYNC_RECORD_BYTES));
+    }
+    this.peer!.acknowledged += 1n;
+  }
+}
+
+let sides: Side[] = [];
+function pair(records: number): [Side, Side] {
+  const [a, b] = [new Side('a', 0, records), new Side('b', 1, 0)];
+  [a.peer, b.peer] = [b, a];
+  sides = [a, b];
+  return [a, b];
+}
+
+afterEach(() => sides.forEach((side) => side.link.close()));
+
+const until = (condition: () => boolean): Promise<void> => vi.waitFor(() => expect(condition()).toBe(true), { timeout: 5000, interval: 5 });
+
+describe('two gateways over the ha link', () => {
+  it('end with the joiner holding all, and both knowing so', async () => {
+    const [a, b] = pair(5000);
+    a.start();
+    b.start();
+    await until(() => a.link.synchroniser.synchronised && b.link.synchroniser.synchronised);
+    expect(b.received.size).toBe(5000);
+    await until(() => a.link.synchroniser.peerStatus().holdsOurs);
+    expect(a.log).toContain('roles 3');
+  });
+
+  it('repeat rounds until no frame is missing', async () => {
+    const [a, b] = pair(600);
+    a.losesEvery = 90;
+    a.start();
+    b.start();
+    await until(() => b.link.synchroniser.synchronised);
+    expect(b.received.size).toBe(600);
+    expect(a.log.some((line) => /bulk complete in [2-5]/.test(line))).toBe(true);
+  });
+
+  it('do it again after a silence', async () => {
+    const [a, b] = pair(24);
+    a.start();
+    b.start();
+    await until(() => b.link.synchroniser.synchronised && a.link.synchroniser.peerStatus().holdsOurs);
+    a.connected = b.connected = false;
+    await until(() => !a.link.synchroniser.alive && !b.link.synchroniser.alive);
+    expect(b.link.synchroniser.synchronised).toBe(true);
+    a.records.push(Buffer.alloc(SYNC_RECORD_BYTES, 'made alone'));
+    a.connected = b.connected = true;
+    await until(() => b.log.includes('not synchronised') && b.link.synchroniser.synchronised);
+    expect(b.received.size).toBe(25);
+  });
+
+  it('do it again for what was made unprotected, without a silence that anyone noticed', async () => {
+    const [a, b] = pair(24);
+    a.start();
+    b.start();
+    await until(() => b.link.synchroniser.synchronised && a.link.synchroniser.peerStatus().holdsOurs);
+    a.records.push(Buffer.alloc(SYNC_RECORD_BYTES, 'made alone'));
+    a.unprotected += 1n;
+    await until(() => b.received.size === 25);
+    await until(() => b.link.synchroniser.synchronised);
+  });
+
+  it('hear of a role at once', async () => {
+    const [a, b] = pair(0);
+    a.start();
+    b.start();
+    await until(() => b.link.synchroniser.heardTerm(51) === 3);
+    a.virtualRouters = [{ vrid: 51, state: 2, term: 8 }];
+    a.link.synchroniser.rolesChanged();
+    await until(() => b.link.synchroniser.heardTerm(51) === 8);
+  });
+});
+
+describe('a link', () => {
+  it('replaces its heartbeats when the peer has another MAC, and ends them', () => {
+    const [a] = pair(0);
+    a.link.setPath(path);
+    a.link.setPath({ ...path, destinationMac: Buffer.alloc(6, 9) });
+    expect(a.beacons.map(({ closed }) => closed)).toEqual([true, false]);
+    expect(a.beacons[1]!.frame.subarray(0, 6)).toEqual(Buffer.alloc(6, 9));
+    a.link.close();
+    expect(a.beacons.map(({ closed }) => closed)).toEqual([true, true]);
+  });
+
+  it('sends records that did not travel with their packets', async () => {
+    const [a, b] = pair(0);
+    a.link.setPath(path);
+    a.link.record(Buffer.alloc(SYNC_RECORD_BYTES, 'x'));
+    await until(() => b.received.size === 1);
+    expect(a.acknowledged).toBe(1n);
+  });
+});
