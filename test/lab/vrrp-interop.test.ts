@@ -123,6 +123,10 @@ class Keepalived {
     return this.#talker.find(`keepalived to enter ${state}`, (line) => (line.includes(`Entering ${state} STATE`) ? process.hrtime.bigint() : undefined), from);
   }
 
+  said(text: string): Promise<string> {
+    return this.#talker.find(`keepalived to say "${text}"`, (line) => (line.includes(text) ? line : undefined));
+  }
+
   get lines(): readonly string[] {
     return this.#talker.lines;
   }
@@ -261,6 +265,14 @@ describe('against keepalived, v3, 100 ms', { timeout: 60_000 }, () => {
     await election.told({ type: 'transition', reason: 'preempting' }, mark);
     const sinceMaster = keepalived.lines.findIndex((line) => line.includes('Entering MASTER'));
     await keepalived.entered('BACKUP', sinceMaster);
+  });
+
+  it('is not heard with the checksum of RFC 9568: the reason why the form is a choice', async () => {
+    const keepalived = theirs({ priority: 100 });
+    ours({ priority: 200, checksum: 'message' });
+    const refused = await keepalived.said('Invalid VRRPv3 checksum');
+    expect(refused).toContain('(V)');
+    await keepalived.entered('MASTER');
   });
 
   it('does not take over from a living Active after five seconds without running, 10 ms adverts', async () => {
