@@ -12,7 +12,7 @@ export interface ClientOptions {
   readonly name: string;
   readonly node: string;
   readonly args: readonly (string | number)[];
-  readonly niceness?: number;
+  readonly prompt?: boolean;
 }
 
 interface Reply {
@@ -33,9 +33,9 @@ export class LabClient {
   readonly #waiting = new Map<number, Waiting>();
   #lastId = 0;
 
-  constructor(state: LabState, { program, name, node, args, niceness }: ClientOptions) {
+  constructor(state: LabState, { program, name, node, args, prompt = false }: ClientOptions) {
     this.#name = name;
-    const { child, record } = startClient(state, { name, node, command: clientCommand(program, ...args), ...(niceness === undefined ? {} : { niceness }) });
+    const { child, record } = startClient(state, { name, node, command: clientCommand(program, ...args), prompt });
     this.#child = child;
     this.#log = record.log;
     createInterface({ input: child.stdout }).on('line', (line) => this.#settle(JSON.parse(line) as Reply));

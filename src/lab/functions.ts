@@ -75,8 +75,8 @@ async function measureThroughput(signal?: AbortSignal): Promise<Measurements['th
   const results = [];
   for (const { path, options } of [{ path: 'vm-a1 → outside', options: [] }, { path: 'vm-a1 ← outside', options: ['--reverse'] }]) {
     const output = await runIn('vm-a1', ['iperf3', '--client', outsideAddress, '--time', '2', '--json', ...options], { signal });
-    const { end } = JSON.parse(output) as { end: { sum_received: { bits_per_second: number } } };
-    results.push({ path, megabitsPerSecond: end.sum_received.bits_per_second / 1e6 });
+    const { end, error } = JSON.parse(output) as { end: { sum_received?: { bits_per_second: number } }; error?: string };
+    results.push({ path, megabitsPerSecond: (end.sum_received?.bits_per_second ?? 0) / 1e6, ...(error === undefined ? {} : { error }) });
   }
   return results;
 }

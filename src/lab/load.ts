@@ -115,7 +115,7 @@ export class Load {
 
 function probe(state: LabState, node: string, address: string): LabClient {
   const args = [address, ports.probe, probesPerSecond];
-  return new LabClient(state, { program: 'probe', name: `${node}-probe`, node, args, niceness: -10 });
+  return new LabClient(state, { program: 'probe', name: `${node}-probe`, node, args, prompt: true });
 }
 
 /** Divides numbers 0 to total − 1 between the loaded VMs. */

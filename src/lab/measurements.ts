@@ -11,7 +11,7 @@ export interface Measurements {
   /** UDP echo; `seen` is the source address that the server saw. */
   readonly echoes: readonly { readonly from: string; readonly to: string; readonly wanted: string; readonly seen: string }[];
   readonly pings: readonly { readonly from: string; readonly to: string; readonly sent: number; readonly received: number }[];
-  readonly throughput: readonly { readonly path: string; readonly megabitsPerSecond: number }[];
+  readonly throughput: readonly { readonly path: string; readonly megabitsPerSecond: number; readonly error?: string }[];
   readonly sessions: Sessions;
   readonly flows: Flows;
   /** The undisturbed lab, gw-a killed and cut off, gw-a back: in that order. */

@@ -41,7 +41,7 @@ async function startSwitch(state: LabState, node: string, folder: string, signal
   await vsctl(node, ['--no-wait', 'init', '--', 'set', 'Open_vSwitch', '.', ...settings]);
   const options = [`--unixctl=${join(folder, 'ovs-vswitchd.ctl')}`, `--log-file=${join(folder, 'ovs-vswitchd.log')}`, '-vconsole:off', '--disable-system'];
   const command = ['ovs-vswitchd', `unix:${join(folder, 'db.sock')}`, ...options];
-  startDaemon(state, { name: `${node}-ovs-vswitchd`, node, command, env: openVswitchEnvironment(node), niceness: -10 });
+  startDaemon(state, { name: `${node}-ovs-vswitchd`, node, command, env: openVswitchEnvironment(node), prompt: true });
   await until(`ovs-vswitchd of ${node} to answer`, async () => (await appctl(node, ['version'])) !== '', { signal });
 }
 

@@ -1,7 +1,6 @@
 // Processes of the lab: tools that run to their end, daemons that outlive the command, clients that are spoken to.
 import { execFile, spawn, type ChildProcessByStdio } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, readdirSync } from 'node:fs';
-import { setPriority } from 'node:os';
 import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { LabError } from './error.js';
@@ -45,8 +44,11 @@ export interface DaemonOptions {
   readonly node: string;
   readonly command: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
-  /** Instruments and switches must not wait for the clients that they serve; default 0. */
-  readonly niceness?: number;
+  /**
+   * Switches and instruments run before everything else (SCHED_RR) when they have something to do. Otherwise a busy
+   * machine lets their socket buffers overflow, and the lab measures its own scheduler instead of the gateways.
+   */
+  readonly prompt?: boolean;
 }
 
 export function logFileOf(name: string): string {
@@ -58,7 +60,7 @@ export function startDaemon(state: LabState, options: DaemonOptions): ProcessRec
   const log = logFileOf(options.name);
   mkdirSync(join(stateFolder, 'log'), { recursive: true });
   const output = openSync(log, 'a');
-  const [program, ...args] = nsenter(options.node, options.command);
+  const [program, ...args] = commandOf(options);
   const child = spawn(program, args, { detached: true, stdio: ['ignore', output, output], env: { ...process.env, ...options.env } });
   closeSync(output);
   child.unref();
@@ -72,16 +74,20 @@ export function startClient(state: LabState, options: DaemonOptions): { child: C
   const log = logFileOf(options.name);
   mkdirSync(join(stateFolder, 'log'), { recursive: true });
   const errors = openSync(log, 'a');
-  const [program, ...args] = nsenter(options.node, options.command);
+  const [program, ...args] = commandOf(options);
   const child = spawn(program, args, { detached: true, stdio: ['pipe', 'pipe', errors], env: { ...process.env, ...options.env } }) as Client;
   closeSync(errors);
   return { child, record: recorded(state, child.pid, options, log) };
 }
 
-function recorded(state: LabState, pid: number | undefined, { name, node, niceness }: DaemonOptions, log: string): ProcessRecord {
+/** Each of these words executes the next: the process that is recorded is the last of them. */
+function commandOf({ node, command, prompt = false }: DaemonOptions): [string, ...string[]] {
+  return nsenter(node, prompt ? ['chrt', '--rr', '10', ...command] : command);
+}
+
+function recorded(state: LabState, pid: number | undefined, { name, node }: DaemonOptions, log: string): ProcessRecord {
   const identity = pid === undefined ? undefined : identityOf(pid);
   if (pid === undefined || identity === undefined) throw new LabError(`${name} could not be started in ${node}; see ${log}`);
-  if (niceness !== undefined) setPriority(pid, niceness);
   const record = { ...identity, name, node, log };
   state.addProcess(record);
   return record;

@@ -48,7 +48,7 @@ async function startPlace(state: LabState, node: string, address: string, signal
   startDaemon(state, { name: `${node}-nginx`, node, command: nginxCommand(node, address) });
   // The probe has an echo of its own, and with priority: it measures the gateway, not the load of this process.
   startDaemon(state, { name: `${node}-echo`, node, command: clientCommand('datagram-echo', address, ports.datagrams) });
-  startDaemon(state, { name: `${node}-probe-echo`, node, command: clientCommand('datagram-echo', address, ports.probe), niceness: -10 });
+  startDaemon(state, { name: `${node}-probe-echo`, node, command: clientCommand('datagram-echo', address, ports.probe), prompt: true });
   await listening(node, 'tcp', ports.http, signal);
   await listening(node, 'udp', ports.datagrams, signal);
   await listening(node, 'udp', ports.probe, signal);

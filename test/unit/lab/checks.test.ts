@@ -32,6 +32,7 @@ const faults: readonly (readonly [string, Partial<Measurements>, string])[] = [
   ['a download with a wrong byte', { downloads: [{ path: 'p', bytes: 1024, sha256: 'y', wantedSha256: 'x', durationMs: 10 }] }, 'download p'],
   ['an echo from elsewhere', { echoes: [{ from: 'a', to: 'b', wanted: '1', seen: '2' }] }, 'UDP echo a → b, seen from'],
   ['a lost ping', { pings: [{ from: 'a', to: 'b', sent: 5, received: 4 }] }, 'ping a → b'],
+  ['iperf3 without a transfer', { throughput: [{ path: 'p', megabitsPerSecond: 0 }] }, 'iperf3 TCP p'],
   ['a loss before anything failed', { steady: [{ probe: 'p', window: { ...quiet, lost: 1 } }] }, 'undisturbed: lost, 1 kHz probe p'],
   ['a probe that sent nothing', { steady: [{ probe: 'p', window: { ...quiet, sent: 0 } }] }, 'undisturbed: lost, 1 kHz probe p'],
   ['a long outage', { failover: { ...good.failover, probes: [{ probe: 'p', window: { ...interrupted, longestGapMs: longestOutageMs } }] } }, 'failover: outage, 1 kHz probe p'],
