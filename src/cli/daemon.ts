@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { parseConfiguration } from '../config/configuration.js';
 import { defaultStateDirectory } from '../config/schema.js';
+import { raisePriority } from './priority.js';
 import { readTextFile } from './text-file.js';
 
 /** How the user says which daemon is meant. */
@@ -35,6 +36,8 @@ function forDaemon(program: Command, name: string, description: string): Command
 }
 
 async function runAction(options: { config: string; detachOnExit?: boolean }): Promise<void> {
+  // Before the rest is loaded, which takes most of the time that a start takes.
+  raisePriority();
   const { run } = await import('./run.js');
   // Not by exitCode: after a failure there may be sockets and timers left that would keep the process alive.
   process.exit(await run(options));
