@@ -29,6 +29,23 @@ static __always_inline struct vm *record_find_vm(const struct sync_record *recor
 	return network ? vm_find_or_create(vni, record->internal_address, *network, index) : NULL;
 }
 
+static __always_inline bool record_is_of_active(const struct sync_record *record)
+{
+	__u32 id = record->virtual_router;
+	struct virtual_router *router = bpf_map_lookup_elem(&virtual_routers, &id);
+
+	return router && router->state == VIRTUAL_ROUTER_ACTIVE;
+}
+
+static __always_inline bool vm_has_blocks(const struct vm *vm)
+{
+	__u32 blocks = 0;
+
+	for (__u32 n = 0; n < GATEWAYS * VM_PORT_BLOCKS; n++)
+		blocks |= vm->blocks[n];
+	return blocks;
+}
+
 static __always_inline void record_import_vm(const struct sync_record *record, struct vm *vm)
 {
 	if (!record->tunnel_endpoint || record->option_length > GENEVE_OVN_LENGTH)
@@ -37,7 +54,9 @@ static __always_inline void record_import_vm(const struct sync_record *record, s
 	__builtin_memcpy(vm->next_hop_mac, record->next_hop_mac, 6);
 	__builtin_memcpy(vm->option, record->option, 8);
 	vm->option_length = record->option_length;
-	vm->port_key = bpf_ntohl(record->port_key);
+	/* Mappings are found by the key: a straggler's must not hide those of the new Active. */
+	if (!record_is_of_active(record) || !vm_has_blocks(vm))
+		vm->port_key = bpf_ntohl(record->port_key);
 	vm->tunnel_endpoint = record->tunnel_endpoint;
 	vm->last_seen = tick_now();
 	vm->flags |= VM_COMMITTED;
