@@ -169,7 +169,7 @@ describe('ageing', () => {
     });
 
     it('stays until its timeout', () => {
-      makeOld(pair.a, timeout - 2);
+      makeOld(pair.a, timeout - 10);
       expect(pair.walk(pair.a, 'age_xdp').sent).toEqual([]);
       expect(pair.a.mappings()).toHaveLength(1);
     });
@@ -183,7 +183,7 @@ describe('ageing', () => {
       expect(pair.a.mappings()).toEqual([]);
       expect(expired() - before).toBe(1);
       const freed = pair.a.mappingTable.get(protocol * 65536 + externalPort);
-      expect(ticksAgo(0) - freed.lastSeen).toBeLessThanOrEqual(1);
+      expect(ticksAgo(0) - freed.lastSeen).toBeLessThan(10);
       expect(pair.a.portBlocks()[0]!.mappings).toBe(0);
     });
   });

@@ -53,14 +53,13 @@ describe('a changed frame', () => {
   });
 
   it('with any bit of the headers before it flipped is refused, or says what was meant', () => {
-    const tables = (): string => JSON.stringify(gateway.tables(), (key, value: unknown) => (key === 'lastSeen' ? 0 : value));
     verdictOf(commit());
-    const meant = tables();
+    const meant = gateway.tables();
     for (let bit = 0; bit < SYNC_OFFSET * 8; bit++) {
       const changed = commit({ sequence: BigInt(bit + 2) });
       changed[bit >> 3]! ^= 1 << (bit & 7);
       expect(['TX', 'DROP', 'PASS'], `bit ${bit}`).toContain(verdictOf(changed));
-      expect(tables(), `bit ${bit}`).toBe(meant);
+      expect(gateway.tables(), `bit ${bit}`).toEqual(meant);
     }
   });
 
