@@ -75,6 +75,12 @@ export function startGateway(state: LabState, node: string): ProcessRecord {
   return startDaemon(state, { name: node, node, command: [process.execPath, program, 'run', '--config', configurationFile(node)] });
 }
 
+/** The daemons mount BPF file systems in their state folders: what they have pinned there lives until it is unmounted, and no longer. */
+export async function forgetPinned(folder: string): Promise<void> {
+  const points = readFileSync('/proc/self/mountinfo', 'utf8').split('\n').flatMap((line) => line.split(' ')[4] ?? []);
+  for (const point of points.filter((path) => path.startsWith(`${folder}/`)).reverse()) await run('umount', [point]);
+}
+
 const answerDeadlineMs = 1000;
 
 /** Asks the daemon's local API. @throws LabError when it does not answer within a second, HopelessError when there is no daemon. */

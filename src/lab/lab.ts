@@ -1,9 +1,9 @@
 // The lab as a whole: up, down, status.
-import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { spawnSync } from 'node:child_process';
 import type { Status } from '../api/status.js';
 import { LabError, messageOf } from './error.js';
-import { configureGateways, electionState, readStatus, startGateway, type SyncMode } from './gateway.js';
+import { configureGateways, electionState, forgetPinned, readStatus, startGateway, type SyncMode } from './gateway.js';
 import { makeNetwork, removeNamespaces } from './network.js';
 import { openVswitchEnvironment, startCompute } from './openvswitch.js';
 import { isRunning, nsenter, run, runIn, sendSignal, stop } from './process.js';
@@ -77,7 +77,7 @@ export async function down(): Promise<boolean> {
   if (state === undefined) return false;
   await Promise.all(state.processes.map((record) => stop(record)));
   await endStrangers(state.namespaces);
-  await unmountBelow(stateFolder);
+  await forgetPinned(stateFolder);
   await removeNamespaces(state.namespaces);
   state.remove();
   return true;
@@ -92,12 +92,6 @@ async function endStrangers(namespaces: readonly string[]): Promise<void> {
     for (const { pid } of others) sendSignal(pid, 'SIGKILL');
     await Promise.all(others.map((identity) => until(`process ${identity.pid} to end`, () => !isRunning({ ...identity, name: '', node: '', log: '' }), { deadlineMs: 5000 })));
   }
-}
-
-/** The daemons mount BPF file systems in their state folders; what they have pinned there lives until it is unmounted. */
-async function unmountBelow(folder: string): Promise<void> {
-  const points = readFileSync('/proc/self/mountinfo', 'utf8').split('\n').flatMap((line) => line.split(' ')[4] ?? []);
-  for (const point of points.filter((path) => path.startsWith(`${folder}/`)).reverse()) await run('umount', [point]);
 }
 
 export interface NodeReport {

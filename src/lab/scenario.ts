@@ -2,7 +2,7 @@
 import { monotonicMs } from './clock.js';
 import { LabError } from './error.js';
 import { measureFunctions } from './functions.js';
-import { daemonOf, electionState, readStatus, startGateway, type SyncMode } from './gateway.js';
+import { daemonOf, electionState, forgetPinned, gatewayFolder, readStatus, startGateway, type SyncMode } from './gateway.js';
 import { isSynchronised } from './lab.js';
 import { Load, type Progress } from './load.js';
 import type { Failover, HandOver, Measurements, NamedWindow } from './measurements.js';
@@ -35,6 +35,9 @@ const survivor = 'gw-b';
 const steadyReplies = 2000;
 /** After this even a client that has backed off twice has tried again; what does not go on by then is broken. */
 const goOnDeadlineMs = 8000;
+
+/** Mostly the start of a Node process on a machine that has other things to do. */
+const rejoinDeadlineMs = 60_000;
 
 class Timeline {
   readonly #events: TimelineEvent[] = [];
@@ -126,11 +129,12 @@ async function failOver(state: LabState, load: Load, timeline: Timeline, { signa
 
 /** The node comes back, synchronises, and, having the higher priority, takes over by a planned hand-over. */
 async function handOver(state: LabState, load: Load, timeline: Timeline, { sync, signal }: ScenarioOptions): Promise<{ handOver: HandOver; progress: Progress }> {
-  const returnedAtMs = timeline.add(`${victim} comes back: links up, daemon started`);
+  const returnedAtMs = timeline.add(`${victim} comes back as after a reboot: its maps are gone, links up, daemon started`);
+  await forgetPinned(gatewayFolder(victim));
   await setLinks(topology, victim, 'up');
   startGateway(state, victim);
   const synchronisedAtMs = sync === 'none' ? undefined : await synchronised(state, timeline, signal);
-  await until(`${victim} to be Active again`, async () => electionState(await readStatus(state, victim)) === 'active', { signal, intervalMs: 10 });
+  await until(`${victim} to be Active again`, async () => electionState(await readStatus(state, victim)) === 'active', { signal, deadlineMs: rejoinDeadlineMs, intervalMs: 10 });
   const activeAtMs = timeline.add(`${victim} is Active`);
   await until(`${survivor} to be Backup`, async () => electionState(await readStatus(state, survivor)) === 'backup', { signal });
   timeline.add(`${survivor} is Backup`);
@@ -144,7 +148,7 @@ async function handOver(state: LabState, load: Load, timeline: Timeline, { sync,
 }
 
 async function synchronised(state: LabState, timeline: Timeline, signal?: AbortSignal): Promise<number> {
-  await until(`${victim} and ${survivor} to hold the same`, async () => isSynchronised(await readStatus(state, victim)), { signal, intervalMs: 10 });
+  await until(`${victim} and ${survivor} to hold the same`, async () => isSynchronised(await readStatus(state, victim)), { signal, deadlineMs: rejoinDeadlineMs, intervalMs: 10 });
   return timeline.add(`${victim} and ${survivor} hold the same`);
 }
 
