@@ -6,15 +6,18 @@
 #include "vm.h"
 
 /*
- * While draining, stragglers leave with the interface's own MAC: one frame with
- * the virtual MAC would teach the switch the way back to us.
+ * While draining, stragglers leave on the external side with the interface's own
+ * MAC: one frame with the virtual MAC would teach the switch the way back to us.
+ * Not so on the underlay: computes learn the tunnel endpoint's MAC from tunnelled
+ * packets as well (Open vSwitch does), and keep it. There the switch is taught
+ * for a moment, which costs nothing, since both of us forward.
  */
 static __always_inline int forward_source_mac(const struct virtual_router *router, __u32 role,
 					      __u8 *mac)
 {
 	struct interface *interface;
 
-	if (router->state == VIRTUAL_ROUTER_ACTIVE) {
+	if (router->state == VIRTUAL_ROUTER_ACTIVE || role == INTERFACE_UNDERLAY) {
 		__builtin_memcpy(mac, router->mac, 6);
 		return 0;
 	}

@@ -113,13 +113,13 @@ describe.each(exchanges)('inbound / $name', (exchange) => {
     expect(result.counters).toEqual({ drop_not_active: 1 });
   });
 
-  it('draining forwards with the own MAC', () => {
+  it('draining tunnels with the virtual MAC: computes keep the MAC that tunnelled packets come from', () => {
     const mapping = open(exchange);
     gateway.setState('draining');
     const result = gateway.run('external_xdp', replyTo(mapping, exchange));
 
     expect(result.verdict).toBe('REDIRECT');
-    expect(layerOf(dissect(result.frame), 'ethernet')).toMatchObject({ source: world.nodeA.underlay.mac, destination: a1.compute.mac });
+    expect(layerOf(dissect(result.frame), 'ethernet')).toMatchObject({ source: world.VIRTUAL_MAC, destination: a1.compute.mac });
     expect(layerOf(dissect(result.frame), 'ipv4').source).toBe(world.VIRTUAL_ADDRESS);
   });
 });
