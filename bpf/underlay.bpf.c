@@ -284,6 +284,35 @@ static __always_inline int outbound_translate(struct xdp_md *ctx, struct outboun
 	return outbound_shared_snat(ctx, out, &place, mapping, next_hop_mac);
 }
 
+/* RFC 6040 §4.2: who can hear of congestion in the tunnel is told, the others have to feel a loss. */
+static __always_inline int outbound_carry_congestion(struct xdp_md *ctx, const struct outbound *out)
+{
+	struct iphdr *header;
+	__be16 before, after;
+
+	if ((out->tunnel.tos & ECN_MASK) != ECN_CE || (out->ip.tos & ECN_MASK) == ECN_CE)
+		return 0;
+	if (!(out->ip.tos & ECN_MASK))
+		return REASON_DROP_CONGESTION;
+	header = packet_at(ctx, out->ip.offset, sizeof(*header));
+	if (!header)
+		return REASON_DROP_TRUNCATED;
+	before = *(__be16 *)header;
+	header->tos |= ECN_CE;
+	after = *(__be16 *)header;
+	checksum_replace2(&header->check, before, after);
+	return 0;
+}
+
+/* A redirect of more than the interface takes would vanish without a count. */
+static __always_inline bool outbound_fits(const struct outbound *out)
+{
+	__u32 role = INTERFACE_EXTERNAL;
+	struct interface *external = bpf_map_lookup_elem(&interfaces, &role);
+
+	return external && out->ip.total_length <= external->mtu;
+}
+
 static __always_inline int outbound_ipv4(struct xdp_md *ctx, struct outbound *out, const __u8 *mac,
 					 const __u8 *destination_mac)
 {
@@ -306,9 +335,13 @@ static __always_inline int outbound_ipv4(struct xdp_md *ctx, struct outbound *ou
 		return REASON_DROP_DESTINATION_NOT_ROUTED;
 	if (out->ip.ttl <= 1)
 		return REASON_DROP_TTL_EXCEEDED;
+	if (!outbound_fits(out))
+		return REASON_DROP_MTU_EXCEEDED;
 	reason = forward_source_mac(out->virtual_router, INTERFACE_EXTERNAL, out->source_mac);
 	if (!reason)
 		reason = forward_next_hop(ctx, out->router, out->ip.destination, next_hop_mac);
+	if (!reason)
+		reason = outbound_carry_congestion(ctx, out);
 	if (!reason)
 		reason = outbound_learn_vm(out, out->ip.source, mac);
 	if (reason)

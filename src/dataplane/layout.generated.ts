@@ -2,7 +2,7 @@
 import type { Codec, EnumLayout, MapLayout, StructLayout } from 'libbpf-ts';
 
 /** Changes whenever a struct, an enum or a map changes its layout. */
-export const layoutHash = 'e6400b921a57ae2601f1f18701c5c84f';
+export const layoutHash = '2607fe54ff37b3806834a8b97e6825b5';
 
 function expectLength(actual: number, expected: number, field: string): void {
   if (actual !== expected) throw new RangeError(`${field} takes ${expected} elements, not ${actual}`);
@@ -123,14 +123,15 @@ export const reason = {
   dropGatewayUnresolved: 51,
   dropEndpointUnknown: 52,
   dropMtuExceeded: 53,
-  dropAdjustFailed: 54,
-  dropSyncVersion: 55,
-  dropSyncMalformed: 56,
-  dropSyncMac: 57,
-  dropSyncReplayed: 58,
-  dropSyncOwn: 59,
-  dropSyncTerm: 60,
-  dropSyncUnapplied: 61,
+  dropCongestion: 54,
+  dropAdjustFailed: 55,
+  dropSyncVersion: 56,
+  dropSyncMalformed: 57,
+  dropSyncMac: 58,
+  dropSyncReplayed: 59,
+  dropSyncOwn: 60,
+  dropSyncTerm: 61,
+  dropSyncUnapplied: 62,
 } as const;
 export type Reason = (typeof reason)[keyof typeof reason];
 export const reasonNames: readonly string[] = [
@@ -188,6 +189,7 @@ export const reasonNames: readonly string[] = [
   'drop_gateway_unresolved',
   'drop_endpoint_unknown',
   'drop_mtu_exceeded',
+  'drop_congestion',
   'drop_adjust_failed',
   'drop_sync_version',
   'drop_sync_malformed',
@@ -197,7 +199,7 @@ export const reasonNames: readonly string[] = [
   'drop_sync_term',
   'drop_sync_unapplied',
 ];
-export const reasonCount = 62;
+export const reasonCount = 63;
 
 /** enum replay_direction */
 export const replayDirection = {
@@ -1792,15 +1794,16 @@ export const enumLayouts: readonly EnumLayout[] = [
       REASON_DROP_GATEWAY_UNRESOLVED: 51,
       REASON_DROP_ENDPOINT_UNKNOWN: 52,
       REASON_DROP_MTU_EXCEEDED: 53,
-      REASON_DROP_ADJUST_FAILED: 54,
-      REASON_DROP_SYNC_VERSION: 55,
-      REASON_DROP_SYNC_MALFORMED: 56,
-      REASON_DROP_SYNC_MAC: 57,
-      REASON_DROP_SYNC_REPLAYED: 58,
-      REASON_DROP_SYNC_OWN: 59,
-      REASON_DROP_SYNC_TERM: 60,
-      REASON_DROP_SYNC_UNAPPLIED: 61,
-      REASONS: 62,
+      REASON_DROP_CONGESTION: 54,
+      REASON_DROP_ADJUST_FAILED: 55,
+      REASON_DROP_SYNC_VERSION: 56,
+      REASON_DROP_SYNC_MALFORMED: 57,
+      REASON_DROP_SYNC_MAC: 58,
+      REASON_DROP_SYNC_REPLAYED: 59,
+      REASON_DROP_SYNC_OWN: 60,
+      REASON_DROP_SYNC_TERM: 61,
+      REASON_DROP_SYNC_UNAPPLIED: 62,
+      REASONS: 63,
     },
   },
   {
