@@ -86,6 +86,8 @@ const underlay: readonly Omit<Row, 'program'>[] = [
   })),
   { reason: 'ttl_exceeded', because: 'TTL 1', frame: () => fromA1({ ttl: 1 }) },
   { reason: 'ttl_exceeded', because: 'TTL 0', frame: () => fromA1({ ttl: 0 }) },
+  { reason: 'congestion', because: 'met in the tunnel by a packet that cannot carry the mark', frame: good({ ipv4: { typeOfService: 3 } }) },
+  { reason: 'mtu_exceeded', because: 'longer than the external interface takes', frame: () => fromA1({}, [udp({ sourcePort: 1, destinationPort: 2 }), payload(Buffer.alloc(1500 - 28 + 1))]) },
   { reason: 'fragment', because: 'first fragment to shared SNAT', arrange: teach, frame: () => fromA1({ moreFragments: true }) },
   { reason: 'fragment', because: 'later fragment to shared SNAT', arrange: teach, frame: () => fromA1({ fragmentOffset: 3, protocol: 17 }, [payload('x')]) },
   { reason: 'protocol_not_translated', because: 'GRE to shared SNAT', arrange: teach, frame: () => fromA1({ protocol: PROTOCOL.gre }, [payload('12345678')]) },

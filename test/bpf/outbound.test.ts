@@ -260,6 +260,11 @@ describe('outbound / ECN', () => {
     { inner: 0, outer: 0, out: 0 },
     { inner: 2, outer: 2, out: 2 },
     { inner: 1, outer: 1, out: 1 },
+    { inner: 2, outer: 3, out: 3 },
+    { inner: 1, outer: 3, out: 3 },
+    { inner: 3, outer: 3, out: 3 },
+    { inner: 0, outer: 2, out: 0 },
+    { inner: 0xb9, outer: 0x03, out: 0xbb },
     { inner: 3, outer: 0, out: 3 },
   ])('inner $inner, outer $outer → $out', ({ inner: innerEcn, outer, out }) => {
     const result = gateway.run('underlay_xdp', packet(innerEcn, outer));

@@ -1,10 +1,11 @@
 /** Commit on create between two gateways, end to end: hold, apply, turn round, release. */
-import { afterAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { RingBuffer } from 'libbpf-ts';
 import { numberToIpv4 } from '../support/bytes.js';
 import { expectValidChecksums } from '../support/checksum.js';
 import { dissect, layerOf } from '../support/dissect.js';
 import { expectFrame } from '../support/expect-frame.js';
-import type { RunResult } from '../support/gateway-fixture.js';
+import type { GatewayFixture, RunResult } from '../support/gateway-fixture.js';
 import { isSyncFrame, Pair, syncMessage } from '../support/pair.js';
 import { arp, ethernet, frame, icmp, ICMP, ipv4, payload, sync, tcp, TCP, udp, type Layer } from '../support/packet.js';
 import { messageMac, RECORD_KIND, SYNC_FLAG, SYNC_PORT, SYNC_TYPE } from '../support/sync-frame.js';
@@ -14,6 +15,12 @@ import { a1, a2, frameFromVm, fromOutside, fromPeer, nodeA, nodeB, otherServer, 
 const pair = Pair.load();
 afterAll(() => pair.close());
 beforeEach(() => pair.reset());
+
+const rings: RingBuffer[] = [];
+const listen = (gateway: GatewayFixture, onEvent: Parameters<GatewayFixture['listen']>[0]): void => void rings.push(gateway.listen(onEvent));
+afterEach(() => {
+  for (const ring of rings.splice(0)) ring.close();
+});
 
 const SESSION_COMMITTED = 1;
 const SESSION_ESTABLISHED_COMMITTED = 2;
@@ -198,10 +205,12 @@ describe('what is lost on the ha link', () => {
   });
 
   it('silence begins when solo_after has passed since the last authentic frame', () => {
-    pair.a.setGateway({ soloAfterNs: 10_000_000_000n });
-    pair.a.states.update(0, { peerHeardNs: process.hrtime.bigint() - 10_500_000_000n });
+    pair.a.setGateway({ soloAfterNs: 100_000_000n });
+    pair.a.states.update(0, { peerHeardNs: process.hrtime.bigint() - 150_000_000n });
     expect(isSyncFrame(pair.a.run('underlay_xdp', out(udpPacket())).frame)).toBe(false);
 
+    pair.a.setGateway({ soloAfterNs: 3_600_000_000_000n });
+    pair.a.setPeerAlive(false);
     pair.a.run('ha_xdp', fromPeer(nodeB, nodeA, { type: SYNC_TYPE.heartbeat, sequence: 1n }));
     expect(isSyncFrame(pair.a.run('underlay_xdp', out(udpPacket(otherServer))).frame)).toBe(true);
   });
@@ -219,13 +228,13 @@ describe('what is lost on the ha link', () => {
 describe('larger than the ha link takes', () => {
   it('the packet leaves at once and its record goes by the ring buffer', async () => {
     const records: Buffer[] = [];
-    const ring = pair.a.listen((_event, bytes) => records.push(bytes));
-    const held = pair.a.run('underlay_xdp', out([...udpPacket().slice(0, 2), payload(Buffer.alloc(1900))]));
+    listen(pair.a, (_event, bytes) => records.push(bytes));
+    pair.a.interfaces.set(2, { ...pair.a.interfaces.get(2)!, mtu: 1500 });
+    const held = pair.a.run('underlay_xdp', out([...udpPacket().slice(0, 2), payload(Buffer.alloc(1400))]));
 
     expect(isSyncFrame(held.frame)).toBe(false);
     expect(held.counters).toMatchObject({ outbound_snat: 1, commit_oversize: 1 });
     await vi.waitFor(() => expect(records).toHaveLength(1));
-    ring.close();
   });
 });
 
@@ -233,13 +242,12 @@ describe('asynchronous mode', () => {
   it('packets leave at once, each change gives one record to the ring buffer', async () => {
     pair.reset({ syncMode: 'async' });
     const records: Buffer[] = [];
-    const ring = pair.a.listen((_event, bytes) => records.push(bytes));
+    listen(pair.a, (_event, bytes) => records.push(bytes));
     const results = [udpPacket(), udpPacket(), udpPacket(otherServer)].map((packet) => pair.a.run('underlay_xdp', out(packet)));
 
     expect(results.map(({ frame: bytes }) => isSyncFrame(bytes))).toEqual([false, false, false]);
     await vi.waitFor(() => expect(records).toHaveLength(2));
     expect(records[0]!.readUInt16BE(26)).toBe(mappingOf().externalPort);
-    ring.close();
   });
 });
 
@@ -383,13 +391,12 @@ describe('heartbeats and messages', () => {
 
   it('a control message reaches the peer\'s control plane with its payload', async () => {
     const events: { type: number; body: string }[] = [];
-    const ring = pair.b.listen((event, bytes) => events.push({ type: event.type, body: bytes.toString() }));
+    listen(pair.b, (event, bytes) => events.push({ type: event.type, body: bytes.toString() }));
     const sealed = pair.a.run('seal_xdp', template(SYNC_TYPE.control, [payload('{"hello":"peer"}')]));
     const result = pair.b.run('ha_xdp', sealed.frame);
 
     expect([result.verdict, result.counters]).toEqual(['DROP', { sync_to_control_plane: 1 }]);
     await vi.waitFor(() => expect(events).toHaveLength(1));
     expect(events[0]).toEqual({ type: 2, body: '{"hello":"peer"}' });
-    ring.close();
   });
 });
