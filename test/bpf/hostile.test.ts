@@ -109,6 +109,11 @@ const lyingFrames: readonly [string, number[], (lie: number) => Buffer][] = [
   ['outer total length below', lies(0, outerTotal, outerTotal), (totalLength) => frameFromVm(a1, [...plain, ...datagram], { ipv4: { totalLength } })],
   ['outer total length above', lies(outerTotal, outerTotal + 64, outerTotal), (totalLength) => frameFromVm(a1, [...plain, ...datagram], { ipv4: { totalLength } })],
   ['outer total length far above', [0x7fff, 0x8000, 0xfffe, 0xffff], (totalLength) => frameFromVm(a1, [...plain, ...datagram], { ipv4: { totalLength } })],
+  [
+    'outer lengths that agree with each other, below the inner packet\'s end',
+    lies(20 + 8 + 16 + 14, outerTotal - 1, outerTotal),
+    (totalLength) => frameFromVm(a1, [...plain, ...datagram], { ipv4: { totalLength }, udp: { length: totalLength - 20 } }),
+  ],
   ['outer UDP length above', lies(outerTotal - 20, outerTotal + 44, outerTotal - 20), (length) => frameFromVm(a1, [...plain, ...datagram], { udp: { length } })],
   ['outer UDP length below a header', lies(0, 7, 8), (length) => frameFromVm(a1, [...plain, ...datagram], { udp: { length } })],
   ['Geneve option length', lies(0, 63, 2), (optionLength) => frameFromVm(a1, [...plain, ...datagram], { geneve: { optionLength } })],
