@@ -70,8 +70,9 @@ export function interfaceWarnings(interfaces: readonly NodeInterface[]): string[
   for (const { name, running } of interfaces) {
     if (!running) warnings.push(`interface ${name} has no carrier`);
   }
-  for (const { name, kind } of interfaces) {
-    if (kind === 'veth') warnings.push(`interface ${name} is a veth: its peer must send finished checksums (ethtool -K <peer> tx off), for the kernel leaves them to hardware that is not there`);
+  const veths = interfaces.filter(({ kind }) => kind === 'veth').map(({ name }) => name);
+  if (veths.length > 0) {
+    warnings.push(`${veths.join(', ')}: the other end of a veth must send finished checksums (ethtool -K <other end> tx off), for the kernel leaves them to hardware that is not there`);
   }
   return warnings;
 }

@@ -31,6 +31,11 @@ describe('an interface', () => {
     expect(interfaceWarnings([node('underlay', 1600), node('external', 1500), node('ha', 1760)])).toEqual([]);
   });
 
+  it('that is a veth needs another end that finishes its checksums', () => {
+    const veth = { ...node('external', 1500), kind: 'veth' };
+    expect(interfaceWarnings([veth, { ...veth, name: 'other' }])).toEqual([expect.stringMatching(/^external, other: .*ethtool -K/)]);
+  });
+
   it('without carrier is mentioned', () => {
     expect(interfaceWarnings([node('external', 1500, false)])).toEqual([expect.stringMatching(/no carrier/)]);
   });
