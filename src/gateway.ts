@@ -255,7 +255,6 @@ export class Gateway {
       readGatewayState: () => this.#dataPlane.tables.gatewayState(),
       unprotectedSessions: () => this.#dataPlane.counters.read(reason.sessionUnprotected).packets,
       virtualRouters: () => this.#views(),
-      isActive: () => this.#views().some(({ state }) => state === virtualRouterState.active),
       seal: (frame) => this.#dataPlane.seal(frame),
       transmit: (frame) => this.#sockets.get('ha')?.send(frame),
       rewind: (walk) => this.#dataPlane.rewindWalk(walkKind[walk]),

@@ -17,8 +17,6 @@ export interface SynchroniserPorts {
   /** Packets counted as session_unprotected. */
   unprotectedSessions(): bigint;
   virtualRouters(): readonly VirtualRouterView[];
-  /** True while this gateway is Active for any VRID: only its Active ages sessions. */
-  isActive(): boolean;
 }
 
 export interface SynchroniserEvents {
@@ -121,10 +119,14 @@ export class Synchroniser {
     this.#step({ type: 'Polled', reading, virtualRouters: this.#ports.virtualRouters() });
   }
 
-  /** Expired sessions go in one walk a second; not during a bulk round, whose acknowledgements are being counted. */
+  /**
+   * One walk a second, not during a bulk round, whose acknowledgements are being
+   * counted. Sessions expire where their virtual router is Active only: the
+   * program sees to that. Empty port blocks are given back on a standby as well.
+   */
   age(): void {
     const { age, bulk } = this.#ports;
-    if (!this.#ports.isActive() || age.active || bulk.active || this.#state.bulk.kind !== 'Idle') return;
+    if (age.active || bulk.active || this.#state.bulk.kind !== 'Idle') return;
     age.start(() => undefined);
   }
 

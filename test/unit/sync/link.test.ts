@@ -33,7 +33,6 @@ class Side {
       readGatewayState: () => ({ peerHeardNs: this.peerHeardNs, acknowledged: this.acknowledged }),
       unprotectedSessions: () => this.unprotected,
       virtualRouters: () => this.virtualRouters,
-      isActive: () => true,
       seal: (frame) => frame,
       transmit: (frame) => this.#transmit(frame),
       rewind: () => void (this.position = 0),
