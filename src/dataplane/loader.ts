@@ -37,9 +37,10 @@ export function loadPrograms(request: LoadRequest): Loaded {
     for (const [name, entries] of Object.entries(request.mapSizes)) object.map(name).setMaxEntries(entries);
     const directory = mapsDirectory(request.pinDirectory);
     const adopted = existsSync(directory);
-    if (adopted) adoptMaps(object, directory, request);
+    const replaced = adopted ? adoptMaps(object, directory, request) : [];
     object.load();
     if (!adopted) pinMaps(object, directory);
+    for (const name of replaced) replacePin(object.map(name), join(directory, name));
     return { object, adopted };
   } catch (error) {
     object.close();
@@ -51,10 +52,19 @@ export function mapsDirectory(pinDirectory: string): string {
   return join(pinDirectory, 'maps');
 }
 
-function adoptMaps(object: BpfObject, directory: string, request: LoadRequest): void {
+/** What an upgrade may begin anew: nothing is forwarded by it. Another version counts other reasons. */
+const expendable: ReadonlySet<string> = new Set(['counters', 'events', 'commits', 'walks']);
+
+/** Returns the names of maps that are not adopted but made anew. */
+function adoptMaps(object: BpfObject, directory: string, request: LoadRequest): string[] {
   const pinned = new Set(readdirSync(directory));
+  const anew: string[] = [];
   for (const [name, map] of object.maps) {
     if (!isShared(name)) continue;
+    if (expendable.has(name) && !(pinned.has(name) && isSame(object, name, directory, request))) {
+      anew.push(name);
+      continue;
+    }
     if (!pinned.has(name)) throw new AdoptionError(`${directory} has no map ${name}: it was pinned by another version; ${remedy}`);
     const found = BpfMap.openPinned(join(directory, name));
     checkMap(object, name, found, request);
@@ -62,6 +72,26 @@ function adoptMaps(object: BpfObject, directory: string, request: LoadRequest): 
     map.reuse(found);
     found.close();
   }
+  return anew;
+}
+
+function isSame(object: BpfObject, name: string, directory: string, request: LoadRequest): boolean {
+  const found = BpfMap.openPinned(join(directory, name));
+  try {
+    checkMap(object, name, found, request);
+    checkShape(name, found, object.map(name));
+    return true;
+  } catch (error) {
+    if (error instanceof AdoptionError) return false;
+    throw error;
+  } finally {
+    found.close();
+  }
+}
+
+function replacePin(map: BpfMap, path: string): void {
+  rmSync(path, { force: true });
+  map.pin(path);
 }
 
 const remedy = 'run `floatgate detach` to give up its state, or start the version that pinned it';
@@ -78,7 +108,7 @@ function checkMap(object: BpfObject, name: string, found: BpfMap, { checkLayout 
 function checkShape(name: string, found: BpfMap, wanted: BpfMap): void {
   for (const field of ['type', 'keySize', 'valueSize', 'maxEntries'] as const) {
     const [is, wants] = [found.info[field], wanted.info[field]];
-    if (is !== wants) throw new AdoptionError(`the pinned map ${name} has ${field} ${is}, this configuration needs ${wants}: ${remedy}`);
+    if (is !== wants) throw new AdoptionError(`the pinned map ${name} has ${field} ${is}, this daemon needs ${wants}: ${remedy}`);
   }
 }
 

@@ -1,6 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { BpfMap } from 'libbpf-ts';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Facts } from '../../../src/compile/facts.js';
 import { parseConfiguration } from '../../../src/config/configuration.js';
@@ -138,6 +139,31 @@ describe('an installation', () => {
     const second = start(configurationOf((all) => all.replace('vms: 64', 'vms: 128')));
     expect(second.dataPlane.adopted).toBe(false);
     expect(discarded).toEqual([expect.stringMatching(/limits\.vms was 64 and is 128/)]);
+  });
+
+  /** Puts another map where the earlier daemon's was, as another version would have. */
+  function repin(name: string, change: { maxEntries?: number; valueSize?: number }): void {
+    open!.dataPlane.close();
+    open = undefined;
+    const pinPath = join(directory, 'bpf', 'maps', name);
+    const pinned = BpfMap.openPinned(pinPath);
+    const { type, keySize, valueSize, maxEntries, flags } = pinned.info;
+    rmSync(pinPath);
+    BpfMap.create({ type, name, keySize, valueSize, maxEntries, flags, ...change }).pin(pinPath);
+  }
+
+  it('counts anew when another version counted other reasons', () => {
+    start();
+    repin('counters', { maxEntries: 3 });
+    const second = start();
+    expect(second.dataPlane.adopted).toBe(true);
+    expect(BpfMap.openPinned(join(directory, 'bpf', 'maps', 'counters')).info.maxEntries).toBe(second.dataPlane.counters.readAll().size);
+  });
+
+  it('refuses maps whose bytes mean something else, naming the map and the way out', () => {
+    start();
+    repin('vms', { valueSize: 96 });
+    expect(() => start()).toThrow(/cannot be adopted, map vms: .*128 bytes here, 96 bytes in the pinned map: run `floatgate detach`/);
   });
 
   it('does not trust maps without an account of them', () => {
