@@ -39,7 +39,10 @@ export class LabClient {
     this.#child = child;
     this.#log = record.log;
     createInterface({ input: child.stdout }).on('line', (line) => this.#settle(JSON.parse(line) as Reply));
-    child.on('exit', (code, signal) => this.#failAll(`ended (${code ?? signal})`));
+    child.on('exit', (code, signal) => {
+      state.removeProcess(record);
+      this.#failAll(`ended (${code ?? signal})`);
+    });
     child.stdin.on('error', () => {}); // its end is told by 'exit'
   }
 

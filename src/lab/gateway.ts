@@ -1,6 +1,6 @@
 // The gateways of the lab: the real daemon, with a configuration made from the topology.
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -8,9 +8,10 @@ import { stringify } from 'yaml';
 import { ApiClient } from '../api/client.js';
 import type { Status } from '../api/status.js';
 import { HopelessError, LabError, messageOf } from './error.js';
-import { isRunning, run, startDaemon } from './process.js';
+import { isRunning, run, runIn, startDaemon } from './process.js';
 import { stateFolder, type LabState, type ProcessRecord } from './state.js';
 import { externalRouter, externalSubnet, gatewayNamed, tunnelVip, vrid, type Gateway, type Tenant, type Topology } from './topology.js';
+import { until } from './wait.js';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
 export const program = join(root, 'dist', 'cli', 'main.js');
@@ -75,10 +76,25 @@ export function startGateway(state: LabState, node: string): ProcessRecord {
   return startDaemon(state, { name: node, node, command: [process.execPath, program, 'run', '--config', configurationFile(node)] });
 }
 
-/** The daemons mount BPF file systems in their state folders: what they have pinned there lives until it is unmounted, and no longer. */
+/**
+ * The daemons mount BPF file systems in their state folders; what they have pinned there lives until it is removed.
+ * Unmounting alone is not enough: a process that was given a mount namespace of its own meanwhile has a copy of the mount.
+ */
 export async function forgetPinned(folder: string): Promise<void> {
-  const points = readFileSync('/proc/self/mountinfo', 'utf8').split('\n').flatMap((line) => line.split(' ')[4] ?? []);
-  for (const point of points.filter((path) => path.startsWith(`${folder}/`)).reverse()) await run('umount', [point]);
+  const mounts = readFileSync('/proc/self/mountinfo', 'utf8').split('\n').map((line) => line.split(' '));
+  const points = mounts.flatMap((fields) => (fields[4]?.startsWith(`${folder}/`) === true && fields.includes('bpf') ? [fields[4]] : []));
+  for (const point of points.reverse()) {
+    // The kernel's own files, maps.debug and progs.debug, cannot be removed and hold nothing.
+    for (const name of readdirSync(point).filter((entry) => !entry.endsWith('.debug'))) rmSync(join(point, name), { recursive: true, force: true });
+    await run('umount', [point]);
+  }
+}
+
+/** What a reboot does to a gateway: no map, no program is left. */
+export async function forgetGateway(node: string, signal?: AbortSignal): Promise<void> {
+  await forgetPinned(gatewayFolder(node));
+  const attached = async () => (JSON.parse(await runIn(node, ['ip', '-j', 'link', 'show'])) as { ifname: string; xdp?: unknown }[]).filter(({ xdp }) => xdp !== undefined);
+  await until(`the kernel to free the programs of ${node}`, async () => (await attached()).length === 0, { signal, deadlineMs: 10_000 });
 }
 
 const answerDeadlineMs = 1000;

@@ -22,7 +22,7 @@ export interface Progress {
 
 /** Shared SNAT is what needs replicated sessions, so the sessions and flows are of the VMs without a floating IP. */
 const loaded = ['vm-a1', 'vm-b1'] as const;
-const messagesPerSecond = 20;
+const messagesPerSecond = 10;
 const datagramsPerSecond = 10;
 const probesPerSecond = 1000;
 /** A new connection is retried by TCP after 1, 3 and 7 s. */
@@ -78,7 +78,7 @@ export class Load {
   }
 
   /** Waits until every probe has had `count` more replies; false when one of them has not by the deadline. */
-  async probed(count: number, deadlineMs = 10_000): Promise<boolean> {
+  async probed(count: number, deadlineMs = 6000): Promise<boolean> {
     const received = () => Promise.all(this.#probes.map(async ({ client }) => (await client.call<{ received: number }>('received')).received));
     const before = await received();
     const look = async () => (await received()).every((now, index) => now >= (before[index] ?? 0) + count);

@@ -2,7 +2,7 @@
 import { monotonicMs } from './clock.js';
 import { LabError } from './error.js';
 import { measureFunctions } from './functions.js';
-import { daemonOf, electionState, forgetPinned, gatewayFolder, readStatus, startGateway, type SyncMode } from './gateway.js';
+import { daemonOf, electionState, forgetGateway, readStatus, startGateway, type SyncMode } from './gateway.js';
 import { isSynchronised } from './lab.js';
 import { Load, type Progress } from './load.js';
 import type { Failover, HandOver, Measurements, NamedWindow } from './measurements.js';
@@ -129,8 +129,8 @@ async function failOver(state: LabState, load: Load, timeline: Timeline, { signa
 
 /** The node comes back, synchronises, and, having the higher priority, takes over by a planned hand-over. */
 async function handOver(state: LabState, load: Load, timeline: Timeline, { sync, signal }: ScenarioOptions): Promise<{ handOver: HandOver; progress: Progress }> {
+  await forgetGateway(victim, signal);
   const returnedAtMs = timeline.add(`${victim} comes back as after a reboot: its maps are gone, links up, daemon started`);
-  await forgetPinned(gatewayFolder(victim));
   await setLinks(topology, victim, 'up');
   startGateway(state, victim);
   const synchronisedAtMs = sync === 'none' ? undefined : await synchronised(state, timeline, signal);
