@@ -90,7 +90,7 @@ async function runMachine(scratch: string, { kernel, timeLimitMs, memoryMiB }: G
   const serial = ['-display', 'none', '-serial', `file:${join(scratch, 'console')}`, '-serial', `file:${join(scratch, 'steps')}`];
   const boot = ['-kernel', kernel, '-initrd', join(scratch, 'initramfs'), '-append', 'console=ttyS0 quiet panic=-1'];
   // Emulation takes all the time that it gets, and tests that measure time may be running beside it.
-  const qemu = spawn('nice', ['qemu-system-x86_64', ...machine, ...serial, ...boot], { stdio: ['ignore', 'inherit', 'inherit'] });
+  const qemu = spawn('nice', ['-n', '5', 'qemu-system-x86_64', ...machine, ...serial, ...boot], { stdio: ['ignore', 'inherit', 'inherit'] });
   const ended = once(qemu, 'exit');
   const kill = (): void => void qemu.kill('SIGKILL');
   process.once('exit', kill);
