@@ -20,10 +20,9 @@ import { toNanoseconds } from './config/duration.js';
 import { parseKey } from './config/key.js';
 import type { SecretKey } from './config/key.js';
 import type { Configuration, VirtualRouterConfiguration } from './config/schema.js';
-import { detachDataPlane } from './dataplane/dataplane.js';
 import type { AttachedInterface, DataPlane } from './dataplane/dataplane.js';
 import type { DataPlaneEvent } from './dataplane/events.js';
-import { Installation, statePaths } from './dataplane/installation.js';
+import { giveUp, Installation, statePaths } from './dataplane/installation.js';
 import { interfaceWarnings } from './dataplane/interfaces.js';
 import type { NodeInterface, Role } from './dataplane/interfaces.js';
 import { checkLayout, checkObject } from './dataplane/layout-check.js';
@@ -531,7 +530,7 @@ export class Gateway {
     this.#metrics?.close();
     await this.#api?.close();
     this.#dataPlane.close();
-    if (options.detach) detachDataPlane(statePaths(this.#configuration.stateDirectory).pins);
+    if (options.detach) giveUp(this.#configuration.stateDirectory);
     this.#log.info({ detached: options.detach }, 'gateway stopped');
   }
 

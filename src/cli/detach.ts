@@ -1,9 +1,6 @@
 /** `floatgate detach`: what a stopped gateway has left in the kernel, given up. */
 import { answers } from '../api/server.js';
-import { removeCheckpoint } from '../dataplane/checkpoint.js';
-import { detachDataPlane } from '../dataplane/dataplane.js';
-import { statePaths } from '../dataplane/installation.js';
-import { unmountBpffs } from '../dataplane/bpffs.js';
+import { giveUp, statePaths } from '../dataplane/installation.js';
 
 /**
  * Detaches the programs, drops all sessions, unmounts the BPF file system.
@@ -11,10 +8,7 @@ import { unmountBpffs } from '../dataplane/bpffs.js';
  * @throws Error while a daemon is running there
  */
 export async function detach(stateDirectory: string): Promise<string[]> {
-  const { pins, checkpoint, socket } = statePaths(stateDirectory);
+  const { socket } = statePaths(stateDirectory);
   if (await answers(socket)) throw new Error(`a floatgate daemon answers on ${socket}: stop it first`);
-  const roles = detachDataPlane(pins);
-  unmountBpffs(pins);
-  removeCheckpoint(checkpoint);
-  return roles;
+  return giveUp(stateDirectory);
 }

@@ -86,6 +86,8 @@ export class DataPlane {
 
   /** From here on packets are processed. */
   attach(nodes: readonly NodeInterface[], modes: Readonly<Partial<Record<Role, XdpMode | 'auto'>>>): AttachedInterface[] {
+    // A role that the configuration has no longer.
+    detachPrograms(this.#pinDirectory, nodes.map(({ role }) => role));
     return nodes.map((node) => {
       const program = this.#object.program(`${node.role}_xdp`);
       const { mode, replaced } = attachProgram(program, this.#pinDirectory, {

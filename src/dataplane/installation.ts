@@ -8,6 +8,7 @@ import { mapSizes } from '../compile/map-sizes.js';
 import { plan } from '../compile/plan.js';
 import type { Configuration } from '../config/schema.js';
 import { applyChanges } from './apply.js';
+import { unmountBpffs } from './bpffs.js';
 import { readCheckpoint, removeCheckpoint, writeCheckpoint } from './checkpoint.js';
 import { DataPlane, detachDataPlane } from './dataplane.js';
 import { takeEpoch } from './epoch.js';
@@ -30,6 +31,15 @@ export function statePaths(stateDirectory: string): { pins: string; checkpoint: 
     epoch: join(stateDirectory, 'epoch'),
     socket: join(stateDirectory, 'api.sock'),
   };
+}
+
+/** Detaches all programs and gives up all state of a gateway that is not running. Returns the roles that were attached. */
+export function giveUp(stateDirectory: string): string[] {
+  const { pins, checkpoint } = statePaths(stateDirectory);
+  const roles = detachDataPlane(pins);
+  unmountBpffs(pins);
+  removeCheckpoint(checkpoint);
+  return roles;
 }
 
 export class Installation {

@@ -86,11 +86,11 @@ function attachError(error: SystemError, { interfaceName, mode }: AttachRequest)
   return new Error(`${interfaceName} does not take an XDP program in mode ${mode}${hint}: ${error.message}`);
 }
 
-/** Ends all links: the programs are detached, whoever else holds them. Returns the roles. */
-export function detachPrograms(pinDirectory: string): string[] {
+/** Ends the links of all roles but `except`: the programs are detached, whoever else holds them. Returns the roles. */
+export function detachPrograms(pinDirectory: string, except: readonly string[] = []): string[] {
   const directory = linksDirectory(pinDirectory);
   if (!existsSync(directory)) return [];
-  const roles = readdirSync(directory);
+  const roles = readdirSync(directory).filter((role) => !except.includes(role));
   for (const role of roles) {
     const link = BpfLink.openPinned(join(directory, role));
     rmSync(join(directory, role));
