@@ -137,7 +137,7 @@ export class Gateway {
   async #start(): Promise<void> {
     const { interfaces } = this.#configuration;
     for (const warning of interfaceWarnings(this.#nodes)) this.#log.warn(warning);
-    for (const { role, name } of this.#nodes) this.#sockets.set(role, new PacketSocket({ interface: name }));
+    for (const { role, name } of this.#nodes) this.#sockets.set(role, this.#openSocket(name));
     this.#startLink();
     this.#dataPlane.onEvent((event) => this.#dataPlaneEvent(event));
     this.#attached = this.#dataPlane.attach(this.#nodes, {
@@ -153,6 +153,13 @@ export class Gateway {
     this.#watchLinks();
     this.#timers.push(setInterval(() => this.#housekeeping(), RESOLVER_TICK_MS));
     this.#log.info({ adopted: this.#dataPlane.adopted, pid: process.pid, version: VERSION }, 'gateway started');
+  }
+
+  #openSocket(name: string): PacketSocket {
+    const socket = new PacketSocket({ interface: name });
+    // What a link that is down means is told by netlink.
+    socket.on('error', (error) => this.#log.debug({ interface: name }, error.message));
+    return socket;
   }
 
   async #serve(): Promise<void> {
