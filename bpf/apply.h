@@ -216,6 +216,30 @@ static __always_inline bool record_delete(const struct sync_record *record,
 	return true;
 }
 
+/*
+ * An internal endpoint has one mapping (RFC 4787 REQ-1). One that a lost commit
+ * or a time alone left here would be found first after a takeover, and move
+ * every connection of its endpoint to another port: what the Active says ends it.
+ */
+static __noinline int record_end_rivals(const struct sync_record *record, const struct vm *vm,
+					__u32 vm_index, const struct gateway *gateway)
+{
+	__s64 index = record_mapping_index(record);
+
+	if (index < 0)
+		return 0;
+	for (__u32 id = 0; id < GATEWAYS; id++) {
+		struct mapping_place place = {
+			.vm = vm_index, .address_index = (__u32)index / 65536 / MAPPING_PROTOCOLS,
+			.protocol = record->protocol, .internal_port = record->internal_port,
+		};
+
+		if (mapping_find(vm, &place, id) && place.index != index)
+			mapping_end(place.index, gateway);
+	}
+	return 0;
+}
+
 /* 0, or the sync_flag that says what became of it. Idempotent: a repeated record changes nothing more. */
 __noinline __u32 record_apply(const struct sync_record *record)
 {
@@ -232,6 +256,9 @@ __noinline __u32 record_apply(const struct sync_record *record)
 	vm = record_find_vm(record, &vm_index);
 	if (!vm)
 		return SYNC_UNAPPLIED;
+	/* Before its key may change: the rivals are found by the old one. */
+	if (record->kind == RECORD_SESSION && !record_is_of_active(record))
+		record_end_rivals(record, vm, vm_index, gateway);
 	record_import_vm(record, vm);
 	if (record->kind == RECORD_VM)
 		return 0;
