@@ -183,7 +183,7 @@ describe('ageing', () => {
       expect(pair.a.mappings()).toEqual([]);
       expect(expired() - before).toBe(1);
       const freed = pair.a.mappingTable.get(protocol * 65536 + externalPort);
-      expect(ticksAgo(0) - freed.lastSeen).toBeLessThan(10);
+      expect((ticksAgo(0) - freed.lastSeen) >>> 0).toBeLessThan(10);
       expect(pair.a.portBlocks()[0]!.mappings).toBe(0);
     });
   });
@@ -303,6 +303,13 @@ describe('records of the peer', () => {
 
     expect(pair.b.mappings().map(({ internalPort, sessionCount }) => [internalPort, sessionCount])).toEqual([[6000, 0]]);
     expect(pair.b.sessions()).toEqual([]);
+  });
+
+  it('brings how long it has been idle', () => {
+    tell({ ...record, idle: 100 });
+    const idle = (ticksAgo(0) - pair.b.mappings()[0]!.first.lastSeen) >>> 0;
+    expect(idle).toBeGreaterThanOrEqual(100);
+    expect(idle).toBeLessThan(110);
   });
 
   it('deleting one session leaves the others', () => {

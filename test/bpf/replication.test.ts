@@ -342,6 +342,22 @@ describe('takeover', () => {
     expect(pair.b.mappings().find((mapping) => mapping.internalPort === 6000)!.externalPort).toBe(held.externalPort);
   });
 
+  it.each([
+    ['of a VM that both know', true],
+    ['of a VM that each got to know alone, with another key', false],
+  ])('what a lost commit left behind %s does not move the endpoint to another port after the way back', (_, known) => {
+    if (!known) pair.reset();
+    pair.a.run('underlay_xdp', out(udpPacket(server, 6000)));
+    pair.takeOver(pair.b, 'draining');
+    pair.a.setState('backup');
+    const { final } = pair.forward(pair.b, 'underlay_xdp', out(udpPacket(server, 6000)));
+    const port = layerOf(dissect(final.frame), 'udp').sourcePort;
+    pair.takeOver(pair.a, 'dead');
+
+    expect(layerOf(dissect(pair.a.run('underlay_xdp', out(udpPacket(server, 6000))).frame), 'udp').sourcePort).toBe(port);
+    expect(pair.a.mappings().filter((mapping) => mapping.internalPort === 6000)).toHaveLength(1);
+  });
+
   it('split brain: a new session of the fenced Active changes nothing at the rightful one', () => {
     pair.b.setState('active', { term: 2, activeSinceNs: 1n });
     const before = pair.b.tables();

@@ -16,6 +16,8 @@ afterAll(() => {
 /** B, a Backup, that hears A. */
 beforeEach(() => gateway.reset({ node: nodeB, state: 'backup', peerAlive: false }));
 
+/** Thousands of frames, on a machine that does other things. */
+const SLOW_TEST_MS = 120_000;
 /** Ethernet, IPv4, UDP: what the MAC does not cover. */
 const SYNC_OFFSET = 42;
 const record = {
@@ -61,7 +63,7 @@ describe('a changed frame', () => {
       expect(['TX', 'DROP', 'PASS'], `bit ${bit}`).toContain(verdictOf(changed));
       expect(gateway.tables(), `bit ${bit}`).toEqual(meant);
     }
-  });
+  }, SLOW_TEST_MS);
 
   it.each([
     ['length shortened, bytes behind', { length: 10 }],
@@ -102,12 +104,12 @@ describe('repetition', () => {
     expect(verdictOf(heartbeat(4500n))).toBe('TX');
   });
 
-  it('every number over several windows: accepted once, refused twice', () => {
-    for (let sequence = 1n; sequence < 3000n; sequence += 7n) {
+  it('every number over several windows: accepted once, refused the second time', () => {
+    for (let sequence = 1n; sequence < 2500n; sequence++) {
       expect(verdictOf(heartbeat(sequence))).toBe('TX');
       expect(verdictOf(heartbeat(sequence))).toBe('DROP');
     }
-  });
+  }, SLOW_TEST_MS);
 
   it('a jump over the whole window forgets nothing that could be repeated', () => {
     for (const sequence of [1n, 63n, 64n, 65n, 1_000n, 1_000_000n, 1_000_001n]) verdictOf(heartbeat(sequence));

@@ -1,11 +1,9 @@
-/**
- * Random and mutated frames through every program. A failure prints its seed
- * and path; FUZZ_RUNS=100000 looks longer.
- */
+/** Random and mutated frames through every program. */
 import fc from 'fast-check';
 import { afterAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { checksumFaults } from '../support/checksum.js';
 import { dissect } from '../support/dissect.js';
+import { fuzz, fuzzRuns } from '../support/fuzz.js';
 import { GatewayFixture, type ProgramName } from '../support/gateway-fixture.js';
 import { tableFaults } from '../support/invariants.js';
 import { arp, frame, icmp, ICMP, ipv4, payload, tcp, TCP, udp, type Layer } from '../support/packet.js';
@@ -13,10 +11,10 @@ import { SYNC_TYPE, type SyncRecord } from '../support/sync-frame.js';
 import * as world from '../support/world.js';
 import { a1, a2, b1, frameFromVm, fromOutside, fromPeer, nodeA, nodeB, server } from '../support/world.js';
 
-const numRuns = Number(process.env['FUZZ_RUNS'] ?? 3000);
+const runs = fuzzRuns(3000);
 const gateway = GatewayFixture.load();
 /** Long runs are asked for on purpose. */
-vi.setConfig({ testTimeout: 60_000 + numRuns * 20 });
+vi.setConfig({ testTimeout: 60_000 + runs * 20 });
 afterAll(() => gateway.close());
 beforeEach(() => gateway.reset());
 
@@ -72,24 +70,24 @@ function withRightSums(bytes: Buffer): Buffer {
 const ALONG_THE_WAY = new Set(['session_created', 'session_established', 'session_unprotected', 'vm_learned', 'vm_moved', 'commit_oversize']);
 
 describe('random bytes', () => {
-  it.each(PROGRAMS)('%s: no abort, no state', (program) => {
+  it.each(PROGRAMS)('%s: no abort, no state', async (program) => {
     const before = gateway.tables();
-    fc.assert(
+    await fuzz(
       fc.property(fc.uint8Array({ minLength: MIN_FRAME, maxLength: 300 }), fc.constantFrom(0x0800, 0x0806, 0x86dd), (bytes, etherType) => {
         const data = Buffer.from(bytes);
         data.writeUInt16BE(etherType, 12);
         expect(['DROP', 'PASS']).toContain(gateway.execute(program, data).verdict);
       }),
-      { numRuns },
+      runs,
     );
     expect(gateway.tables()).toEqual(before);
   });
 });
 
 describe('mutated frames', () => {
-  it.each(['strict', 'none'] as const)('sync mode %s: one verdict, sound tables, right sums', (syncMode) => {
+  it.each(['strict', 'none'] as const)('sync mode %s: one verdict, sound tables, right sums', async (syncMode) => {
     gateway.reset({ syncMode });
-    fc.assert(
+    await fuzz(
       fc.property(fc.constantFrom(...corpus), fc.array(mutation, { minLength: 0, maxLength: 4 }), fc.boolean(), ([program, original], mutations, repair) => {
         let bytes: Buffer = Buffer.from(original);
         for (const mutate of mutations) bytes = mutate(bytes);
@@ -103,7 +101,7 @@ describe('mutated frames', () => {
         if (result.verdict === 'PASS') expect(result.frame.equals(bytes)).toBe(true);
         if (sumsWereRight && (result.verdict === 'TX' || result.verdict === 'REDIRECT')) expect(checksumFaults(result.frame)).toEqual([]);
       }),
-      { numRuns },
+      runs,
     );
     expect(tableFaults(gateway)).toEqual([]);
   });
@@ -130,15 +128,15 @@ describe('authentic frames with random records', () => {
     idle: fc.constantFrom(0, 1, 0xffffffff),
   });
 
-  it('whatever an authentic peer says, it is answered and no mapping lacks its VM or its sessions', () => {
+  it('whatever an authentic peer says, it is answered and no mapping lacks its VM or its sessions', async () => {
     gateway.reset({ node: nodeB, state: 'backup' });
     let sequence = 0n;
-    fc.assert(
+    await fuzz(
       fc.property(fc.array(records, { minLength: 1, maxLength: 12 }), (list) => {
         const result = gateway.execute('ha_xdp', fromPeer(nodeA, nodeB, { type: SYNC_TYPE.records, sequence: ++sequence, records: list }));
         expect(result.verdict).toBe('TX');
       }),
-      { numRuns: Math.min(numRuns, 5000) },
+      runs,
     );
     const mine = tableFaults(gateway).filter((fault) => fault.startsWith('session') || fault.includes('sessions'));
     expect(mine).toEqual([]);

@@ -6,6 +6,7 @@
 import fc from 'fast-check';
 import { afterAll, describe, expect, it, vi } from 'vitest';
 import { dissect, layerOf } from '../support/dissect.js';
+import { fuzz, fuzzRuns } from '../support/fuzz.js';
 import { ticksAgo, type GatewayFixture, type MappingEntry } from '../support/gateway-fixture.js';
 import { tableFaults } from '../support/invariants.js';
 import { isSyncFrame, Pair } from '../support/pair.js';
@@ -13,10 +14,10 @@ import { ipv4, tcp, TCP, udp, type Layer } from '../support/packet.js';
 import * as world from '../support/world.js';
 import { a1, b1, frameFromVm, fromOutside, type VirtualMachine } from '../support/world.js';
 
-const numRuns = Number(process.env['FUZZ_RUNS'] ?? 150);
+const runs = fuzzRuns(150);
 const pair = Pair.load();
 /** Long runs are asked for on purpose. */
-vi.setConfig({ testTimeout: 60_000 + numRuns * 20 });
+vi.setConfig({ testTimeout: 60_000 + runs * 200 });
 afterAll(() => pair.close());
 
 const vms: readonly VirtualMachine[] = [a1, b1, { ...a1, address: '172.16.100.20', mac: 'fa:16:3e:00:01:14' }];
@@ -132,15 +133,15 @@ function answerTo(mapping: MappingEntry, reset: boolean): Buffer {
 }
 
 describe('a pair', () => {
-  it('keeps every port that it has let out, on both gateways, over every hand-over', () => {
-    fc.assert(
+  it('keeps every port that it has let out, on both gateways, over every hand-over', async () => {
+    await fuzz(
       fc.property(fc.array(step, { minLength: 1, maxLength: 40 }), (steps) => {
         const history = new History();
         history.run(steps);
         for (const gateway of [pair.a, pair.b]) expect(tableFaults(gateway)).toEqual([]);
         expectKnownByBackup(history.active);
       }),
-      { numRuns },
+      runs,
     );
   });
 });
