@@ -130,7 +130,7 @@ async function setUp(withTests) {
   checkNetworking();
   if (!npmPackagesAreCurrent()) {
     // --ignore-scripts: the addon is built below, from the sources, once.
-    await runQuiet('npm', 'npm: installing packages', 'npm', ['ci', '--ignore-scripts', '--no-progress'], { env: nodeHeaders() });
+    await runQuiet('npm', 'npm: installing packages', 'npm', ['ci', '--ignore-scripts', '--no-progress']);
   }
   if (!isBuilt()) {
     const { status } = spawnSync(process.execPath, [join(root, '.ci', 'build.mjs')], { stdio: 'inherit' });
