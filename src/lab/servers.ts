@@ -46,8 +46,8 @@ async function startIperf(state: LabState, signal?: AbortSignal): Promise<void> 
 
 async function startPlace(state: LabState, node: string, address: string, signal?: AbortSignal): Promise<void> {
   startDaemon(state, { name: `${node}-nginx`, node, command: nginxCommand(node, address) });
-  // The probe has an echo of its own, and with priority: it measures the gateway, not the load of this process.
-  startDaemon(state, { name: `${node}-echo`, node, command: clientCommand('datagram-echo', address, ports.datagrams) });
+  // The probe has an echo of its own: it measures the gateway, not the load of the flows' echo.
+  startDaemon(state, { name: `${node}-echo`, node, command: clientCommand('datagram-echo', address, ports.datagrams), prompt: true });
   startDaemon(state, { name: `${node}-probe-echo`, node, command: clientCommand('datagram-echo', address, ports.probe), prompt: true });
   await listening(node, 'tcp', ports.http, signal);
   await listening(node, 'udp', ports.datagrams, signal);
