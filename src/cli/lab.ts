@@ -1,6 +1,6 @@
 /** `floatgate lab`: the lab of namespaces on this machine, and the failover in it. */
 import { InvalidArgumentError, type Command } from 'commander';
-import { down, exec, status, up } from '../lab/lab.js';
+import { down, downIfOurs, exec, status, up } from '../lab/lab.js';
 import { LabError } from '../lab/error.js';
 import { upMachine } from '../lab/machine.js';
 import { runLab } from '../lab/run.js';
@@ -69,17 +69,6 @@ function card(text: string): [string, string] {
   const [name = '', mac = ''] = text.split('=');
   if (name === '' || mac === '') throw new LabError(`'${text}' is not a card: INTERFACE=MAC is needed`);
   return [name, mac];
-}
-
-/** A lab that somebody else has up is not ours to take down. */
-async function takenDownOnFailure(make: () => Promise<unknown>): Promise<void> {
-  const before = await status();
-  try {
-    await make();
-  } catch (error) {
-    if (before === undefined) await down();
-    throw error;
-  }
 }
 
 async function downAction(): Promise<void> {

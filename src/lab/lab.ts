@@ -83,6 +83,11 @@ export async function down(): Promise<boolean> {
   return true;
 }
 
+/** Like down(), but only what this process has made: a lab that refused us stays. */
+export async function downIfOurs(): Promise<boolean> {
+  return LabState.read()?.isOurs === true && down();
+}
+
 /** Whatever else runs in our namespaces, such as a shell from `lab exec`, would keep them in memory. */
 async function endStrangers(namespaces: readonly string[]): Promise<void> {
   for (const namespace of namespaces) {

@@ -2,7 +2,7 @@
 import { hasPassed, judge } from './checks.js';
 import { LabError } from './error.js';
 import type { SyncMode } from './gateway.js';
-import { down, leftovers, up } from './lab.js';
+import { downIfOurs, leftovers, up } from './lab.js';
 import { renderChecks, renderTimeline, renderVerdict } from './report.js';
 import { runScenario, type ScenarioResult } from './scenario.js';
 
@@ -30,6 +30,10 @@ export async function runLab(options: RunLabOptions): Promise<boolean> {
       kept = true;
     }
     return hasPassed(judge(result.measurements));
+  } catch (error) {
+    // What was under way says in many ways that it was interrupted; the reason is one.
+    interruption.signal.throwIfAborted();
+    throw error;
   } finally {
     if (!kept) await downWholly(say);
     interruption.release();
@@ -42,7 +46,7 @@ function render({ measurements, timeline, killedAtMs }: ScenarioResult): string 
 }
 
 async function downWholly(say: (line: string) => void): Promise<void> {
-  if (!(await down())) return;
+  if (!(await downIfOurs())) return;
   const left = leftovers();
   if (left.length > 0) throw new LabError(`the lab was taken down but has left ${left.join(', ')}`);
   say('lab is down');

@@ -84,6 +84,12 @@ export class LabState {
     return this.phase !== 'up' && isAlive(this.#contents.owner);
   }
 
+  /** Made by this very process: nobody else's lab is ours to take down. */
+  get isOurs(): boolean {
+    const { pid, startTicks } = this.#contents.owner;
+    return pid === process.pid && startTicks === identityOf(pid)?.startTicks;
+  }
+
   setPhase(phase: Phase): void {
     this.#contents.phase = phase;
     this.#save();

@@ -90,6 +90,10 @@ describe('lab up', () => {
     });
     expect(await seen).toMatch(/192\.168\.33\.31\.\d+ > 192\.168\.33\.100\.6081: \[udp sum ok\] Geneve, Flags \[C\], vni 0x64, options \[class Open Virtual Networking \(OVN\) \(0x102\) type 0x80\(C\) len 8 data 000a0001\]/);
 
+    const refused = lab('run');
+    expect(await refused.exited).toBe(1);
+    expect(refused.output()).toContain("the lab is already up; 'floatgate lab down' takes it down");
+
     const report = await status();
     expect(report?.nodes.find(({ node }) => node === 'gw-a')?.note).toBe('active, peer alive, synchronised');
     expect(await run(process.execPath, [main, 'lab', 'exec', 'vm-b1', 'curl', '-s', 'http://203.0.113.10/address'])).toBe('10.0.2.202');
