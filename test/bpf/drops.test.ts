@@ -93,6 +93,12 @@ const underlay: readonly Omit<Row, 'program'>[] = [
   { reason: 'protocol_not_translated', because: 'GRE to shared SNAT', arrange: teach, frame: () => fromA1({ protocol: PROTOCOL.gre }, [payload('12345678')]) },
   { reason: 'icmp_type', because: 'timestamp to shared SNAT', arrange: teach, frame: () => fromA1({}, [icmp({ type: ICMP.timestamp }), payload(Buffer.alloc(12))]) },
   {
+    reason: 'icmp_type',
+    because: 'an error of a floating IP: the quoted packet would have to be translated too',
+    arrange: () => void gateway.run('underlay_xdp', frameFromVm(a2, [ipv4({ source: a2.address, destination: server }), ...datagram])),
+    frame: () => frameFromVm(a2, [ipv4({ source: a2.address, destination: server }), icmp({ type: ICMP.timeExceeded }), payload(Buffer.alloc(28))]),
+  },
+  {
     reason: 'no_shared_snat',
     because: 'a router without external address',
     arrange: () => {
@@ -160,6 +166,7 @@ const external: readonly Omit<Row, 'program'>[] = [
     arrange: () => void gateway.run('underlay_xdp', frameFromVm(a2, [ipv4({ source: a2.address, destination: server }), ...datagram])),
     frame: () => fromOutside([ipv4({ source: server, destination: a2.floatingIp! }), udp({ sourcePort: 1, destinationPort: 2 }), payload(Buffer.alloc(1600 - 58 - 28 + 1))]),
   },
+  { reason: 'icmp_type', because: 'an error to a floating IP', frame: () => fromOutside([ipv4({ source: server, destination: a2.floatingIp! }), icmp({ type: ICMP.unreachable, code: 4, sequence: 1400 }), payload(Buffer.alloc(28))]) },
   { reason: 'icmp_type', because: 'an error to shared SNAT', frame: () => fromOutside([ipv4({ source: server, destination: a1.tenant.externalAddress }), icmp({ type: ICMP.unreachable }), payload(Buffer.alloc(28))]) },
   { reason: 'ttl_exceeded', because: 'TTL 1', arrange: teach, frame: () => fromOutside([ipv4({ source: server, destination: mapped().externalAddress, ttl: 1 }), udp({ sourcePort: 53, destinationPort: mapped().externalPort })]) },
 ];

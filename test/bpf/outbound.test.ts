@@ -1,5 +1,5 @@
 /** VM → outside, by shared SNAT: the whole packet, the verdict, the mapping, the counters. */
-import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { expectValidChecksums } from '../support/checksum.js';
 import { dissect, layerOf } from '../support/dissect.js';
 import { expectFrame } from '../support/expect-frame.js';
@@ -195,6 +195,28 @@ describe('outbound / next hop', () => {
     expect(gateway.run('underlay_xdp', packetTo(server)).verdict).toBe('ABORTED');
     gateway.setPorts('external');
     expect(gateway.run('underlay_xdp', packetTo(server)).verdict).toBe('REDIRECT');
+  });
+});
+
+describe('outbound / unresolved next hop', () => {
+  const packetTo = (destination: string): Buffer =>
+    frameFromVm(a1, [ipv4({ source: a1.address, destination }), udp({ sourcePort: 9, destinationPort: 9 }), payload('held')]);
+
+  it.each([
+    ['a host of the provider network', '10.0.2.99', '10.0.2.99', 'drop_neighbour_unresolved'],
+    ['the router', server, world.externalRouter.address, 'drop_gateway_unresolved'],
+  ])('%s: the control plane is told whom to resolve, and gets the frame to send it again', async (_, destination, nextHop, reason) => {
+    gateway.externalNetworks.set(0, { ...gateway.externalNetworks.get(0)!, gatewayMac: Buffer.alloc(6) });
+    const events: { type: number; address: string; interface: number; frame: Buffer }[] = [];
+    const ring = gateway.listen((event, frame) => events.push({ type: event.type, address: numberToIpv4(event.address), interface: event.interface, frame }));
+    onTestFinished(() => ring.close());
+    const bytes = packetTo(destination);
+
+    expect(gateway.run('underlay_xdp', bytes).counters).toEqual({ [reason]: 1 });
+    await vi.waitFor(() => expect(events).toHaveLength(1));
+    expect(events[0]).toMatchObject({ type: 1, address: nextHop, interface: 1 });
+    expectFrame(events[0]!.frame, bytes);
+    expect(gateway.mappings()).toEqual([]);
   });
 });
 
