@@ -71,6 +71,16 @@ function card(text: string): [string, string] {
   return [name, mac];
 }
 
+/** A lab that somebody else has up is not ours to take down. */
+async function takenDownOnFailure(make: () => Promise<unknown>): Promise<void> {
+  try {
+    await make();
+  } catch (error) {
+    await downIfOurs();
+    throw error;
+  }
+}
+
 async function downAction(): Promise<void> {
   write((await down()) ? 'the lab is down\n' : 'there is no lab\n');
 }
