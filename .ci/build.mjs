@@ -66,7 +66,9 @@ async function compileBpf() {
   mkdirSync(at('dist', 'bpf'), { recursive: true });
   // For -target bpf clang does not look where Debian keeps asm/types.h.
   const headers = `/usr/include/${triplets[process.arch] ?? `${process.arch}-linux-gnu`}`;
-  const flags = ['-O2', '-g', '-Wall', '-Wextra', '-Werror', '-target', 'bpf', '-mcpu=v3', '-I', 'bpf', '-idirafter', headers];
+  // linux/icmp.h leads to glibc, which takes -target bpf for a 32-bit x86 and asks for headers that only libc6-dev-i386 has.
+  const wordSize = process.arch === 'x64' ? ['-D__x86_64__'] : [];
+  const flags = ['-O2', '-g', '-Wall', '-Wextra', '-Werror', '-target', 'bpf', '-mcpu=v3', ...wordSize, '-I', 'bpf', '-idirafter', headers];
   await runQuiet('bpf', 'bpf: compiling floatgate.bpf.o', 'clang-19', [...flags, '-c', 'bpf/floatgate.bpf.c', '-o', object]);
 }
 
