@@ -10,6 +10,8 @@ import { StepError, endChildren, fail, filesBelow, hashOf, nodeHeaders, readStam
 const at = (...parts) => join(root, ...parts);
 const tsc = at('node_modules', 'typescript', 'bin', 'tsc');
 const object = at('dist', 'bpf', 'floatgate.bpf.o');
+/** Programs that are objects of their own: the gateway's, which includes all the others, and the lab's. */
+const objects = ['floatgate', 'pass'];
 const layout = at('src', 'dataplane', 'layout.generated.ts');
 const triplets = { x64: 'x86_64-linux-gnu', arm64: 'aarch64-linux-gnu' };
 
@@ -45,7 +47,7 @@ export const steps = [
   {
     name: 'bpf',
     inputs: () => filesBelow([at('bpf')]).filter((file) => /\.[ch]$/.test(file)),
-    outputs: [object],
+    outputs: objects.map((name) => at('dist', 'bpf', `${name}.bpf.o`)),
     run: compileBpf,
   },
   {
@@ -69,7 +71,9 @@ async function compileBpf() {
   // linux/icmp.h leads to glibc, which takes -target bpf for a 32-bit x86 and asks for headers that only libc6-dev-i386 has.
   const wordSize = process.arch === 'x64' ? ['-D__x86_64__'] : [];
   const flags = ['-O2', '-g', '-Wall', '-Wextra', '-Werror', '-target', 'bpf', '-mcpu=v3', ...wordSize, '-I', 'bpf', '-idirafter', headers];
-  await runQuiet('bpf', 'bpf: compiling floatgate.bpf.o', 'clang-19', [...flags, '-c', 'bpf/floatgate.bpf.c', '-o', object]);
+  for (const name of objects) {
+    await runQuiet('bpf', `bpf: compiling ${name}.bpf.o`, 'clang-19', [...flags, '-c', `bpf/${name}.bpf.c`, '-o', at('dist', 'bpf', `${name}.bpf.o`)]);
+  }
 }
 
 /** The generated file is committed: elsewhere it is renewed in place, under CI a difference is an error. */

@@ -101,7 +101,7 @@ async function statusAction(): Promise<void> {
 
 const example = (node: string, command: string) => `  node dist/cli/main.js lab exec ${node} ${command}\n`;
 const lookAround = `the lab is up: ${topology.nodes.map(({ name }) => name).join(', ')}
-${example('vm-a1', 'curl -s http://203.0.113.10/address')}${example('outside', 'ping -c 3 10.0.2.215')}${example('compute-1', 'ovs-ofctl dump-flows br-int')}${example('gw-a', 'tcpdump -ni underlay0 -c 10')}  node dist/cli/main.js status --socket /run/floatgate-lab/gw-a/state/api.sock
+${example('vm-a1', 'curl -s http://203.0.113.10/address')}${example('outside', 'ping -c 3 10.0.2.215')}${example('compute-1', 'ovs-ofctl dump-flows br-int')}${example('gw-a', 'tcpdump -ni underlay0 -c 10')}  node dist/cli/main.js status --state-directory /run/floatgate-lab/gw-a/state
   node dist/cli/main.js lab status
   node dist/cli/main.js lab down
 `;

@@ -1,8 +1,11 @@
 // Namespaces, veth pairs and bridges, from the topology.
 import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { run, runIn } from './process.js';
 import type { LabState } from './state.js';
 import { defaultRouteOf, facesGateway, namespaceOf, type Link, type LinkEnd, type Node, type Topology } from './topology.js';
+
+const passObject = fileURLToPath(new URL('../../dist/bpf/pass.bpf.o', import.meta.url));
 
 /**
  * @param plug the line for `ip -batch` that makes a link; a veth pair by default
@@ -55,6 +58,7 @@ async function configureNode(topology: Topology, node: Node): Promise<void> {
   const ends = endsOf(topology, node.name);
   const bridge = node.kind === 'switch' ? [bridgeOf(ends)] : [];
   const route = defaultRouteOf(node.name);
+  await takeFromXdp(node.name, ends);
   await setOffloads(node.name, ends);
   await batch(
     [
@@ -83,13 +87,19 @@ function bridgeOf(ends: readonly { link: Link; end: LinkEnd }[]): string[] {
  * (CHECKSUM_PARTIAL) for hardware that does not exist; XDP sees and forwards exactly those bytes, in which the
  * mark is lost, and the receiver drops every packet. Real network cards finish the checksum on the wire.
  * TSO goes with it, so XDP sees packets, not super-packets.
- *
- * GRO on where a gateway's frames arrive: XDP_REDIRECT into a veth needs NAPI at the far end, and this switches it on.
- * With transmit checksums off the merged packets are cut again, with whole checksums, when they leave the bridge.
+ * GRO off: what the gateway gets and sends are packets, and packets are what is counted.
  */
 async function setOffloads(node: string, ends: readonly { link: Link; end: LinkEnd }[]): Promise<void> {
-  const commands = ends.map(({ link, end }) => `ethtool -K ${end.interface} tx off gro ${facesGateway(link, end) ? 'on' : 'off'} >&2`);
-  await runIn(node, ['sh', '-ec', commands.join('\n')]);
+  await runIn(node, ['sh', '-ec', ends.map(({ end }) => `ethtool -K ${end.interface} tx off gro off >&2`).join('\n')]);
+}
+
+/**
+ * A veth takes what XDP redirects to it when its other end has NAPI, but what XDP sends back (XDP_TX, an ARP reply)
+ * only when its other end has an XDP program: otherwise the frame lies in the ring until something else comes along.
+ */
+async function takeFromXdp(node: string, ends: readonly { link: Link; end: LinkEnd }[]): Promise<void> {
+  const facing = ends.filter(({ link, end }) => facesGateway(link, end));
+  if (facing.length > 0) await batch(facing.map(({ end }) => `link set ${end.interface} xdpdrv object ${passObject} section xdp`), node);
 }
 
 function endsOf(topology: Topology, node: string): { link: Link; end: LinkEnd }[] {

@@ -191,9 +191,10 @@ export function ovnOption(vm: Vm): number {
   return vm.portKey * 0x10000 + 1;
 }
 
-/** A veth end that XDP programs redirect frames to: the far end of every gateway's link. */
+/** The far end of a gateway's link, but for the other gateway's, which has programs of its own. */
 export function facesGateway(link: Link, end: LinkEnd): boolean {
-  return link.ends.some((other) => other !== end && gateways.some(({ node }) => node === other.node));
+  const isGateway = ({ node }: LinkEnd) => gateways.some((gateway) => gateway.node === node);
+  return !isGateway(end) && link.ends.some((other) => other !== end && isGateway(other));
 }
 
 export function namespaceOf(node: string): string {
