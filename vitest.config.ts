@@ -1,11 +1,33 @@
 import { defineConfig } from 'vitest/config';
 
+/** Verdicts on bytes and on sequences of states: a diff cut short hides the difference. */
+const chaiConfig = { truncateThreshold: 0 };
+
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts', 'native/test/**/*.test.ts'],
-    // Properties run hundreds of cases, on machines that are busy with labs.
-    testTimeout: 30_000,
-    // Verdicts on bytes and on sequences of states: a diff cut short hides the difference.
-    chaiConfig: { truncateThreshold: 0 },
+    projects: [
+      {
+        test: {
+          name: 'unit',
+          include: ['test/**/*.test.ts', 'native/test/**/*.test.ts'],
+          exclude: ['test/lab/**', '**/node_modules/**'],
+          // Properties run hundreds of cases, on machines that are busy.
+          testTimeout: 30_000,
+          chaiConfig,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        test: {
+          // After the others and one file at a time: they measure time, and there is one lab on a machine.
+          name: 'lab',
+          include: ['test/lab/**/*.test.ts'],
+          testTimeout: 30_000,
+          poolOptions: { forks: { singleFork: true } },
+          chaiConfig,
+          sequence: { groupOrder: 1 },
+        },
+      },
+    ],
   },
 });
