@@ -7,17 +7,19 @@
 /* Split brain is harmless: an Active that another one has followed is told so, after a grace for its stragglers. */
 static __always_inline bool record_is_fenced(const struct sync_record *record)
 {
-	__u32 id = record->virtual_router, term = bpf_ntohl(record->term);
+	__u32 id = record->virtual_router, term = bpf_ntohl(record->term), known;
 	struct virtual_router *router = bpf_map_lookup_elem(&virtual_routers, &id);
 
 	if (!router)
 		return true;
-	if (term > router->term) {
+	known = router->term;
+	if (term > known) {
+		/* Exchanged: the control plane writes state and term as one word, and may be doing so. */
 		if (router->state != VIRTUAL_ROUTER_ACTIVE)
-			router->term = term;
+			__sync_val_compare_and_swap(&router->term, known, term);
 		return false;
 	}
-	return term < router->term && router->state == VIRTUAL_ROUTER_ACTIVE &&
+	return term < known && router->state == VIRTUAL_ROUTER_ACTIVE &&
 	       bpf_ktime_get_ns() > router->active_since_ns + FORMER_ACTIVE_GRACE_NS;
 }
 
@@ -29,12 +31,20 @@ static __always_inline struct vm *record_find_vm(const struct sync_record *recor
 	return network ? vm_find_or_create(vni, record->internal_address, *network, index) : NULL;
 }
 
-static __always_inline bool record_is_of_active(const struct sync_record *record)
+/*
+ * Whether we are the Active that the record's sender follows: a standby that sends
+ * all it has after a silence, or the former Active with its stragglers. Packets
+ * pass here and not there, so what it says adds to our tables and changes nothing
+ * that we know better: when a session was last seen, where a VM lives, which port
+ * an endpoint has.
+ */
+static __always_inline bool record_meets_active(const struct sync_record *record)
 {
 	__u32 id = record->virtual_router;
 	struct virtual_router *router = bpf_map_lookup_elem(&virtual_routers, &id);
 
-	return router && router->state == VIRTUAL_ROUTER_ACTIVE;
+	return router && router->state == VIRTUAL_ROUTER_ACTIVE &&
+	       bpf_ntohl(record->term) <= router->term;
 }
 
 static __always_inline bool vm_has_blocks(const struct vm *vm)
@@ -46,17 +56,20 @@ static __always_inline bool vm_has_blocks(const struct vm *vm)
 	return blocks;
 }
 
-static __always_inline void record_import_vm(const struct sync_record *record, struct vm *vm)
+static __always_inline void record_import_vm(const struct sync_record *record, struct vm *vm,
+					     bool active)
 {
 	if (!record->tunnel_endpoint || record->option_length > GENEVE_OVN_LENGTH)
+		return;
+	/* Mappings are found by the key: a straggler's must not hide those of the new Active. */
+	if (!active || !vm_has_blocks(vm))
+		vm->port_key = bpf_ntohl(record->port_key);
+	if (active && vm->tunnel_endpoint)
 		return;
 	__builtin_memcpy(vm->mac, record->mac, 6);
 	__builtin_memcpy(vm->next_hop_mac, record->next_hop_mac, 6);
 	__builtin_memcpy(vm->option, record->option, 8);
 	vm->option_length = record->option_length;
-	/* Mappings are found by the key: a straggler's must not hide those of the new Active. */
-	if (!record_is_of_active(record) || !vm_has_blocks(vm))
-		vm->port_key = bpf_ntohl(record->port_key);
 	vm->tunnel_endpoint = record->tunnel_endpoint;
 	vm->last_seen = tick_now();
 	vm->flags |= VM_COMMITTED;
@@ -71,18 +84,6 @@ static __always_inline __s64 record_mapping_index(const struct sync_record *reco
 	if (!external || external->kind != EXTERNAL_ROUTER || record->protocol >= MAPPING_PROTOCOLS)
 		return -1;
 	return mapping_index(external->index, record->protocol, bpf_ntohs(record->external_port));
-}
-
-static __always_inline struct session *record_take_session(const struct sync_record *record,
-							   struct mapping *mapping, __u32 index,
-							   const struct gateway *gateway)
-{
-	struct session_place place = {
-		.mapping = index, .remote = record->remote, .remote_port = record->remote_port,
-	};
-	struct session *session = session_find(gateway, mapping, &place);
-
-	return session ? session : session_create(gateway, mapping, &place);
 }
 
 static __always_inline void session_slot_free(struct session_slot *slot, struct mapping *mapping)
@@ -156,10 +157,27 @@ static __always_inline bool record_take_mapping(const struct sync_record *record
 	return vm_note_block(vm, number);
 }
 
+/* What the sender knows of a session that passes here: that it holds it, and perhaps that it got further. */
+static __always_inline void session_merge(struct session *session, const struct sync_record *record)
+{
+	__u32 seen = tick_now() - bpf_ntohl(record->idle);
+
+	session->flags |= (record->session_flags & SESSION_REPLIED) | SESSION_COMMITTED;
+	if (record->state == SESSION_ESTABLISHED) {
+		session->flags |= SESSION_ESTABLISHED_COMMITTED;
+		if (session->state == SESSION_TRANSITORY)
+			session->state = SESSION_ESTABLISHED;
+	}
+	if ((__s32)(seen - session->last_seen) > 0)
+		session->last_seen = seen;
+}
+
 static __always_inline bool record_import_session(const struct sync_record *record, __u32 vm_index,
-						  struct vm *vm, const struct gateway *gateway)
+						  struct vm *vm, const struct gateway *gateway,
+						  bool active)
 {
 	__s64 index = record_mapping_index(record);
+	struct session_place place;
 	struct mapping *mapping;
 	struct session *session;
 
@@ -168,7 +186,16 @@ static __always_inline bool record_import_session(const struct sync_record *reco
 	mapping = mapping_at(index);
 	if (!mapping || !record_take_mapping(record, vm_index, vm, index, mapping, gateway))
 		return false;
-	session = record_take_session(record, mapping, index, gateway);
+	place = (struct session_place){
+		.mapping = index, .remote = record->remote, .remote_port = record->remote_port,
+	};
+	session = session_find(gateway, mapping, &place);
+	if (session && active) {
+		session_merge(session, record);
+		return true;
+	}
+	if (!session)
+		session = session_create(gateway, mapping, &place);
 	if (!session)
 		return false;
 	session->state = record->state;
@@ -220,12 +247,14 @@ static __always_inline bool record_delete(const struct sync_record *record,
  * An internal endpoint has one mapping (RFC 4787 REQ-1). One that a lost commit
  * or a time alone left here would be found first after a takeover, and move
  * every connection of its endpoint to another port: what the Active says ends it.
+ * The Active itself keeps its own and refuses the other.
  *
  * Inlined for the stack: Linux 6.1 rounds every frame up to 32 bytes, and the
  * calls from ha_xdp() to mapping_find() share 512.
  */
 static __always_inline int record_end_rivals(const struct sync_record *record, const struct vm *vm,
-					__u32 vm_index, const struct gateway *gateway)
+					__u32 vm_index, const struct gateway *gateway,
+					bool active)
 {
 	__s64 index = record_mapping_index(record);
 
@@ -237,8 +266,11 @@ static __always_inline int record_end_rivals(const struct sync_record *record, c
 			.protocol = record->protocol, .internal_port = record->internal_port,
 		};
 
-		if (mapping_find(vm, &place, id) && place.index != index)
-			mapping_end(place.index, gateway);
+		if (!mapping_find(vm, &place, id) || place.index == index)
+			continue;
+		if (active)
+			return SYNC_REFUSED;
+		mapping_end(place.index, gateway);
 	}
 	return 0;
 }
@@ -249,26 +281,30 @@ __noinline __u32 record_apply(const struct sync_record *record)
 	__u32 zero = 0, vm_index = 0;
 	struct gateway *gateway = bpf_map_lookup_elem(&gateways, &zero);
 	struct vm *vm;
+	bool active;
 
 	if (!gateway || !record)
 		return SYNC_UNAPPLIED;
 	if (record_is_fenced(record))
 		return SYNC_REFUSED;
+	active = record_meets_active(record);
+	/* Who is Active decides about ends: what the former one ended on its way out will end here by itself. */
 	if (record->kind == RECORD_DELETE)
-		return record_delete(record, gateway) ? 0 : SYNC_UNAPPLIED;
+		return active || record_delete(record, gateway) ? 0 : SYNC_UNAPPLIED;
 	vm = record_find_vm(record, &vm_index);
 	if (!vm)
 		return SYNC_UNAPPLIED;
 	/* Before its key may change: the rivals are found by the old one. */
-	if (record->kind == RECORD_SESSION && !record_is_of_active(record))
-		record_end_rivals(record, vm, vm_index, gateway);
-	record_import_vm(record, vm);
+	if (record->kind == RECORD_SESSION &&
+	    record_end_rivals(record, vm, vm_index, gateway, active))
+		return SYNC_REFUSED;
+	record_import_vm(record, vm, active);
 	if (record->kind == RECORD_VM)
 		return 0;
 	if (record->kind != RECORD_SESSION || record->state == SESSION_FREE ||
 	    record->state > SESSION_CLOSING || !record->remote)
 		return SYNC_UNAPPLIED;
-	return record_import_session(record, vm_index, vm, gateway) ? 0 : SYNC_UNAPPLIED;
+	return record_import_session(record, vm_index, vm, gateway, active) ? 0 : SYNC_UNAPPLIED;
 }
 
 /* Our own record has come home: what it says is held twice now. */

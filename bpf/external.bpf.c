@@ -57,7 +57,9 @@ static __always_inline int inbound_send(struct xdp_md *ctx, struct inbound *in,
 	__u32 index = in->vm->network, role = INTERFACE_UNDERLAY;
 	struct interface *underlay = bpf_map_lookup_elem(&interfaces, &role);
 	struct network *network = bpf_map_lookup_elem(&networks, &index);
-	__u8 source_mac[6];
+	struct forward_tunnel tunnel = {
+		.inner_length = sizeof(struct ethhdr) + in->ip.total_length, .tos = in->ip.tos,
+	};
 	int reason;
 
 	if (!network || !underlay || network->vni != in->vm->vni)
@@ -68,12 +70,13 @@ static __always_inline int inbound_send(struct xdp_md *ctx, struct inbound *in,
 		return REASON_DROP_TTL_EXCEEDED;
 	if (in->ip.total_length + geneve_overhead(in->vm->option_length) > underlay->mtu)
 		return REASON_DROP_MTU_EXCEEDED;
-	reason = forward_source_mac(in->virtual_router, INTERFACE_UNDERLAY, source_mac);
+	reason = forward_source_mac(in->virtual_router, INTERFACE_UNDERLAY, tunnel.source_mac);
 	if (!reason)
 		reason = rewrite_packet(ctx, &in->ip, rewrite);
 	if (reason)
 		return reason;
-	return forward_encapsulate(ctx, in->vm, network, in->virtual_router, source_mac, &in->ip);
+	tunnel.entropy_port = forward_entropy_port(&in->ip);
+	return forward_encapsulate(ctx, in->vm, network, in->virtual_router, &tunnel);
 }
 
 static __always_inline int inbound_floating_ip(struct xdp_md *ctx, struct inbound *in)

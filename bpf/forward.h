@@ -85,78 +85,91 @@ static __always_inline __be16 forward_entropy_port(const struct ipv4 *ip)
 	return bpf_htons(49152 | hash >> 18);
 }
 
+/* What the outer headers depend on beside the VM and the virtual router. */
+struct forward_tunnel {
+	__u32 inner_length;           /* bytes of the inner frame */
+	__be16 entropy_port;
+	__u8 tos;                     /* RFC 6040 §4.1: the inner one, congestion mark included */
+	__u8 source_mac[6];
+};
 
-/* Puts the packet into a tunnel to its VM's compute, with the option that the VM's own tunnel carries. */
-static __always_inline int forward_encapsulate(struct xdp_md *ctx, const struct vm *vm,
-					       const struct network *network,
-					       const struct virtual_router *router,
-					       const __u8 *source_mac, const struct ipv4 *ip)
+static __always_inline __u32 forward_option_length(const struct vm *vm)
 {
-	bool with_option = vm->option_length == GENEVE_OVN_LENGTH;
-	__u32 added = sizeof(struct geneve_encapsulation) + (with_option ? GENEVE_OVN_LENGTH : 0);
-	__u32 outer_length = ip->total_length + added;
-	struct geneve_encapsulation *outer;
-	struct ethhdr *inner;
+	return vm->option_length == GENEVE_OVN_LENGTH ? GENEVE_OVN_LENGTH : 0;
+}
 
-	if (bpf_xdp_adjust_head(ctx, -(int)added))
-		return REASON_DROP_ADJUST_FAILED;
-	outer = packet_at(ctx, 0, sizeof(*outer));
-	inner = packet_at(ctx, added, sizeof(*inner));
-	if (!outer || !inner)
+/* Writes the outer headers from the frame's first byte on, with the option that the VM's own tunnel carries. */
+static __always_inline int forward_write_tunnel(struct xdp_md *ctx, const struct vm *vm,
+						const struct virtual_router *router,
+						const struct forward_tunnel *tunnel)
+{
+	struct geneve_encapsulation *outer = packet_at(ctx, 0, sizeof(*outer));
+	__u32 option_length = forward_option_length(vm);
+	__u32 outer_length = sizeof(*outer) - sizeof(outer->eth) + option_length + tunnel->inner_length;
+
+	if (!outer)
 		return REASON_DROP_TRUNCATED;
 	__builtin_memcpy(outer->eth.h_dest, vm->next_hop_mac, 6);
-	__builtin_memcpy(outer->eth.h_source, source_mac, 6);
+	__builtin_memcpy(outer->eth.h_source, tunnel->source_mac, 6);
 	outer->eth.h_proto = bpf_htons(ETH_P_IP);
 	outer->ip = (struct iphdr){
-		.version = 4, .ihl = 5, .tos = ip->tos, .tot_len = bpf_htons(outer_length),
+		.version = 4, .ihl = 5, .tos = tunnel->tos, .tot_len = bpf_htons(outer_length),
 		.frag_off = bpf_htons(IPV4_DONT_FRAGMENT), .ttl = 64, .protocol = IPPROTO_UDP,
 		.saddr = router->address, .daddr = vm->tunnel_endpoint,
 	};
 	outer->ip.check = checksum_ipv4_header(&outer->ip);
 	/* RFC 8926 §3.3 lets IPv4 send no sum: the inner packet has its own. */
 	outer->udp = (struct udphdr){
-		.source = forward_entropy_port(ip), .dest = bpf_htons(GENEVE_UDP_PORT),
+		.source = tunnel->entropy_port, .dest = bpf_htons(GENEVE_UDP_PORT),
 		.len = bpf_htons(outer_length - sizeof(outer->ip)),
 	};
 	outer->geneve = (struct geneve_header){
-		.option_words = with_option ? GENEVE_OVN_LENGTH / 4 : 0,
-		.flags = with_option ? GENEVE_CRITICAL : 0,
+		.option_words = option_length / 4,
+		.flags = option_length ? GENEVE_CRITICAL : 0,
 		.protocol = bpf_htons(GENEVE_PROTOCOL_ETHERNET),
 		.vni = { vm->vni >> 16, vm->vni >> 8, vm->vni },
 	};
-	if (with_option) {
+	if (option_length) {
 		__u64 *option = packet_at(ctx, sizeof(*outer), GENEVE_OVN_LENGTH);
 
 		if (!option)
 			return REASON_DROP_TRUNCATED;
 		__builtin_memcpy(option, vm->option, GENEVE_OVN_LENGTH);
 	}
-	__builtin_memcpy(inner->h_dest, vm->mac, 6);
-	__builtin_memcpy(inner->h_source, network->gateway_mac, 6);
-	inner->h_proto = bpf_htons(ETH_P_IP);
 	return 0;
 }
 
-/* Sends a tunnelled frame back where it came from; the inner frame has been answered in place. */
-static __always_inline int forward_return_tunnel(struct xdp_md *ctx, const struct ipv4 *outer,
-						 const struct tunnel *tunnel, const __u8 *source_mac)
+/* Puts the packet into a tunnel to its VM's compute. */
+static __always_inline int forward_encapsulate(struct xdp_md *ctx, const struct vm *vm,
+					       const struct network *network,
+					       const struct virtual_router *router,
+					       const struct forward_tunnel *tunnel)
 {
-	struct ethhdr *eth = packet_at(ctx, 0, sizeof(*eth));
-	struct iphdr *ip = packet_at(ctx, outer->offset, sizeof(*ip));
-	struct udphdr *udp = packet_at(ctx, outer->l4_offset, sizeof(*udp));
-	__be16 before, after;
+	__u32 added = sizeof(struct geneve_encapsulation) + forward_option_length(vm);
+	struct ethhdr *inner;
 
-	if (!eth || !ip || !udp)
+	if (bpf_xdp_adjust_head(ctx, -(int)added))
+		return REASON_DROP_ADJUST_FAILED;
+	inner = packet_at(ctx, added, sizeof(*inner));
+	if (!inner)
 		return REASON_DROP_TRUNCATED;
-	__builtin_memcpy(eth->h_dest, tunnel->source_mac, 6);
-	__builtin_memcpy(eth->h_source, source_mac, 6);
-	ip->saddr = outer->destination;
-	ip->daddr = outer->source;
-	before = *(__be16 *)&ip->ttl;
-	ip->ttl = 64;
-	after = *(__be16 *)&ip->ttl;
-	checksum_replace2(&ip->check, before, after);
-	/* Only the compute's bytes changed places; its sum covers others now. */
-	udp->check = 0;
-	return 0;
+	__builtin_memcpy(inner->h_dest, vm->mac, 6);
+	__builtin_memcpy(inner->h_source, network->gateway_mac, 6);
+	inner->h_proto = bpf_htons(ETH_P_IP);
+	return forward_write_tunnel(ctx, vm, router, tunnel);
+}
+
+/*
+ * Sends an inner frame that has been answered in place back to its VM, in a
+ * tunnel of our own: what came in the outer headers is not reflected.
+ */
+static __always_inline int forward_return(struct xdp_md *ctx, const struct vm *vm,
+					  const struct virtual_router *router, __u32 inner_offset,
+					  const struct forward_tunnel *tunnel)
+{
+	__u32 needed = sizeof(struct geneve_encapsulation) + forward_option_length(vm);
+
+	if (bpf_xdp_adjust_head(ctx, (int)inner_offset - (int)needed))
+		return REASON_DROP_ADJUST_FAILED;
+	return forward_write_tunnel(ctx, vm, router, tunnel);
 }

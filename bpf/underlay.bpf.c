@@ -95,6 +95,18 @@ static __always_inline int outbound_commit_vm(struct xdp_md *ctx, struct outboun
 	return commit_send(ctx, record, egress, forwarded);
 }
 
+/* Back to the VM that sent it, in the tunnel that its compute would expect. */
+static __always_inline int outbound_return(struct xdp_md *ctx, const struct outbound *out)
+{
+	struct forward_tunnel tunnel = {
+		.inner_length = out->outer.offset + out->outer.total_length - out->tunnel.inner_offset,
+		.entropy_port = forward_entropy_port(&out->ip), .tos = out->ip.tos,
+	};
+
+	__builtin_memcpy(tunnel.source_mac, out->source_mac, 6);
+	return forward_return(ctx, out->vm, out->virtual_router, out->tunnel.inner_offset, &tunnel);
+}
+
 /* A VM asks for its gateway's MAC. Its request is also the first that we hear of many a VM. */
 static __always_inline int outbound_arp(struct xdp_md *ctx, struct outbound *out)
 {
@@ -120,7 +132,7 @@ static __always_inline int outbound_arp(struct xdp_md *ctx, struct outbound *out
 	if (!reason)
 		reason = arp_answer(ctx, offset, out->network->gateway_mac);
 	if (!reason)
-		reason = forward_return_tunnel(ctx, &out->outer, &out->tunnel, out->source_mac);
+		reason = outbound_return(ctx, out);
 	if (reason)
 		return reason;
 	return outbound_commit_vm(ctx, out, INTERFACE_UNDERLAY, REASON_ARP_REPLY_INNER);
@@ -144,8 +156,6 @@ static __always_inline int outbound_to_router(struct xdp_md *ctx, struct outboun
 		reason = outbound_learn_vm(out, out->ip.source, mac);
 	if (!reason)
 		reason = rewrite_echo_reply(ctx, &out->ip);
-	if (!reason)
-		reason = forward_return_tunnel(ctx, &out->outer, &out->tunnel, out->source_mac);
 	if (reason)
 		return reason;
 	eth = packet_at(ctx, out->tunnel.inner_offset, sizeof(*eth));
@@ -153,6 +163,9 @@ static __always_inline int outbound_to_router(struct xdp_md *ctx, struct outboun
 		return REASON_DROP_TRUNCATED;
 	__builtin_memcpy(eth->h_dest, eth->h_source, 6);
 	__builtin_memcpy(eth->h_source, out->network->gateway_mac, 6);
+	reason = outbound_return(ctx, out);
+	if (reason)
+		return reason;
 	return outbound_commit_vm(ctx, out, INTERFACE_UNDERLAY, REASON_ECHO_REPLY_INNER);
 }
 

@@ -111,6 +111,16 @@ describe('ARP of VMs', () => {
     expect(result.counters).toEqual({ drop_inner_arp: 1 });
   });
 
+  it.each([
+    ['an option that we do not know', { geneve: { options: [a1.option, { optionClass: 0x7fff, type: 0x01, data: Buffer.from('deadbeef', 'hex') }] } }],
+    ['outer IP options', { ipv4: { options: Buffer.from('01010101', 'hex') } }],
+    ['outer TTL and type of service', { ipv4: { ttl: 3, tos: 0xb8 } }],
+  ])('%s is not reflected to the compute', (_, tunnel) => {
+    const result = gateway.run('underlay_xdp', frameFromVm(a1, [request(a1, a1.tenant.gateway)], tunnel));
+    const sourcePort = layerOf(dissect(result.frame), 'udp').sourcePort;
+    expectFrame(result.frame, toVm(a1, sourcePort, [reply(a1.tenant.gatewayMac, a1.tenant.gateway, a1)]));
+  });
+
   it('keeps no option where there was none', () => {
     const result = gateway.run('underlay_xdp', frameFromVm(a1, [request(a1, a1.tenant.gateway)], { geneve: { options: [] } }));
     expect(layerOf(dissect(result.frame), 'geneve').options).toEqual([]);
