@@ -4,6 +4,8 @@
 
 /* How far one run looks for something to say. */
 #define WALK_STEPS 4096
+/* So long a mapping may be without a session: far longer than any CPU takes to add it. */
+#define MAPPING_BIRTH_TICKS 1
 
 /* Seals a message of the control plane, or a heartbeat. */
 SEC("xdp")
@@ -253,8 +255,9 @@ static __always_inline void age_mapping_at(struct walk_run *run, __u32 index, st
 	}
 	if (!virtual_router_is_active(virtual_router))
 		return;
-	/* Its first session has gone before, others keep it alive. */
-	if (mapping->first.state == SESSION_FREE && mapping->session_count)
+	/* Its first session has gone before and others keep it alive, or it is being made on another CPU. */
+	if (mapping->first.state == SESSION_FREE &&
+	    (mapping->session_count || tick_now() - mapping->last_seen <= MAPPING_BIRTH_TICKS))
 		return;
 	if (mapping->first.state != SESSION_FREE &&
 	    !age_is_over(run, &mapping->first, protocol, virtual_router))

@@ -97,13 +97,19 @@ static __always_inline bool mapping_create_in(const struct vm *vm,
 	for (__u32 i = 0; i < PORT_PROBES; i++) {
 		struct mapping *mapping = mapping_probe(vm, place, block, i);
 
-		if (!mapping || !mapping_is_takeable(mapping, now, hold_down_ticks))
+		if (!mapping)
 			continue;
-		if (__sync_val_compare_and_swap(mapping_owner_word(mapping), 0, owner))
-			continue;
-		mapping->last_seen = now;
-		port_block_count(place->address_index, place->external_port, 1);
-		return true;
+		if (mapping_is_takeable(mapping, now, hold_down_ticks)) {
+			/* Before it is claimed: ageing must not find it old and empty. */
+			mapping->last_seen = now;
+			if (!__sync_val_compare_and_swap(mapping_owner_word(mapping), 0, owner)) {
+				port_block_count(place->address_index, place->external_port, 1);
+				return true;
+			}
+		}
+		/* Another CPU was faster for the same endpoint: it has one mapping, not two. */
+		if (*mapping_owner_word(mapping) == owner)
+			return true;
 	}
 	return false;
 }
@@ -124,8 +130,12 @@ __noinline bool mapping_create(struct vm *vm, struct mapping_place *place,
 	for (__u32 n = 0; n < VM_PORT_BLOCKS; n++) {
 		__u32 block = vm->blocks[(gateway->id * VM_PORT_BLOCKS + n) & 15];
 
-		if (!block)
-			block = port_block_take(vm, place->vm, place->address_index, gateway->id);
+		if (!block) {
+			if (!port_block_take(vm, place->vm, place->address_index, gateway->id))
+				return false;
+			/* All CPUs go on with what stands here now, or one endpoint would get a mapping from each. */
+			block = *(volatile __u32 *)&vm->blocks[(gateway->id * VM_PORT_BLOCKS + n) & 15];
+		}
 		if (!block)
 			return false;
 		/* After a change of the router's address the list may still name blocks of the old one. */

@@ -128,7 +128,7 @@ describe('bulk synchronisation', () => {
 /** Makes every session of a gateway look as old as that. */
 function makeOld(gateway: GatewayFixture, ticks: number): void {
   for (const [index, mapping] of gateway.mappingTable.used()) {
-    gateway.mappingTable.update(index, { first: { ...mapping.first, lastSeen: ticksAgo(ticks) } });
+    gateway.mappingTable.update(index, { lastSeen: ticksAgo(ticks), first: { ...mapping.first, lastSeen: ticksAgo(ticks) } });
   }
   for (const [index, slot] of gateway.sessionTable.used()) {
     gateway.sessionTable.update(index, { session: { ...slot.session, lastSeen: ticksAgo(ticks) } });
