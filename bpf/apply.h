@@ -318,7 +318,7 @@ __noinline int record_acknowledge(const struct sync_record *record)
 	struct vm *vm;
 	__s64 index;
 
-	if (!record || !gateway)
+	if (!record || !gateway || record->kind == RECORD_DELETE)
 		return 0;
 	vm = vm_find(bpf_ntohl(record->vni), record->internal_address, &vm_index);
 	if (!vm)

@@ -197,18 +197,35 @@ static __always_inline int commit_release(struct xdp_md *ctx, const struct sync_
 	return 0;
 }
 
+static long sync_acknowledge_step(__u32 i, struct sync_apply_walk *walk)
+{
+	struct sync_record record;
+
+	if (bpf_xdp_load_bytes(walk->ctx, SYNC_RECORDS_OFFSET + i * sizeof(record), &record,
+			       sizeof(record)))
+		return 1;
+	record_acknowledge(&record);
+	return 0;
+}
+
 static __always_inline int sync_reply(struct xdp_md *ctx, const struct sync_packet *packet,
 				      struct gateway_state *state)
 {
+	struct sync_apply_walk walk = { .ctx = ctx };
+
+	state->unanswered_since_ns = 0;
 	switch (packet->type) {
 	case SYNC_HEARTBEAT:
 		return REASON_HEARTBEAT_RETURNED;
 	case SYNC_RECORDS:
+		/* Not acknowledged: whoever sends all that it has must know that the peer lacks some of it. */
 		if (packet->flags & SYNC_REFUSED)
 			return REASON_DROP_SYNC_TERM;
+		if (packet->flags & SYNC_UNAPPLIED)
+			return REASON_DROP_SYNC_UNAPPLIED;
+		bpf_loop(packet->records & 15, sync_acknowledge_step, &walk, 0);
 		__sync_fetch_and_add(&state->acknowledged, 1);
-		return packet->flags & SYNC_UNAPPLIED ? REASON_DROP_SYNC_UNAPPLIED
-						      : REASON_SYNC_ACKNOWLEDGED;
+		return REASON_SYNC_ACKNOWLEDGED;
 	case SYNC_COMMIT: {
 		int reason = commit_release(ctx, packet);
 

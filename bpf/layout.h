@@ -209,8 +209,9 @@ struct gateway_state {
 	__u32 pad;
 	__u64 peer_heard_ns;          /* CLOCK_MONOTONIC of the last authentic frame of the peer */
 	__u64 acknowledged;           /* bulk frames acknowledged by the peer */
+	__u64 unanswered_since_ns;    /* CLOCK_MONOTONIC of our first request since its last reply; 0: none */
 };
-ASSERT_SIZE(struct gateway_state, 32);
+ASSERT_SIZE(struct gateway_state, 40);
 
 /* virtual_routers[VRID] */
 struct virtual_router {

@@ -88,6 +88,8 @@ static __always_inline int sync_seal(struct xdp_md *ctx, const struct gateway *g
 
 	if (!header)
 		return REASON_DROP_SYNC_MALFORMED;
+	if (header->type != SYNC_CONTROL && !state->unanswered_since_ns)
+		state->unanswered_since_ns = bpf_ktime_get_coarse_ns();
 	header->gateway = gateway->id;
 	header->epoch = bpf_htonl(gateway->epoch);
 	header->sequence = bpf_cpu_to_be64(__sync_fetch_and_add(&state->sequence, 1) + 1);
@@ -157,8 +159,11 @@ static __always_inline void commit_emit(const struct sync_record *record)
 {
 	struct event_with_record *event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
 
-	if (!event)
+	if (!event) {
+		/* What the peer is never sent this way, bulk synchronisation has to bring. */
+		count(REASON_SESSION_UNPROTECTED, 0);
 		return;
+	}
 	event->head = (struct event){ .type = EVENT_RECORD, .length = sizeof(*record) };
 	event->record = *record;
 	bpf_ringbuf_submit(event, 0);
@@ -185,7 +190,8 @@ __noinline int commit_send(struct xdp_md *ctx, const struct sync_record *record,
 		commit_emit(record);
 		return forwarded;
 	}
-	if (packet_length(ctx) + added > ha->mtu) {
+	if (packet_length(ctx) + added > ha->mtu ||
+	    packet_length(ctx) + sizeof(struct sync_envelope) + sizeof(*record) > SIPHASH_MAX_FRAME) {
 		count(REASON_COMMIT_OVERSIZE, packet_length(ctx));
 		commit_emit(record);
 		return forwarded;
@@ -194,16 +200,30 @@ __noinline int commit_send(struct xdp_md *ctx, const struct sync_record *record,
 	return reason ? reason : REASON_COMMIT_SENT;
 }
 
+/*
+ * A peer that is heard need not hear us: a link may work one way only, and a peer
+ * refuses what it takes for repeated. What is sent to such a peer never comes home.
+ */
+static __always_inline bool peer_answers(const struct gateway *gateway,
+					 const struct gateway_state *state, __u64 now_ns)
+{
+	__u64 since = state->unanswered_since_ns;
+
+	return !since || now_ns < since + gateway->solo_after_ns;
+}
+
 /* Whether there is a peer to hold anything. Alone, what is made is marked so that it is counted once. */
 static __always_inline bool commit_has_peer(const struct gateway *gateway)
 {
 	struct gateway_state *state;
 	__u32 zero = 0;
+	__u64 now_ns;
 
 	if (gateway->sync_mode == SYNC_NONE)
 		return false;
 	state = bpf_map_lookup_elem(&gateway_states, &zero);
-	return state && peer_is_alive(gateway, state, bpf_ktime_get_coarse_ns());
+	now_ns = bpf_ktime_get_coarse_ns();
+	return state && peer_is_alive(gateway, state, now_ns) && peer_answers(gateway, state, now_ns);
 }
 
 static __always_inline bool commit_needs_vm(struct vm *vm, const struct gateway *gateway)
@@ -216,7 +236,7 @@ static __always_inline bool commit_needs_vm(struct vm *vm, const struct gateway 
 			vm->flags |= VM_COMMITTED;
 		return true;
 	}
-	vm->flags |= VM_COMMITTED;
+	/* Alone it stays as it is: the first packet with a peer again tells where the VM lives now. */
 	return false;
 }
 
@@ -234,7 +254,8 @@ static __always_inline bool commit_needs_session(struct session *session,
 			session->flags |= wanted;
 		return true;
 	}
-	if (gateway->sync_mode != SYNC_NONE && !(session->flags & SESSION_UNPROTECTED)) {
+	/* Each time, for each has to be made good: the control plane may have missed the silence. */
+	if (gateway->sync_mode != SYNC_NONE) {
 		session->flags |= SESSION_UNPROTECTED;
 		count(REASON_SESSION_UNPROTECTED, 0);
 	}

@@ -57,6 +57,8 @@ static __always_inline __u64 siphash_end(struct siphash *s, __u64 last_word)
 
 /* How much of a frame can be authenticated: a wrapped jumbo-less frame with room to spare. */
 #define SIPHASH_MAX_WORDS 250
+/* Its bytes end where packet_at() does, or earlier. */
+#define SIPHASH_MAX_FRAME (SIPHASH_MAX_WORDS * 8)
 
 struct siphash_walk {
 	struct xdp_md *ctx;

@@ -2,7 +2,7 @@
 import type { Codec, EnumLayout, MapLayout, StructLayout } from 'libbpf-ts';
 
 /** Changes whenever a struct, an enum or a map changes its layout. */
-export const layoutHash = '2607fe54ff37b3806834a8b97e6825b5';
+export const layoutHash = '41152519817ec83881b07129178c2203';
 
 function expectLength(actual: number, expected: number, field: string): void {
   if (actual !== expected) throw new RangeError(`${field} takes ${expected} elements, not ${actual}`);
@@ -642,23 +642,25 @@ export const gatewayCodec: Codec<Gateway> = {
   },
 };
 
-/** struct gateway_state, 32 bytes */
+/** struct gateway_state, 40 bytes */
 export interface GatewayState {
   sequence: bigint;
   vms: number;
   peerHeardNs: bigint;
   acknowledged: bigint;
+  unansweredSinceNs: bigint;
 }
 
 export const gatewayStateLayout: StructLayout = {
   name: 'gateway_state',
-  size: 32,
+  size: 40,
   fields: [
     { name: 'sequence', offset: 0, size: 8, kind: 'u64' },
     { name: 'vms', offset: 8, size: 4, kind: 'u32' },
     { name: 'pad', offset: 12, size: 4, kind: 'u32' },
     { name: 'peer_heard_ns', offset: 16, size: 8, kind: 'u64' },
     { name: 'acknowledged', offset: 24, size: 8, kind: 'u64' },
+    { name: 'unanswered_since_ns', offset: 32, size: 8, kind: 'u64' },
   ],
 };
 
@@ -668,26 +670,29 @@ export const gatewayStateOffsets = {
   vms: 8,
   peerHeardNs: 16,
   acknowledged: 24,
+  unansweredSinceNs: 32,
 } as const;
 
 export const gatewayStateCodec: Codec<GatewayState> = {
   name: 'gateway_state',
-  size: 32,
+  size: 40,
   encode(value, into, offset = 0) {
-    expectRoom(into, offset, 32, 'gateway_state');
-    into.fill(0, offset, offset + 32);
+    expectRoom(into, offset, 40, 'gateway_state');
+    into.fill(0, offset, offset + 40);
     into.writeBigUInt64LE(value.sequence, offset);
     into.writeUInt32LE(value.vms, offset + 8);
     into.writeBigUInt64LE(value.peerHeardNs, offset + 16);
     into.writeBigUInt64LE(value.acknowledged, offset + 24);
+    into.writeBigUInt64LE(value.unansweredSinceNs, offset + 32);
   },
   decode(from, offset = 0) {
-    expectRoom(from, offset, 32, 'gateway_state');
+    expectRoom(from, offset, 40, 'gateway_state');
     return {
       sequence: from.readBigUInt64LE(offset),
       vms: from.readUInt32LE(offset + 8),
       peerHeardNs: from.readBigUInt64LE(offset + 16),
       acknowledged: from.readBigUInt64LE(offset + 24),
+      unansweredSinceNs: from.readBigUInt64LE(offset + 32),
     };
   },
 };
@@ -1682,7 +1687,7 @@ export const mapLayouts: Readonly<Record<string, MapLayout>> = {
   events: { key: undefined, value: undefined },
   external_addresses: { key: { size: 4, kind: 'be32' }, value: { size: 16, kind: 'struct', struct: externalAddressLayout } },
   external_networks: { key: { size: 4, kind: 'u32' }, value: { size: 20, kind: 'struct', struct: externalNetworkLayout } },
-  gateway_states: { key: { size: 4, kind: 'u32' }, value: { size: 32, kind: 'struct', struct: gatewayStateLayout } },
+  gateway_states: { key: { size: 4, kind: 'u32' }, value: { size: 40, kind: 'struct', struct: gatewayStateLayout } },
   gateways: { key: { size: 4, kind: 'u32' }, value: { size: 88, kind: 'struct', struct: gatewayLayout } },
   interfaces: { key: { size: 4, kind: 'u32' }, value: { size: 20, kind: 'struct', struct: interfaceLayout } },
   mappings: { key: { size: 4, kind: 'u32' }, value: { size: 32, kind: 'struct', struct: mappingLayout } },
