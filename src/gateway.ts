@@ -427,11 +427,38 @@ export class Gateway {
 
   // ------------------------------------------------------------------ actions
 
-  /** Hands over everything; resolves when nothing is forwarded here any more. */
+  /**
+   * Hands over everything; resolves when nothing is forwarded here any more.
+   * @throws ApiConflict when there is nobody who could go on without a loss; this gateway stays what it is then
+   */
   async drain(): Promise<void> {
+    const obstacle = this.#drainObstacle();
+    if (obstacle !== undefined) throw new ApiConflict(`not drained: ${obstacle}`);
     this.#draining = true;
-    for (const { election } of this.#virtualRouters.values()) election.drain();
-    await this.#until(() => [...this.#virtualRouters.values()].every(({ election }) => election.status().state === 'Initialize'));
+    const elections = [...this.#virtualRouters.values()].map(({ election }) => election);
+    for (const election of elections) election.drain();
+    // An election that finds no successor, or that is told to undrain meanwhile, is not drained any more.
+    await this.#until(() => elections.every((election) => election.status().state === 'Initialize' || !election.status().drained));
+    if (elections.every((election) => election.status().drained)) return;
+    this.#draining = false;
+    for (const election of elections) election.undrain();
+    throw new ApiConflict('not drained: the peer has not taken over, so this gateway goes on');
+  }
+
+  /** Why what is Active here cannot be handed over now. A gateway that is Backup everywhere needs nobody. */
+  #drainObstacle(): string | undefined {
+    const active = [...this.#virtualRouters].filter(([, { election }]) => election.status().state === 'Active').map(([vrid]) => vrid);
+    const { peer } = this.#configuration;
+    if (active.length === 0) return undefined;
+    if (peer === undefined) return 'this gateway is Active and has no peer to hand over to';
+    if (!this.#hasPeer()) return undefined;
+    const address = formatIpv4(peer.address);
+    if (!this.#peerListens()) return `this gateway is Active and its peer ${address} is silent`;
+    const { holdsOurs, virtualRouters } = this.#link!.synchroniser.peerStatus();
+    if (!holdsOurs) return `the peer ${address} does not hold all of our sessions yet`;
+    const waits = (vrid: number): boolean => virtualRouters.some((view) => view.vrid === vrid && view.state === virtualRouterState.backup);
+    const orphan = active.find((vrid) => !waits(vrid));
+    return orphan === undefined ? undefined : `the peer ${address} is not Backup of virtual router ${orphan}`;
   }
 
   async undrain(): Promise<void> {
