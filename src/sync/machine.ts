@@ -10,9 +10,9 @@
  * says so (`bulkComplete`). Sessions created meanwhile are committed one by one,
  * so a complete round plus those is everything.
  *
- * A gateway is **synchronised** while it holds its peer's generation. When the
- * peer falls silent the last answer stands: it decides only about preemption,
- * and there is nobody to preempt.
+ * A gateway is **synchronised** while it hears its peer and holds its generation.
+ * It decides only about preemption. A peer that is silent here may be Active all
+ * the same, for adverts take another way, and makes sessions that we never see.
  */
 import { VIRTUAL_ROUTERS_PER_HELLO } from './messages.js';
 import type { BulkComplete, Hello, Message, VirtualRouterView } from './messages.js';
@@ -179,7 +179,7 @@ function peerAppeared(state: SyncState, effects: SyncEffect[]): SyncState {
 
 function peerVanished(state: SyncState, effects: SyncEffect[]): SyncState {
   effects.push({ type: 'PeerVanished' });
-  return { ...nextGeneration(stopBulk(state, 0n, effects)), peer: { kind: 'Silent' } };
+  return settleSynchronised({ ...nextGeneration(stopBulk(state, 0n, effects)), peer: { kind: 'Silent' } }, effects);
 }
 
 function stopBulk(state: SyncState, notBeforeNs: bigint, effects: SyncEffect[]): SyncState {
@@ -189,7 +189,7 @@ function stopBulk(state: SyncState, notBeforeNs: bigint, effects: SyncEffect[]):
 
 function settleSynchronised(state: SyncState, effects: SyncEffect[]): SyncState {
   const hello = state.peer.kind === 'Alive' ? state.peer.hello : undefined;
-  const synchronised = state.holds !== undefined && (hello === undefined || hello.generation === state.holds);
+  const synchronised = state.peer.kind === 'Alive' && state.holds !== undefined && (hello === undefined || hello.generation === state.holds);
   if (synchronised === state.synchronised) return state;
   effects.push({ type: 'SynchronisedChanged', synchronised });
   return { ...state, synchronised };

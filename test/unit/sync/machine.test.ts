@@ -219,11 +219,13 @@ describe('synchronised', () => {
     expect(gateway.receive(helloFrom({ generation: 901 }))).toContainEqual({ type: 'SynchronisedChanged', synchronised: false });
   });
 
-  it('stands while the peer is silent, and ends with its return', () => {
+  it('ends when the peer falls silent: it may be Active, and we no longer hear what it does', () => {
     const gateway = synchronised();
-    gateway.poll({ nowNs: 1100n * MS });
-    expect(gateway.state.synchronised).toBe(true);
-    expect(gateway.pollAlive(1200n)).toContainEqual({ type: 'SynchronisedChanged', synchronised: false });
+    expect(gateway.poll({ nowNs: 1100n * MS })).toContainEqual({ type: 'SynchronisedChanged', synchronised: false });
+    gateway.pollAlive(1200n);
+    gateway.receive(helloFrom());
+    expect(gateway.state.synchronised).toBe(false);
+    expect(gateway.receive({ type: 'bulkComplete', generation: 900, want: gateway.state.want })).toContainEqual({ type: 'SynchronisedChanged', synchronised: true });
   });
 
   it('ends when the peer lost its tables without a silence', () => {
