@@ -324,7 +324,7 @@ export class Election {
   #due(timer: TimerName, generation: number, deadlineNs: bigint): void {
     const lateNs = this.#clock.nowNs() - deadlineNs;
     if (timer === 'ActiveDown') return this.#doubtSilence(generation, deadlineNs, lateNs);
-    if (timer === 'Adver' && this.#wasSilent()) return this.#doubtRole(generation, deadlineNs);
+    if ((timer === 'Adver' || timer === 'GratuitousArp') && this.#wasSilent()) return this.#doubtRole(timer, generation, deadlineNs);
     this.#expire(timer, generation, deadlineNs);
   }
 
@@ -349,11 +349,11 @@ export class Election {
     this.#arm('ActiveDown', generation, secondNs, () => this.#expireAfterInput('ActiveDown', generation, secondNs));
   }
 
-  /** The adverts of a successor must be heard before we send one of ours. */
-  #doubtRole(generation: number, deadlineNs: bigint): void {
+  /** The adverts of a successor must be heard before we send one of ours, or anything else that draws traffic here. */
+  #doubtRole(timer: 'Adver' | 'GratuitousArp', generation: number, deadlineNs: bigint): void {
     this.counters.lateTimers += 1;
     this.#noteOwnSilence();
-    this.#expireAfterInput('Adver', generation, deadlineNs);
+    this.#expireAfterInput(timer, generation, deadlineNs);
   }
 
   /** Reads the sockets until a round brings nothing. An advert that matters restarts the timer, which ends this. */

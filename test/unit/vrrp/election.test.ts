@@ -183,6 +183,8 @@ describe('Active/asleep for more than three intervals', () => {
     lab.loop.advanceMs(1);
     expect(lab.election.status().state).toBe('Backup');
     expect(lab.sender.priorities().length).toBe(sent);
+    // The announcement that is due as well would draw the successor's traffic here.
+    expect(lab.external.arps()).toHaveLength(2);
     expect(lab.transitions.at(-1)?.reason).toBe('was-silent');
   });
 
@@ -200,6 +202,7 @@ describe('Active/asleep for more than three intervals', () => {
     lab.loop.advanceMs(1);
     expect(lab.election.status().state).toBe('Active');
     expect(lab.sender.priorities().length).toBe(sent + 1);
+    expect(lab.external.arps()).toHaveLength(4);
   });
 
   it('asserts itself as ever when it was not', () => {
