@@ -19,8 +19,10 @@ export function compileBpf(directory: string, name: string, source: string): str
   const output = join(directory, `${name}.bpf.o`);
   writeFileSync(input, source);
   const triplet = execFileSync('gcc', ['-print-multiarch'], { encoding: 'utf8' }).trim();
+  // glibc takes -target bpf for a 32-bit x86 and asks for headers that only libc6-dev-i386 has.
+  const wordSize = process.arch === 'x64' ? ['-D__x86_64__'] : [];
   execFileSync('clang-19', [
-    '-O2', '-g', '-target', 'bpf', '-mcpu=v3', '-I', join(repository, 'bpf'), '-I', `/usr/include/${triplet}`,
+    '-O2', '-g', '-target', 'bpf', '-mcpu=v3', ...wordSize, '-I', join(repository, 'bpf'), '-I', `/usr/include/${triplet}`,
     '-c', input, '-o', output,
   ], { stdio: ['ignore', 'pipe', 'inherit'] });
   return output;
