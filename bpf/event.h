@@ -11,6 +11,15 @@ struct event_with_frame {
 	__u8 frame[EVENT_MAX_FRAME];
 };
 
+/*
+ * What a VM's packets cause by themselves may fill so much of the ring buffer: a
+ * tenant that scans the provider's subnet must not keep the gateways from speaking.
+ */
+static __always_inline bool event_has_room(__u64 bytes)
+{
+	return bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) < bytes;
+}
+
 /* Bounded by the ring buffer: where it is full the event is lost, the packet's own counter remains. */
 __noinline int event_emit(struct xdp_md *ctx, __u32 type, __u32 interface, __be32 address,
 				 __u32 offset)
@@ -19,6 +28,8 @@ __noinline int event_emit(struct xdp_md *ctx, __u32 type, __u32 interface, __be3
 	struct event_with_frame *event;
 
 	if (offset >= length)
+		return -1;
+	if (type == EVENT_NEIGHBOUR_UNRESOLVED && !event_has_room(EVENTS_BYTES / 4))
 		return -1;
 	/*
 	 * Bounded as the index of the last byte: verifiers before Linux 6.8 do not

@@ -27,6 +27,8 @@
 		__type(value, value_type);                                                         \
 	} name SEC(".maps")
 
+#define EVENTS_BYTES (1 << 20)
+
 ARRAY(gateways, struct gateway, 1, 0);
 ARRAY(gateway_states, struct gateway_state, 1, BPF_F_MMAPABLE);
 ARRAY(interfaces, struct interface, INTERFACES, 0);
@@ -58,7 +60,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 1 << 20);
+	__uint(max_entries, EVENTS_BYTES);
 } events SEC(".maps");
 
 struct {

@@ -157,8 +157,10 @@ static __always_inline int commit_wrap(struct xdp_md *ctx, const struct gateway 
 /* A record by way of the control plane: the packet does not wait for it. */
 static __always_inline void commit_emit(const struct sync_record *record)
 {
-	struct event_with_record *event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
+	struct event_with_record *event = NULL;
 
+	if (event_has_room(EVENTS_BYTES / 4 * 3))
+		event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
 	if (!event) {
 		/* What the peer is never sent this way, bulk synchronisation has to bring. */
 		count(REASON_SESSION_UNPROTECTED, 0);

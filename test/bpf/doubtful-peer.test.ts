@@ -19,6 +19,8 @@ afterEach(() => {
   for (const ring of rings.splice(0)) ring.close();
 });
 
+const UNRESOLVED_EVENT = 1;
+const MESSAGE_EVENT = 2;
 const RECORD_EVENT = 4;
 const SYNC_HEAD_BYTES = 14 + 20 + 8 + 32;
 const MS = 1_000_000n;
@@ -105,16 +107,33 @@ describe('a packet that cannot travel with its record', () => {
     expect(send(query(BIG)).counters).toEqual({ outbound_snat: 1 });
   });
 
-  it('counts as unprotected where the ring buffer has no room for its record', () => {
-    const nowhere = (host: number): Layer[] => [ipv4({ source: a1.address, destination: `10.0.2.${host}` }), udp({ sourcePort: 1, destinationPort: 1 })];
-    for (let i = 0; i < 600; i++) pair.a.execute('underlay_xdp', frameFromVm(a1, nowhere(i % 100)));
-    // What is left of the ring holds no frame, but may hold records.
-    let counters: RunResult['counters'] = {};
-    for (let port = 1; port < 100 && counters['session_unprotected'] === undefined; port++) {
-      counters = send([ipv4({ source: a1.address, destination: server }), udp({ sourcePort: port, destinationPort: 53 }), payload(Buffer.alloc(BIG))]).counters;
+  /** Types of all events that wait, in order. */
+  const readAll = async (): Promise<number[]> => {
+    const types: number[] = [];
+    rings.push(pair.a.listen((event) => void types.push(event.type)));
+    let before = -1;
+    while (types.length !== before) {
+      before = types.length;
+      await new Promise((resolve) => setTimeout(resolve, 50));
     }
-    expect(counters).toMatchObject({ outbound_snat: 1, commit_oversize: 1, session_unprotected: 1 });
-    rings.push(pair.a.listen(() => undefined));
+    return types;
+  };
+
+  it('counts as unprotected where the ring buffer has no room for its record', async () => {
+    for (let sequence = 1n; sequence < 600n; sequence++) pair.a.execute('ha_xdp', fromPeer(nodeB, nodeA, { type: SYNC_TYPE.control, sequence }, [payload('{}')]));
+    expect(send(query(BIG)).counters).toMatchObject({ outbound_snat: 1, commit_oversize: 1, session_unprotected: 1 });
+    await readAll();
+  });
+
+  it('has room for its record, and messages of the peer for theirs, whatever a VM asks for', async () => {
+    const nowhere = (host: number): Layer[] => [ipv4({ source: a1.address, destination: `10.0.2.${host}` }), udp({ sourcePort: 1, destinationPort: 1 })];
+    for (let i = 0; i < 1000; i++) pair.a.execute('underlay_xdp', frameFromVm(a1, nowhere(i % 100)));
+    expect(send(query(BIG)).counters).not.toHaveProperty('session_unprotected');
+    pair.a.run('ha_xdp', fromPeer(nodeB, nodeA, { type: SYNC_TYPE.control, sequence: 1n }, [payload('{}')]));
+
+    const types = await readAll();
+    expect(types.slice(-2)).toEqual([RECORD_EVENT, MESSAGE_EVENT]);
+    expect(types.filter((type) => type === UNRESOLVED_EVENT).length).toBeGreaterThan(100);
   });
 
   it('is also one that is longer than what is authenticated', () => {
