@@ -88,7 +88,7 @@ static __always_inline __s64 record_mapping_index(const struct sync_record *reco
 
 static __always_inline void session_slot_free(struct session_slot *slot, struct mapping *mapping)
 {
-	__builtin_memset(&slot->session, 0, sizeof(slot->session));
+	session_clear(&slot->session);
 	slot->mapping = 0;
 	if (mapping && mapping->session_count)
 		__sync_fetch_and_add(&mapping->session_count, -1);
@@ -234,7 +234,7 @@ static __always_inline bool record_delete(const struct sync_record *record,
 		.mapping = index, .remote = record->remote, .remote_port = record->remote_port,
 	};
 	if (session_is(&mapping->first, place.remote, place.remote_port)) {
-		__builtin_memset(&mapping->first, 0, sizeof(mapping->first));
+		session_clear(&mapping->first);
 		return true;
 	}
 	slot = session_slot_beyond_first(gateway, &place);

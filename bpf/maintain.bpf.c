@@ -110,7 +110,8 @@ static __always_inline void bulk_session(struct walk_run *run, __u32 index,
 	struct router *router;
 	struct vm *vm = vm_at(mapping->vm - 1);
 
-	if (!vm || !session->remote || !walk_find_routers(vm, &router, &virtual_router))
+	if (!vm || session->state == SESSION_FREE || !session->remote ||
+	    !walk_find_routers(vm, &router, &virtual_router))
 		return;
 	record_export_vm(&run->record, vm, router, virtual_router);
 	record_export_session(&run->record, index, mapping, session, router);
@@ -223,6 +224,9 @@ static __always_inline bool age_is_over(const struct walk_run *run, const struct
 	__u32 since = router->active_since_ns >> TICK_SHIFT;
 	__u32 seen = session->last_seen;
 
+	/* Being made on another CPU, which says last when it was seen. */
+	if (session->state == SESSION_FREE || !seen)
+		return false;
 	if ((__s32)(since - seen) > 0)
 		seen = since;
 	return (__s32)(tick_now() - seen) > (__s32)session_timeout_ticks(run->gateway, session, protocol);
@@ -267,7 +271,7 @@ static __always_inline void age_mapping_at(struct walk_run *run, __u32 index, st
 		/* Others keep the mapping alive; its first place becomes free for a new remote. */
 		run->record.remote = mapping->first.remote;
 		run->record.remote_port = mapping->first.remote_port;
-		__builtin_memset(&mapping->first, 0, sizeof(mapping->first));
+		session_clear(&mapping->first);
 	} else {
 		mapping_free(mapping, index);
 	}

@@ -127,6 +127,8 @@ static __always_inline struct session *session_create(const struct gateway *gate
 		session->remote = place->remote;
 		session->remote_port = place->remote_port;
 		session->flags = 0;
+		session->last_seen = tick_now();
+		asm volatile("" ::: "memory");
 		session->state = SESSION_TRANSITORY;
 		__sync_fetch_and_add(&mapping->session_count, 1);
 	}

@@ -6,7 +6,7 @@ import { dissect, layerOf } from '../support/dissect.js';
 import { nowNs, ticksAgo, type RunResult } from '../support/gateway-fixture.js';
 import { isSyncFrame, Pair } from '../support/pair.js';
 import { ethernet, frame, ipv4, payload, sync, tcp, TCP, udp, type Layer } from '../support/packet.js';
-import { SYNC_PORT, SYNC_RECORD_BYTES, SYNC_TYPE } from '../support/sync-frame.js';
+import { RECORD_KIND, SYNC_PORT, SYNC_RECORD_BYTES, SYNC_TYPE } from '../support/sync-frame.js';
 import * as world from '../support/world.js';
 import { a1, frameFromVm, fromOutside, fromPeer, nodeA, nodeB, otherServer, server } from '../support/world.js';
 
@@ -174,6 +174,30 @@ describe('a mapping that has no session', () => {
 
   it('is left alone at first: another CPU may be about to give it one', () => expect(empty(ticksAgo(0))).toBe(1));
   it('is freed when it has none for long', () => expect(empty(ticksAgo(10))).toBe(0));
+});
+
+describe('a session that another CPU is making', () => {
+  const UNDER_WAY = { remote: 0, remotePort: 0, state: 0, flags: 0, lastSeen: 0, term: 0 };
+  beforeEach(() => {
+    send(query());
+    send(query(8, otherServer));
+  });
+
+  it('beyond the first is not expired before it is there, and not told', () => {
+    const [[index, slot]] = [...pair.a.sessionTable.used()] as [[number, { mapping: number }]];
+    pair.a.sessionTable.update(index, { session: UNDER_WAY });
+    expect(pair.walk(pair.a, 'age_xdp').sent).toEqual([]);
+    expect(pair.a.sessionTable.get(index).mapping).toBe(slot.mapping);
+    const { records } = layerOf(dissect(pair.walk(pair.a, 'bulk_xdp').sent.at(-1)!), 'sync');
+    expect(records.filter(({ kind }) => kind === RECORD_KIND.session)).toHaveLength(1);
+  });
+
+  it('in its mapping is not expired before it has a time', () => {
+    const index = 65536 + pair.a.mappings()[0]!.externalPort;
+    pair.a.mappingTable.update(index, { first: { ...pair.a.mappingTable.get(index).first, lastSeen: 0 } });
+    pair.a.virtualRouters.update(world.VRID, { activeSinceNs: BigInt(ticksAgo(10_000)) << 30n });
+    expect(pair.walk(pair.a, 'age_xdp').sent).toEqual([]);
+  });
 });
 
 it('a second remote that comes while the first is held is told as well', () => {
