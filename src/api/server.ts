@@ -1,8 +1,8 @@
 /** The local API: HTTP and JSON on a unix socket that only root can open. */
 import { chmodSync, existsSync, rmSync } from 'node:fs';
-import { connect } from 'node:net';
 import fastify from 'fastify';
 import type { FastifyInstance } from 'fastify';
+import { answers } from './answers.js';
 import type { Status } from './status.js';
 
 export interface ApiActions {
@@ -55,16 +55,4 @@ export async function listenOnSocket(server: FastifyInstance, path: string): Pro
   }
   await server.listen({ path });
   chmodSync(path, 0o600);
-}
-
-/** Whether anyone accepts connections on a unix socket. */
-export async function answers(path: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(path);
-    socket.once('connect', () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.once('error', () => resolve(false));
-  });
 }

@@ -1,10 +1,9 @@
-import { readFileSync, statSync } from 'node:fs';
 import type { Command } from 'commander';
 import { formatIpv4 } from '../config/address.js';
 import { parseConfiguration } from '../config/configuration.js';
-import { parseKey } from '../config/key.js';
 import type { Configuration } from '../config/schema.js';
-import { readTextFile, reasonOf } from './text-file.js';
+import { keyPermissionsCode, KeyFileError, readKeyFile } from '../files/key-file.js';
+import { readTextFile } from '../files/text-file.js';
 
 interface CheckOptions {
   readonly config: string;
@@ -72,22 +71,16 @@ export function checkFile(file: string, withKey: boolean): CheckResult {
   };
 }
 
-/** The key is looked at where it is used; what is said about it does not quote it. */
 function checkKeyFile({ sync }: Configuration, file: string): { errors: Finding[]; warnings: Finding[] } {
   if (sync.mode === 'none' || sync.keyFile === undefined) return { errors: [], warnings: [] };
-  const finding = (code: string, says: string): Finding => ({ code, file, path: 'sync.keyFile', message: `${file}: sync.keyFile is ${sync.keyFile}, but ${says}.` });
-  let text: string;
+  const finding = (code: string, says: string): Finding => ({ code, file, path: 'sync.keyFile', message: `${file}: ${says}` });
   try {
-    text = readFileSync(sync.keyFile, 'utf8');
+    const { warning } = readKeyFile(sync.keyFile);
+    return { errors: [], warnings: warning === undefined ? [] : [finding(keyPermissionsCode, warning)] };
   } catch (error) {
-    return { errors: [finding('FLOATGATE_ERR_KEY_UNREADABLE', `it cannot be read: ${reasonOf(error)}`)], warnings: [] };
+    if (!(error instanceof KeyFileError)) throw error;
+    return { errors: [finding(error.code, error.message)], warnings: [] };
   }
-  const parsed = parseKey(text);
-  const isOpen = (statSync(sync.keyFile).mode & 0o077) !== 0;
-  return {
-    errors: 'error' in parsed ? [finding('FLOATGATE_ERR_KEY_INVALID', parsed.error)] : [],
-    warnings: isOpen ? [finding('FLOATGATE_WARN_KEY_PERMISSIONS', 'other users can read or change it: chmod 600')] : [],
-  };
 }
 
 function summarise({ gateway, peer, sync, virtualRouters, externalNetworks, routers }: Configuration): Summary {

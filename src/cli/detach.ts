@@ -1,6 +1,7 @@
 /** `floatgate detach`: what a stopped gateway has left in the kernel, given up. */
-import { answers } from '../api/server.js';
-import { giveUp, statePaths } from '../dataplane/installation.js';
+import { answers } from '../api/answers.js';
+import { giveUp } from '../dataplane/installation.js';
+import { statePaths } from '../dataplane/state-paths.js';
 
 /**
  * Detaches the programs, drops all sessions, unmounts the BPF file system.

@@ -1,5 +1,5 @@
 /** `floatgate run`: the daemon, and the end of it. */
-import { Gateway } from '../gateway.js';
+import { Gateway } from '../gateway/gateway.js';
 import { createLogger } from '../log.js';
 import type { Logger } from '../log.js';
 import { notifyServiceManager } from './notify.js';
@@ -39,7 +39,7 @@ function handleSignals(gateway: Gateway, log: Logger, detach: boolean, end: (cod
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
   process.on('SIGHUP', () => {
-    gateway.reload().catch((error: unknown) => log.error({ err: (error as Error).message }, 'configuration refused: the last good one stays in force'));
+    gateway.reload().catch((error: unknown) => log.error({ err: (error as Error).message }, 'the configuration was not reloaded'));
   });
 }
 

@@ -16,21 +16,19 @@ export interface ApplyTargets {
   runSystemCall(program: 'vm_ensure', context: Buffer): { readonly result: number; readonly context: Buffer };
 }
 
-/** A change that the kernel refused; the ones before it are in force. */
+/** A change that the kernel refused. */
 export class ApplyError extends Error {}
 
 /** @throws ApplyError naming the step */
-export function applyChanges(changes: readonly Change[], targets: ApplyTargets): void {
-  for (const change of changes) {
-    try {
-      applyChange(change, targets);
-    } catch (error) {
-      throw new ApplyError(`${describe(change)} failed: ${(error as Error).message}`);
-    }
+export function applyChange(change: Change, targets: ApplyTargets): void {
+  try {
+    carryOut(change, targets);
+  } catch (error) {
+    throw new ApplyError(`${describe(change)} failed: ${(error as Error).message}`);
   }
 }
 
-function applyChange(change: Change, targets: ApplyTargets): void {
+function carryOut(change: Change, targets: ApplyTargets): void {
   switch (change.operation) {
     case 'write':
       return write(change, targets);

@@ -114,6 +114,12 @@ export class DataPlane {
     else this.maps.neighbours.set(key, { mac });
   }
 
+  /** Of the external network at `index`, while its gateway is this address. mac undefined: unresolved. */
+  writeGatewayMac(index: number, gateway: number, mac: Buffer | undefined): void {
+    const network = this.maps.externalNetworks.get(index);
+    if (network?.gateway === gateway) this.maps.externalNetworks.set(index, { ...network, gatewayMac: mac ?? Buffer.alloc(6) });
+  }
+
   /** Seals a frame; undefined when the program refuses it. */
   seal(template: Buffer): Buffer | undefined {
     const { returnValue, data } = this.sealProgram.testRun({ data: template, dataOutSize: template.length });

@@ -1,18 +1,22 @@
 /** The configuration that is in force: compiled, planned, applied, and remembered beside the maps. */
-import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import type { BpfMap, BpfObject } from 'libbpf-ts';
 import { compile } from '../compile/compile.js';
 import type { CompiledState } from '../compile/compile.js';
 import type { Facts } from '../compile/facts.js';
 import { mapSizes } from '../compile/map-sizes.js';
 import { plan } from '../compile/plan.js';
+import type { Change } from '../compile/plan.js';
 import type { Configuration } from '../config/schema.js';
-import { applyChanges } from './apply.js';
+import { applyChange } from './apply.js';
+import type { ApplyTargets } from './apply.js';
 import { unmountBpffs } from './bpffs.js';
 import { readCheckpoint, removeCheckpoint, writeCheckpoint } from './checkpoint.js';
 import { DataPlane, detachDataPlane } from './dataplane.js';
 import { takeEpoch } from './epoch.js';
 import type { PortTables } from './port-tables.js';
+import { statePaths } from './state-paths.js';
+import type { StatePaths } from './state-paths.js';
 
 export interface InstallationOptions {
   readonly objectPath: string;
@@ -23,16 +27,6 @@ export interface InstallationOptions {
   readonly onDiscard: (sentence: string) => void;
 }
 
-/** Paths under the state directory. */
-export function statePaths(stateDirectory: string): { pins: string; checkpoint: string; epoch: string; socket: string } {
-  return {
-    pins: join(stateDirectory, 'bpf'),
-    checkpoint: join(stateDirectory, 'checkpoint.json'),
-    epoch: join(stateDirectory, 'epoch'),
-    socket: join(stateDirectory, 'api.sock'),
-  };
-}
-
 /** Detaches all programs and gives up all state of a gateway that is not running. Returns the roles that were attached. */
 export function giveUp(stateDirectory: string): string[] {
   const { pins, checkpoint } = statePaths(stateDirectory);
@@ -41,6 +35,15 @@ export function giveUp(stateDirectory: string): string[] {
   removeCheckpoint(checkpoint);
   return roles;
 }
+
+/** Good for the state that it was prepared from. */
+export interface PreparedChange {
+  readonly next: CompiledState;
+  readonly changes: readonly Change[];
+}
+
+/** How long the event loop is held at a time, ms. */
+const SLICE_MS = 2;
 
 export class Installation {
   readonly dataPlane: DataPlane;
@@ -71,7 +74,8 @@ export class Installation {
     this.#checkpoint = checkpoint;
     this.#ports = dataPlane.portTables();
     // An earlier daemon may have died between two steps: everything is written again.
-    this.#apply(previous === undefined ? plan(undefined, state) : plan(asFixed(previous, state), state, 'everything'));
+    const changes = previous === undefined ? plan(undefined, state) : plan(asFixed(previous, state), state, 'everything');
+    for (const change of changes) applyChange(change, this.#targets());
     this.#state = state;
     writeCheckpoint(checkpoint, state);
   }
@@ -81,23 +85,48 @@ export class Installation {
   }
 
   /**
-   * Changes what differs, and only that. Returns the number of changes.
-   * @throws Error with the reasons when it needs a restart; nothing has changed then
+   * What would have to change, worked out and not yet done.
+   * @throws Error with the reasons when it needs a restart
    */
-  change(configuration: Configuration, facts: Facts): number {
+  prepare(configuration: Configuration, facts: Facts): PreparedChange {
     const next = compile(configuration, facts, this.#state);
     const changes = plan(this.#state, next);
     const restarts = changes.flatMap((change) => (change.operation === 'restart' ? [change.sentence] : []));
     if (restarts.length > 0) throw new Error(restarts.join(' '));
-    this.#apply(changes);
-    this.#state = next;
-    writeCheckpoint(this.#checkpoint, next);
-    return changes.length;
+    return { next, changes };
   }
 
-  #apply(changes: ReturnType<typeof plan>): void {
+  /**
+   * Changes what differs, in slices, because elections and heartbeats of the
+   * control plane cannot wait until ten thousand floating IPs are bound. One at a time.
+   * @throws ApplyError when the kernel refuses a step; what was in force before is so again then
+   */
+  async carryOut({ next, changes }: PreparedChange): Promise<void> {
+    try {
+      await this.#applyInSlices(changes);
+      writeCheckpoint(this.#checkpoint, next);
+    } catch (error) {
+      await this.#applyInSlices(plan(next, this.#state, 'everything'));
+      throw error;
+    }
+    this.#state = next;
+  }
+
+  async #applyInSlices(changes: readonly Change[]): Promise<void> {
+    const targets = this.#targets();
+    let sliceEndsMs = performance.now() + SLICE_MS;
+    for (const change of changes) {
+      if (performance.now() >= sliceEndsMs) {
+        await setImmediate();
+        sliceEndsMs = performance.now() + SLICE_MS;
+      }
+      applyChange(change, targets);
+    }
+  }
+
+  #targets(): ApplyTargets {
     const { maps, roles } = this.dataPlane;
-    applyChanges(changes, { maps, roles, ports: this.#ports, runSystemCall: (program, context) => this.dataPlane.runSystemCall(program, context) });
+    return { maps, roles, ports: this.#ports, runSystemCall: (program, context) => this.dataPlane.runSystemCall(program, context) };
   }
 }
 
@@ -107,7 +136,7 @@ function asFixed(previous: CompiledState, next: CompiledState): CompiledState {
 }
 
 /** What the pinned maps hold; maps that this configuration cannot go on with are given up. */
-function usableCheckpoint({ configuration, onDiscard }: InstallationOptions, paths: ReturnType<typeof statePaths>): CompiledState | undefined {
+function usableCheckpoint({ configuration, onDiscard }: InstallationOptions, paths: StatePaths): CompiledState | undefined {
   const found = readCheckpoint(paths.checkpoint);
   const obstacle = found === undefined ? 'its account of them is missing' : sizeChange(found, configuration);
   if (obstacle === undefined) return found;
@@ -122,4 +151,3 @@ function sizeChange({ fixed }: CompiledState, { limits, gateway }: Configuration
   const changed = (Object.keys(limits) as (keyof typeof limits)[]).find((limit) => fixed.limits[limit] !== limits[limit]);
   return changed === undefined ? undefined : `limits.${changed} was ${fixed.limits[changed]} and is ${limits[changed]}`;
 }
-

@@ -74,10 +74,25 @@ export class Resolver {
     const address = parseIpv4(view.address);
     if (role === undefined || address === undefined) return;
     const mac = view.mac === undefined ? undefined : Buffer.from(view.mac.replaceAll(':', ''), 'hex');
-    const seen: NeighbourObservation = gone ? { role, address, state: 'FAILED', mac: undefined } : { role, address, state: view.state, mac };
+    this.#observe(gone ? { role, address, state: 'FAILED', mac: undefined } : { role, address, state: view.state, mac }, gone);
+  }
+
+  #observe(seen: NeighbourObservation, gone: boolean): void {
     if (gone) this.#known.delete(neighbourName(seen));
     else this.#known.set(neighbourName(seen), seen);
     this.#execute(this.#table.observe(seen));
+  }
+
+  /** The kernel's whole table: what is no longer in it has ended. */
+  replace(views: readonly NeighbourView[]): void {
+    const gone = new Map(this.#known);
+    for (const view of views) {
+      this.observe(view);
+      const role = this.#roles.get(view.ifindex);
+      const address = parseIpv4(view.address);
+      if (role !== undefined && address !== undefined) gone.delete(neighbourName({ role, address }));
+    }
+    for (const { role, address } of gone.values()) this.#observe({ role, address, state: 'FAILED', mac: undefined }, true);
   }
 
   tick(): void {

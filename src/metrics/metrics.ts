@@ -6,6 +6,8 @@ import { Counter, Gauge, Registry } from 'prom-client';
 
 /** What the metrics are read from, at each scrape. */
 export interface MetricsSource {
+  /** floatgate's. */
+  readonly version: string;
   /** By reason; monotonic as long as the pinned maps live. */
   counters(): Iterable<readonly [string, { readonly packets: bigint; readonly bytes: bigint }]>;
   virtualRouters(): readonly { readonly vrid: number; readonly state: number; readonly term: number; readonly transitions: number }[];
@@ -14,11 +16,15 @@ export interface MetricsSource {
   neighbours(): { readonly resolved: number; readonly unresolved: number; readonly heldFramesDropped: number };
   /** Advertisements by kind: sent, received, and what was discarded and why. */
   advertisements(): Iterable<readonly [string, number]>;
+  gratuitousArps(): number;
+  /** Frames of the control plane on the ha interface, since the link to the peer was last configured. */
+  syncFrames(): { readonly messages: number; readonly records: number; readonly failed: number };
   heartbeats(): { readonly sent: bigint; readonly failed: bigint; readonly lateMaxUs: number } | undefined;
 }
 
 export function createRegistry(source: MetricsSource): Registry {
   const registry = new Registry();
+  absoluteGauge(registry, 'floatgate_build_info', "1, with floatgate's version", 'version', () => [[source.version, 1]]);
   trafficMetrics(registry, source);
   electionMetrics(registry, source);
   replicationMetrics(registry, source);
@@ -38,6 +44,17 @@ function absoluteCounter(registry: Registry, name: string, help: string, label: 
   });
 }
 
+/** Label values that are no longer read disappear. */
+function absoluteGauge(registry: Registry, name: string, help: string, label: string, read: () => Iterable<readonly [string, number]>): void {
+  new Gauge({
+    name, help, labelNames: [label], registers: [registry],
+    collect() {
+      this.reset();
+      for (const [value, number] of read()) this.set({ [label]: value }, number);
+    },
+  });
+}
+
 function gauge(registry: Registry, name: string, help: string, read: () => number): void {
   new Gauge({ name, help, registers: [registry], collect() { this.set(read()); } });
 }
@@ -50,25 +67,21 @@ function trafficMetrics(registry: Registry, source: MetricsSource): void {
 
 function electionMetrics(registry: Registry, source: MetricsSource): void {
   const perRouter = (name: string, help: string, read: (router: ReturnType<MetricsSource['virtualRouters']>[number]) => number): void => {
-    new Gauge({
-      name, help, labelNames: ['vrid'], registers: [registry],
-      collect() {
-        this.reset();
-        for (const router of source.virtualRouters()) this.set({ vrid: String(router.vrid) }, read(router));
-      },
-    });
+    absoluteGauge(registry, name, help, 'vrid', () => source.virtualRouters().map((router) => [String(router.vrid), read(router)]));
   };
   perRouter('floatgate_virtual_router_state', '0 initialize, 1 backup, 2 active, 3 draining', (router) => router.state);
   perRouter('floatgate_virtual_router_term', 'Term of the virtual router; grows at every takeover', (router) => router.term);
   absoluteCounter(registry, 'floatgate_virtual_router_transitions_total', 'Changes of state since the daemon started', 'vrid',
     () => source.virtualRouters().map((router) => [String(router.vrid), router.transitions]));
   absoluteCounter(registry, 'floatgate_advertisements_total', 'VRRP advertisements by what became of them', 'result', () => source.advertisements());
+  absoluteCounter(registry, 'floatgate_gratuitous_arps_total', 'Gratuitous ARP frames by result', 'result', () => [['sent', source.gratuitousArps()]]);
 }
 
 function replicationMetrics(registry: Registry, source: MetricsSource): void {
   gauge(registry, 'floatgate_peer_alive', '1 while authentic frames of the peer arrive', () => Number(source.peer().alive));
   gauge(registry, 'floatgate_synchronised', '1 while this gateway holds all that its peer has', () => Number(source.peer().synchronised));
   gauge(registry, 'floatgate_peer_synchronised', '1 while the peer holds all that this gateway has', () => Number(source.peer().holdsOurs));
+  absoluteCounter(registry, 'floatgate_sync_frames_total', 'Frames that the control plane sent to the peer, and those that it could not send', 'kind', () => Object.entries(source.syncFrames()));
   absoluteCounter(registry, 'floatgate_heartbeats_total', 'Heartbeats by result', 'result', () => {
     const stats = source.heartbeats();
     return stats === undefined ? [] : [['sent', Number(stats.sent)], ['failed', Number(stats.failed)]];
@@ -79,27 +92,24 @@ function replicationMetrics(registry: Registry, source: MetricsSource): void {
 function tableMetrics(registry: Registry, source: MetricsSource): void {
   gauge(registry, 'floatgate_mappings', 'Shared-SNAT mappings in use', () => source.sessions().mappings);
   gauge(registry, 'floatgate_vms', 'VM slots taken', () => source.sessions().vms);
-  new Gauge({
-    name: 'floatgate_neighbours', help: 'Next hops by resolution', labelNames: ['state'], registers: [registry],
-    collect() {
-      const { resolved, unresolved } = source.neighbours();
-      this.set({ state: 'resolved' }, resolved);
-      this.set({ state: 'unresolved' }, unresolved);
-    },
+  absoluteGauge(registry, 'floatgate_neighbours', 'Next hops by resolution', 'state', () => {
+    const { resolved, unresolved } = source.neighbours();
+    return [['resolved', resolved], ['unresolved', unresolved]];
   });
   absoluteCounter(registry, 'floatgate_held_frames_dropped_total', 'Frames given up while their next hop was being resolved', 'cause',
     () => [['unresolved', source.neighbours().heldFramesDropped]]);
 }
 
+const LAG_RESOLUTION_MS = 10;
+
 function eventLoopMetrics(registry: Registry): void {
-  const delay = monitorEventLoopDelay({ resolution: 10 });
+  const delay = monitorEventLoopDelay({ resolution: LAG_RESOLUTION_MS });
   delay.enable();
-  gauge(registry, 'floatgate_event_loop_lag_seconds', 'Mean lag of the control plane since the last scrape', () => {
-    const mean = delay.mean;
-    return Number.isFinite(mean) ? mean / 1e9 : 0;
-  });
+  // Measured between two rounds of a timer, so that its own interval is in it.
+  const lagOf = (betweenNs: number): number => (Number.isFinite(betweenNs) ? Math.max(0, betweenNs / 1e9 - LAG_RESOLUTION_MS / 1e3) : 0);
+  gauge(registry, 'floatgate_event_loop_lag_seconds', 'Mean lag of the control plane since the last scrape', () => lagOf(delay.mean));
   gauge(registry, 'floatgate_event_loop_lag_max_seconds', 'Worst lag of the control plane since the last scrape', () => {
-    const worst = delay.max / 1e9;
+    const worst = lagOf(delay.max);
     delay.reset();
     return worst;
   });
@@ -118,7 +128,7 @@ export async function serveMetrics(registry: Registry, listen: { readonly host: 
     );
   });
   await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
+    server.once('error', (error: NodeJS.ErrnoException) => reject(new Error(`metrics.listen is ${listen.host}:${listen.port}, but nothing can listen there: ${error.code ?? error.message}`)));
     server.listen(listen.port, listen.host, resolve);
   });
   return server;

@@ -5,6 +5,7 @@
  */
 import { RecordBatch } from './batch.js';
 import { Channel } from './channel.js';
+import type { ChannelStats } from './channel.js';
 import type { HaPath } from './frame.js';
 import type { SyncMachineConfig } from './machine.js';
 import { Synchroniser } from './synchroniser.js';
@@ -68,6 +69,10 @@ export class SyncLink {
   /** A record that did not travel with its packet. */
   record(record: Buffer): void {
     this.#batch.add(record);
+  }
+
+  get frames(): ChannelStats {
+    return this.#channel.stats;
   }
 
   get heartbeats(): BeaconStats | undefined {

@@ -22,7 +22,10 @@ export function openSockets(interfaceName: string): ElectionSockets {
     headerIncluded: true,
   });
   try {
-    return { receiver, sender: new PacketSocket({ interface: interfaceName }) };
+    const sender = new PacketSocket({ interface: interfaceName });
+    // What is wrong with it is told by `send`; without a listener it would end the process.
+    sender.on('error', () => undefined);
+    return { receiver, sender };
   } catch (error) {
     receiver.close();
     throw error;

@@ -13,7 +13,7 @@ export interface Rule {
 /**
  * The layers. An arrow that is not here does not exist: config → compile →
  * dataplane → gateway → cli, with the election, synchronisation, API and
- * metrics each by itself and joined in gateway.ts alone.
+ * metrics each by itself and joined in the folder gateway alone.
  */
 export const rules: Readonly<Record<string, Rule>> = {
   config: { packages: ['yaml', 'zod'], sources: [], pure: ['*'] },
@@ -28,11 +28,12 @@ export const rules: Readonly<Record<string, Rule>> = {
   api: { packages: ['fastify', 'node:*'], sources: [] },
   metrics: { packages: ['prom-client', 'node:*'], sources: [] },
   lab: { packages: ['yaml', 'node:*'], sources: ['api/client.js', 'api/status.js'] },
-  cli: { packages: ['commander', 'node:*'], sources: ['config/*', 'api/*', 'dataplane/*', 'lab/*', 'gateway.js', 'log.js'] },
+  cli: { packages: ['commander', 'node:*'], sources: ['config/*', 'files/*', 'api/*', 'dataplane/*', 'lab/*', 'gateway/gateway.js', 'log.js'] },
   'log.ts': { packages: ['pino'], sources: [] },
-  'gateway.ts': {
+  files: { packages: ['node:*'], sources: ['config/*'] },
+  gateway: {
     packages: ['fastify', 'libbpf-ts', 'node:*'],
-    sources: ['api/*', 'compile/*', 'config/*', 'dataplane/*', 'metrics/*', 'sync/*', 'vrrp/*', 'log.js'],
+    sources: ['api/*', 'compile/*', 'config/*', 'dataplane/*', 'files/*', 'metrics/*', 'sync/*', 'vrrp/*', 'log.js'],
   },
 };
 

@@ -1,6 +1,6 @@
 import { SystemError } from 'libbpf-ts';
 import { describe, expect, it } from 'vitest';
-import { applyChanges } from '../../../src/dataplane/apply.js';
+import { applyChange } from '../../../src/dataplane/apply.js';
 import type { ApplyTargets } from '../../../src/dataplane/apply.js';
 import type { Change } from '../../../src/compile/plan.js';
 import { ip } from '../compile/states.js';
@@ -24,16 +24,17 @@ describe('apply/floating IP of a VNI that is gone', () => {
 
   it('cleared/an earlier daemon has done it', () => {
     const { targets, runs } = targetsAnswering(enoent);
-    applyChanges([clear, clear], targets);
+    applyChange(clear, targets);
+    applyChange(clear, targets);
     expect(runs()).toBe(2);
   });
 
   it('bound/refused', () => {
-    expect(() => applyChanges([bind], targetsAnswering(enoent).targets)).toThrow(/^bindFloatingIp failed: .*ENOENT/);
+    expect(() => applyChange(bind, targetsAnswering(enoent).targets)).toThrow(/^bindFloatingIp failed: .*ENOENT/);
   });
 
   it('cleared, but no VM slot is left/refused', () => {
-    expect(() => applyChanges([clear], targetsAnswering(enospc).targets)).toThrow(/limits\.vms VMs are known/);
+    expect(() => applyChange(clear, targetsAnswering(enospc).targets)).toThrow(/limits\.vms VMs are known/);
   });
 
   it('errno/is the one that vm_ensure returns', () => {

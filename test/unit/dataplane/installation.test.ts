@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { BpfMap } from 'libbpf-ts';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Facts } from '../../../src/compile/facts.js';
+import type { Change } from '../../../src/compile/plan.js';
 import { parseConfiguration } from '../../../src/config/configuration.js';
 import { SecretKey } from '../../../src/config/key.js';
 import type { Configuration } from '../../../src/config/schema.js';
@@ -103,16 +104,23 @@ describe('an installation', () => {
     expect(discarded).toEqual([]);
   });
 
-  it('changes only what differs, and takes away what is gone', () => {
+  /** As a reload does it. @returns the number of changes */
+  async function change(installation: Installation, configuration: Configuration): Promise<number> {
+    const prepared = installation.prepare(configuration, facts);
+    await installation.carryOut(prepared);
+    return prepared.changes.length;
+  }
+
+  it('changes only what differs, and takes away what is gone', async () => {
     const installation = start();
     const moved = configurationOf((all) => all.replace('10.0.2.215', '10.0.2.216'));
-    expect(installation.change(configurationOf(), facts)).toBe(0);
-    expect(installation.change(moved, facts)).toBeGreaterThan(0);
+    expect(await change(installation, configurationOf())).toBe(0);
+    expect(await change(installation, moved)).toBeGreaterThan(0);
     const { maps } = installation.dataPlane;
     expect(maps.externalAddresses.get(FLOATING_IP)).toBeUndefined();
     const { index } = maps.externalAddresses.get(FLOATING_IP + 1)!;
     expect(maps.vms.get(index)!.floatingIp).toBe(FLOATING_IP + 1);
-    installation.change(configurationOf((all) => all.replace(/ {4}floatingIps.*\n/, '')), facts);
+    await change(installation, configurationOf((all) => all.replace(/ {4}floatingIps.*\n/, '')));
     expect(maps.externalAddresses.get(FLOATING_IP + 1)).toBeUndefined();
     expect(maps.vms.get(index)!.floatingIp).toBe(0);
   });
@@ -120,8 +128,36 @@ describe('an installation', () => {
   it('refuses a change that needs a restart, and changes nothing', () => {
     const installation = start();
     const larger = configurationOf((all) => all.replace('vms: 64', 'vms: 128').replace('10.0.2.215', '10.0.2.216'));
-    expect(() => installation.change(larger, facts)).toThrow(/limits\.vms has changed from 64 to 128/);
+    expect(() => installation.prepare(larger, facts)).toThrow(/limits\.vms has changed from 64 to 128/);
     expect(installation.dataPlane.maps.externalAddresses.get(FLOATING_IP)).toBeDefined();
+  });
+
+  it('goes back to what was in force when the kernel refuses a step', async () => {
+    const installation = start();
+    const { maps } = installation.dataPlane;
+    const before = maps.externalAddresses.get(FLOATING_IP)!;
+    const moved = configurationOf((all) => all.replace('10.0.2.215', '10.0.2.216').replace('10.0.2.0/24, gateway: 10.0.2.1', '10.0.2.0/24, gateway: 10.0.2.2'));
+    const prepared = installation.prepare(moved, facts);
+    // As when VMs that were learned have taken every slot: the last step of all.
+    const refused: Change = { operation: 'bindFloatingIp', address: 0x0a0002d9 as never, vni: 4_000_000, fixedIp: 1 as never, router: 0 };
+    await expect(installation.carryOut({ ...prepared, changes: [...prepared.changes, refused] })).rejects.toThrow(/^bindFloatingIp failed/);
+    expect(maps.externalAddresses.get(FLOATING_IP)).toEqual(before);
+    expect(maps.externalAddresses.get(FLOATING_IP + 1)).toBeUndefined();
+    expect(maps.vms.get(before.index)!.floatingIp).toBe(FLOATING_IP);
+    expect(maps.externalNetworks.get(0)!.gateway).toBe(0x0a000201);
+    expect(await change(installation, configurationOf())).toBe(0);
+  });
+
+  it('lets the event loop turn while it changes much', async () => {
+    const many = (all: string): string => all.replace('floatingIps: 16', 'floatingIps: 4096').replace('vms: 64', 'vms: 4096').replace('10.0.2.0/24', '10.0.0.0/16');
+    const installation = start(configurationOf(many));
+    const bound = Array.from({ length: 4000 }, (_, i) => `{ address: 10.0.${16 + (i >> 8)}.${i & 255}, network: a-net, fixedIp: 172.16.${i >> 8}.${i & 255} }`);
+    const wide = configurationOf((all) => many(all).replace('172.16.100.0/24', '172.16.0.0/16').replace(/floatingIps: \[.*/, `floatingIps: [ ${bound.slice(1).join(', ')} ]`));
+    let turns = 0;
+    const turning = setInterval(() => (turns += 1), 1);
+    expect(await change(installation, wide)).toBeGreaterThan(3999);
+    clearInterval(turning);
+    expect(turns).toBeGreaterThan(3);
   });
 
   it('keeps the index of every router over a restart with another order', () => {

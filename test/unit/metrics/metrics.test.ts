@@ -6,6 +6,7 @@ import type { MetricsSource } from '../../../src/metrics/metrics.js';
 function source(): MetricsSource & { packets: bigint } {
   return {
     packets: 5n,
+    version: '1.2.3',
     counters() {
       return [['drop_vni_unknown', { packets: this.packets, bytes: 700n }]];
     },
@@ -14,6 +15,8 @@ function source(): MetricsSource & { packets: bigint } {
     sessions: () => ({ mappings: 1234, vms: 2 }),
     neighbours: () => ({ resolved: 2, unresolved: 1, heldFramesDropped: 4 }),
     advertisements: () => [['sent', 17], ['checksum', 2]],
+    gratuitousArps: () => 12,
+    syncFrames: () => ({ messages: 6, records: 7, failed: 8 }),
     heartbeats: () => ({ sent: 1000n, failed: 1n, lateMaxUs: 250 }),
   };
 }
@@ -22,6 +25,9 @@ describe('metrics', () => {
   it('carry every reason, role and state by its name', async () => {
     const text = await createRegistry(source()).metrics();
     for (const line of [
+      'floatgate_build_info{version="1.2.3"} 1',
+      'floatgate_gratuitous_arps_total{result="sent"} 12',
+      'floatgate_sync_frames_total{kind="records"} 7',
       'floatgate_packets_total{reason="drop_vni_unknown"} 5',
       'floatgate_bytes_total{reason="drop_vni_unknown"} 700',
       'floatgate_virtual_router_state{vrid="51"} 2',
@@ -44,6 +50,25 @@ describe('metrics', () => {
     await registry.metrics();
     counted.packets = 6n;
     expect(await registry.metrics()).toContain('floatgate_packets_total{reason="drop_vni_unknown"} 6\n');
+  });
+
+  it('do not count the interval of the measurement as lag', async () => {
+    const registry = createRegistry(source());
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    const blockedUntil = performance.now() + 60;
+    while (performance.now() < blockedUntil);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    const value = (name: string, text: string): number => Number(new RegExp(`^${name} (.*)$`, 'm').exec(text)![1]);
+    const [busy, idle] = [await registry.metrics(), await new Promise((resolve) => setTimeout(resolve, 200)).then(() => registry.metrics())];
+    expect(value('floatgate_event_loop_lag_max_seconds', busy)).toBeGreaterThan(0.045);
+    expect(value('floatgate_event_loop_lag_seconds', idle)).toBeLessThan(0.009);
+  });
+
+  it('say which address cannot be listened on', async () => {
+    const server = await serveMetrics(createRegistry(source()), { host: '127.0.0.1', port: 0 });
+    const { port } = server.address() as AddressInfo;
+    await expect(serveMetrics(createRegistry(source()), { host: '127.0.0.1', port })).rejects.toThrow(`metrics.listen is 127.0.0.1:${port}, but nothing can listen there: EADDRINUSE`);
+    await new Promise((resolve) => server.close(resolve));
   });
 
   it('are served under /metrics, and nothing else is', async () => {

@@ -1,0 +1,203 @@
+/** One election for each virtual router, between the programs' roles and the world. */
+import { PacketSocket } from 'libbpf-ts';
+import { formatIpv4 } from '../config/address.js';
+import type { Configuration, VirtualRouterConfiguration } from '../config/schema.js';
+import type { Role } from '../dataplane/interfaces.js';
+import { virtualRouterState } from '../dataplane/layout.generated.js';
+import { RoleWriter } from '../dataplane/role-writer.js';
+import type { VirtualRouterView } from '../sync/messages.js';
+import { adoptedTerm } from '../sync/terms.js';
+import { Election } from '../vrrp/election.js';
+import type { ElectionActions } from '../vrrp/election.js';
+import type { VirtualRouterOptions } from '../vrrp/options.js';
+import { openSockets } from '../vrrp/sockets.js';
+import { monotonicNs } from './basis.js';
+import type { Basis } from './basis.js';
+import type { Faults } from './faults.js';
+
+export interface ElectionsPorts {
+  readonly faults: Faults;
+  /** Whether we hold all that the peer has, or there is none. */
+  synchronised(): boolean;
+  /** The peer should hear of our roles now. */
+  rolesChanged(): void;
+}
+
+export interface RunningElection {
+  readonly configuration: VirtualRouterConfiguration;
+  readonly election: Election;
+}
+
+export class Elections {
+  readonly #basis: Basis;
+  readonly #ports: ElectionsPorts;
+  readonly #roles: RoleWriter;
+  readonly #running = new Map<number, RunningElection>();
+  /** For gratuitous ARP. */
+  readonly #announcers = new Map<Role, PacketSocket>();
+  #draining = false;
+  #leaving = false;
+
+  constructor(basis: Basis, ports: ElectionsPorts) {
+    this.#basis = basis;
+    this.#ports = ports;
+    this.#roles = new RoleWriter(basis.dataPlane.roles, monotonicNs);
+  }
+
+  get running(): readonly RunningElection[] {
+    return [...this.#running.values()];
+  }
+
+  /** VRID, state and term of each, as the programs hold them. */
+  get views(): VirtualRouterView[] {
+    return [...this.#running.keys()].map((vrid) => {
+      const { state, term } = this.#basis.dataPlane.roles.read(vrid);
+      return { vrid, state, term };
+    });
+  }
+
+  get draining(): boolean {
+    return this.#draining;
+  }
+
+  /** Every virtual router takes part that the configuration in force has; those that do already learn what is new about them. */
+  follow(): void {
+    for (const configuration of this.#basis.configuration.virtualRouters) {
+      const running = this.#running.get(configuration.vrid);
+      if (running === undefined) this.#start(configuration);
+      else this.#change(running.election, configuration);
+    }
+  }
+
+  /** Takes virtual routers out that a configuration has no longer; resolves when nothing is forwarded for them. */
+  async stopMissingFrom({ virtualRouters }: Configuration): Promise<void> {
+    const gone = [...this.#running].filter(([vrid]) => !virtualRouters.some((router) => router.vrid === vrid));
+    await Promise.all(gone.map(async ([vrid, { election }]) => {
+      await election.shutdown();
+      election.close();
+      this.#running.delete(vrid);
+    }));
+  }
+
+  judgeFaults(): void {
+    if (this.#leaving) return;
+    const { links, nextHops } = this.#ports.faults;
+    for (const { election } of this.#running.values()) election.setFaulty(links || (nextHops && election.status().state !== 'Active'));
+  }
+
+  /** What comes without an event: terms that records brought, another Active where we inherited the role. */
+  tick(): void {
+    this.judgeFaults();
+    for (const [vrid, { election }] of this.#running) {
+      const { state, term } = this.#basis.dataPlane.roles.read(vrid);
+      if (state !== virtualRouterState.active) election.termSeen(term);
+      const heard = election.status().lastAdvertisement;
+      if (this.#roles.isInherited(vrid) && heard !== undefined && heard.priority > 0) this.#roles.release(vrid);
+    }
+  }
+
+  setSynchronised(synchronised: boolean): void {
+    for (const { election } of this.#running.values()) election.setSynchronised(synchronised);
+  }
+
+  peerRolesHeard(views: readonly VirtualRouterView[]): void {
+    const { configuration, dataPlane } = this.#basis;
+    const ours = new Set(configuration.virtualRouters.map(({ vrid }) => vrid));
+    for (const { vrid, term } of views.filter((view) => ours.has(view.vrid))) {
+      // Also before our election runs: it starts from the term that it finds.
+      dataPlane.roles.raiseTerm(vrid, adoptedTerm(dataPlane.roles.read(vrid), term));
+      this.#running.get(vrid)?.election.termSeen(term);
+    }
+  }
+
+  drain(): void {
+    this.#draining = true;
+    for (const { election } of this.#running.values()) election.drain();
+  }
+
+  undrain(): void {
+    this.#draining = false;
+    for (const { election } of this.#running.values()) election.undrain();
+  }
+
+  /** Nothing is forwarded by us, nor will be. */
+  get drained(): boolean {
+    return this.running.every(({ election }) => election.status().state === 'Initialize');
+  }
+
+  /** Hands everything over for good; resolves when nothing is forwarded any more. */
+  async shutdown(): Promise<void> {
+    this.#leaving = true;
+    await Promise.all(this.running.map(({ election }) => election.shutdown()));
+  }
+
+  /** Says nothing to anyone: the programs keep their roles. */
+  close(): void {
+    for (const { election } of this.#running.values()) election.close();
+    for (const socket of this.#announcers.values()) socket.close();
+  }
+
+  #start(configuration: VirtualRouterConfiguration): void {
+    const { vrid } = configuration;
+    const { term, resume } = this.#roles.inherit(vrid, this.#basis.configuration.peer !== undefined);
+    const election = new Election({
+      options: this.#optionsOf(configuration),
+      synchronised: this.#ports.synchronised(),
+      highestTerm: term,
+      sockets: openSockets(this.#basis.node(configuration.interface).name),
+      announce: [
+        { sender: this.#announcer('underlay'), addresses: () => [this.#running.get(vrid)?.configuration.address ?? configuration.address] },
+        { sender: this.#announcer('external'), addresses: () => this.#externalAddresses(vrid) },
+      ],
+      actions: this.#actionsOf(vrid),
+    });
+    this.#running.set(vrid, { configuration, election });
+    const { links, nextHops } = this.#ports.faults;
+    election.setFaulty(links || (!resume && nextHops));
+    if (this.#draining) election.drain();
+    election.start(resume ? { term } : undefined);
+  }
+
+  #change(election: Election, configuration: VirtualRouterConfiguration): void {
+    election.reconfigure(this.#optionsOf(configuration));
+    this.#running.set(configuration.vrid, { configuration, election });
+    election.announce();
+  }
+
+  #actionsOf(vrid: number): ElectionActions {
+    const { log, dataPlane } = this.#basis;
+    return {
+      setRole: (role) => {
+        this.#roles.setRole(vrid, role.role, role.role === 'active' ? role.term : 0);
+        this.#ports.rolesChanged();
+      },
+      renewLease: (untilNs) => dataPlane.roles.renewLease(vrid, untilNs),
+      transition: ({ from, to, reason, term }) => log.info({ vrid, from, to, reason, term }, `virtual router ${vrid}: ${from} → ${to}`),
+      notice: (kind, sentence) => log.warn({ vrid, reason: kind }, sentence),
+    };
+  }
+
+  #optionsOf({ vrid, address, priority, advertisementInterval, preempt, preemptDelay, ...rest }: VirtualRouterConfiguration): VirtualRouterOptions {
+    return {
+      vrid, addresses: [formatIpv4(address)], primaryAddress: formatIpv4(this.#basis.node(rest.interface).address), priority,
+      advertisementIntervalUs: advertisementInterval, preempt, preemptDelayUs: preemptDelay * 1000,
+    };
+  }
+
+  #externalAddresses(vrid: number): number[] {
+    return this.#basis.configuration.routers
+      .filter(({ virtualRouter }) => virtualRouter === vrid)
+      .flatMap(({ externalAddress, floatingIps }) => [...(externalAddress === undefined ? [] : [externalAddress]), ...floatingIps.map(({ address }) => address)]);
+  }
+
+  #announcer(role: Role): PacketSocket {
+    const known = this.#announcers.get(role);
+    if (known !== undefined) return known;
+    const { name } = this.#basis.node(role);
+    const socket = new PacketSocket({ interface: name });
+    // What a link that is down means is told by netlink.
+    socket.on('error', (error) => this.#basis.log.debug({ interface: name }, error.message));
+    this.#announcers.set(role, socket);
+    return socket;
+  }
+}

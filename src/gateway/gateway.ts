@@ -1,0 +1,318 @@
+/**
+ * The composition root: reads the configuration, puts the data plane in place,
+ * starts elections and synchronisation over it, and serves what is to be known
+ * of them. What each part needs of another is joined in the constructor.
+ */
+import { mkdirSync, readFileSync } from 'node:fs';
+import type { Server } from 'node:http';
+import { isDeepStrictEqual } from 'node:util';
+import { fileURLToPath } from 'node:url';
+import type { FastifyInstance } from 'fastify';
+import { RouteNetlink } from 'libbpf-ts';
+import { answers } from '../api/answers.js';
+import { buildApi, listenOnSocket, ApiConflict } from '../api/server.js';
+import type { Status } from '../api/status.js';
+import type { AttachedInterface } from '../dataplane/dataplane.js';
+import type { DataPlaneEvent } from '../dataplane/events.js';
+import { giveUp, Installation } from '../dataplane/installation.js';
+import { interfaceWarnings } from '../dataplane/interfaces.js';
+import { checkLayout, checkObject } from '../dataplane/layout-check.js';
+import { eventType } from '../dataplane/layout.generated.js';
+import { readNode } from '../dataplane/node.js';
+import { RESOLVER_TICK_MS } from '../dataplane/resolver.js';
+import { statePaths } from '../dataplane/state-paths.js';
+import { readConfiguration } from '../files/configuration-file.js';
+import type { ReadConfiguration } from '../files/configuration-file.js';
+import type { Logger } from '../log.js';
+import { createRegistry, serveMetrics } from '../metrics/metrics.js';
+import { Basis, checkedFacts } from './basis.js';
+import type { InForce } from './basis.js';
+import { readConfigurationAside } from './configuration-reader.js';
+import { Elections } from './elections.js';
+import { Faults } from './faults.js';
+import { NextHops } from './next-hops.js';
+import { countersOf, metricsSource, statusOf } from './status.js';
+import { Synchronisation } from './synchronisation.js';
+
+export interface GatewayOptions {
+  readonly configFile: string;
+  readonly log: Logger;
+}
+
+/** Programs are built beside the compiled TypeScript. */
+const OBJECT_PATH = fileURLToPath(new URL('../../dist/bpf/floatgate.bpf.o', import.meta.url));
+const VERSION = (JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }).version;
+const DRAIN_POLL_MS = 10;
+
+export class Gateway {
+  readonly #configFile: string;
+  readonly #basis: Basis;
+  readonly #nextHops: NextHops;
+  readonly #faults: Faults;
+  readonly #synchronisation: Synchronisation;
+  readonly #elections: Elections;
+  readonly #startedAt = new Date();
+  #attached: readonly AttachedInterface[] = [];
+  #api: FastifyInstance | undefined;
+  #registry: ReturnType<typeof createRegistry> | undefined;
+  #metrics: { readonly server: Server; readonly listen: unknown } | undefined;
+  #ticking: NodeJS.Timeout | undefined;
+  /** The end of the last reload, however it ended. */
+  #reloaded: Promise<unknown> = Promise.resolve();
+  #stopping: Promise<void> | undefined;
+
+  /** Resolves when packets are forwarded or could be, and the API answers. @throws Error with one sentence */
+  static async start({ configFile, log }: GatewayOptions): Promise<Gateway> {
+    const configuration = logged(readConfiguration(configFile), log);
+    log.level = configuration.log.level;
+    mkdirSync(configuration.stateDirectory, { recursive: true, mode: 0o700 });
+    const { socket } = statePaths(configuration.stateDirectory);
+    if (await answers(socket)) throw new Error(`another floatgate answers on ${socket}: one daemon per state directory`);
+    checkObject(OBJECT_PATH);
+    const netlink = new RouteNetlink();
+    try {
+      // Before the first dump, so that no change falls in between.
+      netlink.watch();
+      const inForce = { configuration, nodes: await readNode(configuration.interfaces, netlink) };
+      const installation = Installation.open({
+        objectPath: OBJECT_PATH, configuration, facts: checkedFacts(inForce, log), checkLayout, onDiscard: (sentence) => log.warn(sentence),
+      });
+      const gateway = new Gateway(configFile, new Basis({ log, netlink, installation, inForce }));
+      await gateway.#startOrClose();
+      return gateway;
+    } catch (error) {
+      netlink.close();
+      throw error;
+    }
+  }
+
+  private constructor(configFile: string, basis: Basis) {
+    this.#configFile = configFile;
+    this.#basis = basis;
+    this.#nextHops = new NextHops(basis, {
+      peerResolved: (mac) => this.#synchronisation.peerResolved(mac),
+      gatewayResolved: () => this.#elections.judgeFaults(),
+    });
+    this.#faults = new Faults(basis, this.#nextHops);
+    this.#synchronisation = new Synchronisation(basis, {
+      views: () => this.#elections.views,
+      synchronisedChanged: (synchronised) => this.#elections.setSynchronised(synchronised),
+      peerRolesHeard: (views) => this.#elections.peerRolesHeard(views),
+    });
+    this.#elections = new Elections(basis, {
+      faults: this.#faults,
+      synchronised: () => this.#synchronisation.synchronised,
+      rolesChanged: () => this.#synchronisation.rolesChanged(),
+    });
+  }
+
+  get #parts(): { basis: Basis; elections: Elections; nextHops: NextHops; synchronisation: Synchronisation } {
+    return { basis: this.#basis, elections: this.#elections, nextHops: this.#nextHops, synchronisation: this.#synchronisation };
+  }
+
+  // -------------------------------------------------------------------- start
+
+  async #startOrClose(): Promise<void> {
+    try {
+      await this.#start();
+    } catch (error) {
+      await this.#close();
+      throw error;
+    }
+  }
+
+  async #start(): Promise<void> {
+    const { log, dataPlane, installation, inForce: { nodes } } = this.#basis;
+    for (const warning of interfaceWarnings(nodes)) log.warn(warning);
+    this.#watchKernel();
+    this.#synchronisation.start();
+    dataPlane.onEvent((event) => this.#dataPlaneEvent(event));
+    this.#attach();
+    await this.#readKernel();
+    this.#nextHops.follow(installation.state.neighbourTargets);
+    // Before the elections: loading the servers takes longer than an advertisement may wait.
+    await this.#serve();
+    this.#elections.follow();
+    this.#ticking = setInterval(() => this.#tick(), RESOLVER_TICK_MS);
+    log.info({ adopted: dataPlane.adopted, pid: process.pid, version: VERSION }, 'gateway started');
+  }
+
+  #attach(): void {
+    const { log, dataPlane, inForce: { nodes }, configuration: { interfaces } } = this.#basis;
+    this.#attached = dataPlane.attach(nodes, { underlay: interfaces.underlay.mode, external: interfaces.external.mode, ha: interfaces.ha?.mode ?? 'auto' });
+    for (const { node, mode, replaced } of this.#attached) {
+      log.info({ interface: node.name, role: node.role, xdpMode: mode, mtu: node.mtu, replaced }, 'program attached');
+    }
+  }
+
+  async #serve(): Promise<void> {
+    this.#api = buildApi({
+      status: () => this.status(),
+      counters: () => countersOf(this.#basis, () => true),
+      drain: () => this.drain(),
+      undrain: async () => this.undrain(),
+      reload: () => this.reload(),
+    });
+    await listenOnSocket(this.#api, statePaths(this.#basis.configuration.stateDirectory).socket);
+    await this.#serveMetrics();
+  }
+
+  /** Where the configuration wants them, also after an earlier attempt has failed. */
+  async #serveMetrics(): Promise<void> {
+    const listen = this.#basis.configuration.metrics?.listen;
+    if (isDeepStrictEqual(this.#metrics?.listen, listen)) return;
+    this.#metrics?.server.close();
+    this.#metrics = undefined;
+    if (listen === undefined) return;
+    this.#registry ??= createRegistry(metricsSource({ ...this.#parts, version: VERSION }));
+    this.#metrics = { server: await serveMetrics(this.#registry, listen), listen };
+  }
+
+  // ------------------------------------------------------------------- events
+
+  #watchKernel(): void {
+    const { netlink, log } = this.#basis;
+    netlink.on('link', (link, change) => this.#linkObserved(link.index, change !== 'removed' && link.up && link.running));
+    netlink.on('neighbour', (neighbour, change) => this.#nextHops.observe(neighbour, change === 'removed'));
+    netlink.on('resync', () => void this.#readKernel().catch((error: Error) => log.error(`the kernel's links and neighbours cannot be read: ${error.message}`)));
+    netlink.on('error', (error) => log.error(error.message));
+  }
+
+  /** At start, and when the kernel had to discard events. */
+  async #readKernel(): Promise<void> {
+    const links = await this.#basis.netlink.links();
+    for (const { ifindex } of this.#basis.inForce.nodes) {
+      const link = links.find(({ index }) => index === ifindex);
+      this.#linkObserved(ifindex, link !== undefined && link.up && link.running);
+    }
+    await this.#nextHops.readKernel();
+  }
+
+  #linkObserved(ifindex: number, works: boolean): void {
+    if (this.#faults.linkObserved(ifindex, works)) this.#elections.judgeFaults();
+  }
+
+  #dataPlaneEvent(event: DataPlaneEvent): void {
+    switch (event.type) {
+      case eventType.neighbourUnresolved:
+        return this.#nextHops.unresolved(event);
+      case eventType.syncMessage:
+        return this.#synchronisation.messageReceived(event);
+      case eventType.peerSilent:
+        return this.#synchronisation.silenceReported();
+      case eventType.record:
+        return this.#synchronisation.recordReceived(event);
+      default:
+        this.#basis.log.warn({ type: event.type }, 'an event of a type that this version does not know');
+    }
+  }
+
+  /** What must be noticed without an event. */
+  #tick(): void {
+    this.#nextHops.tick();
+    this.#elections.tick();
+  }
+
+  // ------------------------------------------------------------------ actions
+
+  status(): Status {
+    return statusOf({ ...this.#parts, attached: this.#attached, startedAt: this.#startedAt, version: VERSION });
+  }
+
+  /** Hands over everything; resolves when nothing is forwarded here any more. @throws ApiConflict when that is called off */
+  async drain(): Promise<void> {
+    this.#elections.drain();
+    while (!this.#elections.drained) {
+      await new Promise((resolve) => setTimeout(resolve, DRAIN_POLL_MS));
+      if (!this.#elections.draining || this.#stopping !== undefined) throw new ApiConflict('the hand-over was called off before it was complete');
+    }
+  }
+
+  /** @throws ApiConflict */
+  undrain(): void {
+    if (!this.#elections.draining) throw new ApiConflict('this gateway is not drained');
+    this.#elections.undrain();
+  }
+
+  /** Reads the configuration again and changes what differs; one at a time. @throws Error; the last good one stays in force then */
+  async reload(): Promise<{ changes: number }> {
+    const reloading = this.#reloaded.then(() => this.#reload());
+    this.#reloaded = reloading.catch(() => undefined);
+    return reloading;
+  }
+
+  async #reload(): Promise<{ changes: number }> {
+    if (this.#stopping !== undefined) throw new ApiConflict('this gateway is stopping');
+    const { log, netlink, installation } = this.#basis;
+    const configuration = logged(await readConfigurationAside(this.#configFile), log);
+    const wanted = { configuration, nodes: await readNode(configuration.interfaces, netlink) };
+    const prepared = installation.prepare(configuration, checkedFacts(wanted, log));
+    try {
+      await this.#elections.stopMissingFrom(configuration);
+      await installation.carryOut(prepared);
+    } catch (error) {
+      this.#elections.follow();
+      throw error;
+    }
+    await this.#follow(wanted);
+    const changes = prepared.changes.length;
+    log.info({ changes }, 'configuration reloaded');
+    return { changes };
+  }
+
+  /** The maps hold the new configuration: now everything else. */
+  async #follow(wanted: InForce): Promise<void> {
+    const before = this.#basis.inForce;
+    this.#basis.inForce = wanted;
+    this.#basis.log.level = wanted.configuration.log.level;
+    this.#nextHops.follow(this.#basis.installation.state.neighbourTargets);
+    if (!isDeepStrictEqual(linkSettings(before), linkSettings(wanted))) {
+      this.#synchronisation.restart(this.#nextHops.peerMac);
+      this.#elections.setSynchronised(this.#synchronisation.synchronised);
+    }
+    this.#elections.follow();
+    await this.#serveMetrics();
+  }
+
+  /**
+   * Ends this process's part. With a peer that listens, everything is handed
+   * over first; alone, the pinned programs go on forwarding for the next daemon.
+   */
+  stop({ detach }: { readonly detach: boolean }): Promise<void> {
+    this.#stopping ??= this.#stop(detach);
+    return this.#stopping;
+  }
+
+  async #stop(detach: boolean): Promise<void> {
+    const { log, configuration } = this.#basis;
+    const handOver = detach || this.#synchronisation.peerListens;
+    log.info({ handOver, detach }, 'stopping');
+    await this.#reloaded;
+    if (handOver) await this.#elections.shutdown();
+    await this.#close();
+    if (detach) giveUp(configuration.stateDirectory);
+    log.info({ detached: detach }, 'gateway stopped');
+  }
+
+  /** Servers first: nobody is to ask for what is no longer there. */
+  async #close(): Promise<void> {
+    clearInterval(this.#ticking);
+    this.#metrics?.server.close();
+    await this.#api?.close();
+    this.#elections.close();
+    this.#synchronisation.close();
+    this.#basis.netlink.close();
+    this.#basis.dataPlane.close();
+  }
+}
+
+/** What a link to the peer is made from. */
+function linkSettings({ configuration: { sync, peer, gateway }, nodes }: InForce): unknown {
+  const ha = nodes.find(({ role }) => role === 'ha');
+  return [sync, peer, gateway, ha?.mac.toString('hex'), ha?.address];
+}
+
+function logged({ configuration, warnings }: ReadConfiguration, log: Logger): ReadConfiguration['configuration'] {
+  for (const { message, code } of warnings) log.warn({ code }, message);
+  return configuration;
+}

@@ -1,0 +1,117 @@
+/** What is to be known of a gateway: for the API, and for metrics. */
+import type { Status, VirtualRouterStatus } from '../api/status.js';
+import { formatIpv4 } from '../config/address.js';
+import type { AttachedInterface } from '../dataplane/dataplane.js';
+import { virtualRouterStateNames } from '../dataplane/layout.generated.js';
+import type { MetricsSource } from '../metrics/metrics.js';
+import type { Election } from '../vrrp/election.js';
+import { replicates } from './basis.js';
+import type { Basis } from './basis.js';
+import type { Elections, RunningElection } from './elections.js';
+import type { NextHops } from './next-hops.js';
+import type { Synchronisation } from './synchronisation.js';
+
+export interface Observed {
+  readonly basis: Basis;
+  readonly elections: Elections;
+  readonly nextHops: NextHops;
+  readonly synchronisation: Synchronisation;
+  readonly attached: readonly AttachedInterface[];
+  readonly startedAt: Date;
+  readonly version: string;
+}
+
+export function statusOf({ basis, elections, nextHops, synchronisation, attached, startedAt, version }: Observed): Status {
+  const { gateway } = basis.configuration;
+  return {
+    gateway: {
+      name: gateway.name, id: gateway.id, pid: process.pid, startedAt: startedAt.toISOString(),
+      adopted: basis.dataPlane.adopted, draining: elections.draining, version,
+    },
+    virtualRouters: elections.running.map((router) => virtualRouterStatus(router, basis, startedAt)),
+    peer: peerStatus(basis, synchronisation),
+    interfaces: attached.map(({ node: { role }, mode }) => interfaceStatus(basis, role, mode)),
+    neighbours: nextHops.status,
+    counters: countersOf(basis, (packets) => packets > 0n),
+  };
+}
+
+function interfaceStatus(basis: Basis, role: AttachedInterface['node']['role'], xdpMode: AttachedInterface['mode']): Status['interfaces'][number] {
+  const { name, mtu, address } = basis.node(role);
+  return { role, name, xdpMode, mtu, address: formatIpv4(address) };
+}
+
+function virtualRouterStatus({ configuration: { vrid, address }, election }: RunningElection, { dataPlane }: Basis, startedAt: Date): VirtualRouterStatus {
+  const { state, term } = dataPlane.roles.read(vrid);
+  const { priority, history } = election.status();
+  const transitions = history.map((step) => ({ at: new Date(step.atMs).toISOString(), from: step.from, to: step.to, term: step.term, reason: step.reason }));
+  return {
+    vrid, state: nameOf(state), term, priority, address: formatIpv4(address),
+    since: transitions[0]?.at ?? startedAt.toISOString(), reason: transitions[0]?.reason ?? 'startup', history: transitions,
+  };
+}
+
+function peerStatus({ configuration }: Basis, synchronisation: Synchronisation): Status['peer'] {
+  const { peer, sync } = configuration;
+  const status = synchronisation.peer;
+  return {
+    configured: peer !== undefined,
+    address: peer && formatIpv4(peer.address),
+    name: status?.name,
+    alive: status?.alive ?? false,
+    synchronised: synchronisation.synchronised,
+    holdsOurs: status?.holdsOurs ?? !replicates(configuration),
+    syncMode: sync.mode,
+    lastHeardMs: status?.lastHeardMs,
+    virtualRouters: (status?.virtualRouters ?? []).map(({ vrid, state, term }) => ({ vrid, state: nameOf(state), term })),
+  };
+}
+
+/** A later version's peer may have states that this one does not know. */
+function nameOf(state: number): string {
+  return virtualRouterStateNames[state] ?? String(state);
+}
+
+/** Packets and bytes of the reasons that are wanted, by name. */
+export function countersOf({ dataPlane }: Basis, wanted: (packets: bigint) => boolean): Status['counters'] {
+  const all = [...dataPlane.counters.readAll()].filter(([, { packets }]) => wanted(packets));
+  return Object.fromEntries(all.map(([name, { packets, bytes }]) => [name, { packets: Number(packets), bytes: Number(bytes) }]));
+}
+
+export function metricsSource({ basis, elections, nextHops, synchronisation, version }: Omit<Observed, 'attached' | 'startedAt'>): MetricsSource {
+  const { dataPlane } = basis;
+  return {
+    version,
+    counters: () => dataPlane.counters.readAll(),
+    virtualRouters: () => elections.running.map(({ configuration: { vrid }, election }) => {
+      const { state, term } = dataPlane.roles.read(vrid);
+      return { vrid, state, term, transitions: sum(Object.values(election.counters.transitions)) };
+    }),
+    peer: () => {
+      const { alive, synchronised, holdsOurs } = peerStatus(basis, synchronisation);
+      return { alive, synchronised, holdsOurs };
+    },
+    sessions: () => ({ mappings: dataPlane.tables.mappingsInUse(), vms: dataPlane.tables.gatewayState().vms }),
+    neighbours: () => nextHops.status,
+    advertisements: () => advertisementCounts(elections.running.map(({ election }) => election)),
+    gratuitousArps: () => sum(elections.running.map(({ election }) => election.counters.gratuitousArpsSent)),
+    syncFrames: () => synchronisation.frames,
+    heartbeats: () => synchronisation.heartbeats,
+  };
+}
+
+/** Refusals of other virtual routers' adverts are no fault, and come first in number. */
+function advertisementCounts(elections: readonly Election[]): [string, number][] {
+  const counters = elections.map((election) => election.counters);
+  const refusals = Object.keys(counters[0]?.invalid ?? {}) as (keyof Election['counters']['invalid'])[];
+  return [
+    ['sent', sum(counters.map(({ advertisementsSent }) => advertisementsSent))],
+    ['received', sum(counters.map(({ advertisementsReceived }) => advertisementsReceived))],
+    ['send_error', sum(counters.map(({ sendErrors }) => sendErrors))],
+    ...refusals.map((why): [string, number] => [`refused_${why.replaceAll('-', '_')}`, sum(counters.map(({ invalid }) => invalid[why]))]),
+  ];
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0);
+}

@@ -1,0 +1,152 @@
+/** The link to the peer, over what the data plane offers. */
+import { Beacon, PacketSocket } from 'libbpf-ts';
+import { toNanoseconds } from '../config/duration.js';
+import type { DataPlaneEvent } from '../dataplane/events.js';
+import { reason, walkKind } from '../dataplane/layout.generated.js';
+import { RECORDS_FRAME_BYTES } from '../sync/frame.js';
+import { SyncLink } from '../sync/link.js';
+import type { BeaconStats, LinkPorts } from '../sync/link.js';
+import { SYNC_MACHINE_DEFAULTS } from '../sync/machine.js';
+import type { VirtualRouterView } from '../sync/messages.js';
+import type { PeerStatus, SynchroniserEvents } from '../sync/synchroniser.js';
+import { monotonicNs, replicates } from './basis.js';
+import type { Basis } from './basis.js';
+
+/** The peer's control plane counts as gone after this long without a hello. */
+const HELLO_LOST_MS = 1000;
+
+export interface SynchronisationPorts {
+  views(): readonly VirtualRouterView[];
+  synchronisedChanged(synchronised: boolean): void;
+  peerRolesHeard(views: readonly VirtualRouterView[]): void;
+}
+
+export class Synchronisation {
+  readonly #basis: Basis;
+  readonly #ports: SynchronisationPorts;
+  #socket: PacketSocket | undefined;
+  #link: SyncLink;
+
+  constructor(basis: Basis, ports: SynchronisationPorts) {
+    this.#basis = basis;
+    this.#ports = ports;
+    this.#link = this.#createLink();
+  }
+
+  start(): void {
+    const { configuration, log } = this.#basis;
+    if (replicates(configuration) && this.#socket === undefined) {
+      this.#socket = new PacketSocket({ interface: this.#basis.node('ha').name });
+      // Silence tells it.
+      this.#socket.on('error', (error) => log.debug({ interface: 'ha' }, error.message));
+    }
+    this.#link.start(replicates(configuration));
+  }
+
+  /** Begins anew with the configuration in force. */
+  restart(peerMac: Buffer | undefined): void {
+    this.#link.close();
+    this.#link = this.#createLink();
+    this.start();
+    if (peerMac !== undefined) this.peerResolved(peerMac);
+  }
+
+  close(): void {
+    this.#link.close();
+    this.#socket?.close();
+  }
+
+  /** Without a peer nothing is lacking. */
+  get synchronised(): boolean {
+    return !replicates(this.#basis.configuration) || this.#link.synchroniser.synchronised;
+  }
+
+  /** Undefined: nothing is replicated. */
+  get peer(): PeerStatus | undefined {
+    return replicates(this.#basis.configuration) ? this.#link.synchroniser.peerStatus() : undefined;
+  }
+
+  get heartbeats(): BeaconStats | undefined {
+    return this.#link.heartbeats;
+  }
+
+  get frames(): { messages: number; records: number; failed: number } {
+    const { messagesSent, recordFramesSent, failed } = this.#link.frames;
+    return { messages: messagesSent, records: Number(recordFramesSent), failed };
+  }
+
+  /** Not only its programs: somebody there who can take over. */
+  get peerListens(): boolean {
+    if (this.#basis.configuration.peer === undefined) return false;
+    // Nothing is heard of it on the ha link: the election must know.
+    if (this.peer === undefined) return true;
+    const { alive, lastHelloMs } = this.peer;
+    return alive && lastHelloMs !== undefined && lastHelloMs < HELLO_LOST_MS;
+  }
+
+  peerResolved(mac: Buffer): void {
+    const { configuration, dataPlane } = this.#basis;
+    dataPlane.writeGateway({ peerMac: mac });
+    if (!replicates(configuration) || configuration.peer === undefined) return;
+    const ha = this.#basis.node('ha');
+    this.#link.setPath({ sourceMac: ha.mac, destinationMac: mac, sourceAddress: ha.address, destinationAddress: configuration.peer.address });
+  }
+
+  messageReceived(event: DataPlaneEvent): void {
+    this.#link.synchroniser.messageReceived(event.frame);
+  }
+
+  silenceReported(): void {
+    this.#link.synchroniser.peerSilenceReported();
+  }
+
+  /** A record that did not travel with its packet. */
+  recordReceived(event: DataPlaneEvent): void {
+    this.#link.record(event.frame);
+  }
+
+  rolesChanged(): void {
+    this.#link.synchroniser.rolesChanged();
+  }
+
+  #createLink(): SyncLink {
+    const { configuration: { gateway, sync }, dataPlane } = this.#basis;
+    return new SyncLink({
+      name: gateway.name, id: gateway.id, epoch: dataPlane.readGateway().epoch, instance: Date.now(),
+      soloAfterNs: toNanoseconds(sync.soloAfter), ...SYNC_MACHINE_DEFAULTS,
+    }, this.#linkPorts(), this.#linkEvents());
+  }
+
+  #linkPorts(): LinkPorts {
+    const { dataPlane } = this.#basis;
+    const template = Buffer.alloc(RECORDS_FRAME_BYTES);
+    return {
+      nowNs: monotonicNs,
+      readGatewayState: () => dataPlane.tables.gatewayState(),
+      unprotectedSessions: () => dataPlane.counters.read(reason.sessionUnprotected).packets,
+      virtualRouters: () => this.#ports.views(),
+      seal: (frame) => dataPlane.seal(frame),
+      transmit: (frame) => this.#socket?.send(frame),
+      rewind: (walk) => dataPlane.rewindWalk(walkKind[walk]),
+      step: (walk) => dataPlane.stepWalk(`${walk}_xdp`, template),
+      startBeacon: (frame) => {
+        const intervalUs = this.#basis.configuration.sync.heartbeatInterval;
+        return new Beacon({ program: dataPlane.sealProgram, frame, interface: this.#basis.node('ha').ifindex, intervalUs });
+      },
+    };
+  }
+
+  #linkEvents(): SynchroniserEvents {
+    const { log } = this.#basis;
+    return {
+      peerChanged: (alive) => log[alive ? 'info' : 'warn']({ reason: alive ? 'peer_alive' : 'peer_silent' }, alive ? 'peer is alive' : 'peer is silent: on our own'),
+      synchronisedChanged: (synchronised) => {
+        log.info({ reason: synchronised ? 'synchronised' : 'not_synchronised' }, synchronised ? 'we hold all that the peer has' : 'the peer has what we lack');
+        this.#ports.synchronisedChanged(synchronised);
+      },
+      peerRolesHeard: (views) => this.#ports.peerRolesHeard(views),
+      bulkCompleted: (rounds, frames) => log.info({ reason: 'bulk_complete', rounds, frames: Number(frames) }, 'peer holds all that we have'),
+      bulkFailed: (rounds, missing) => log.warn({ reason: 'bulk_failed', rounds, missing: Number(missing) }, 'peer did not take all that we have'),
+    };
+  }
+}
