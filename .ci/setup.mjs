@@ -73,11 +73,15 @@ async function installPackages(names) {
   say(`  packages: ${names.length} missing: ${names.join(' ')}`);
   const environment = { env: { DEBIAN_FRONTEND: 'noninteractive', NEEDRESTART_SUSPEND: '1' } };
   const apt = ['-q', '-y', '-o', 'Dpkg::Use-Pty=0', '-o', 'DPkg::Lock::Timeout=300'];
-  const install = () => runQuiet('packages', 'packages: installing', 'apt-get', [...apt, 'install', '--no-install-recommends', ...names], environment);
+  const install = () => runQuiet('packages', 'packages: installing', 'apt-get', [...apt, 'install', '--fix-broken', '--no-install-recommends', ...names], environment);
   const update = () => runQuiet('package-lists', 'package-lists: updating', 'apt-get', [...apt, 'update'], environment);
   const unitsBefore = enabledUnits();
   const allowServices = forbidServices();
   try {
+    if (wasInterrupted()) {
+      // What cannot be configured for want of another package is left to apt's --fix-broken.
+      await runQuiet('packages-repair', 'packages-repair: finishing an interrupted installation', 'dpkg', ['--configure', '-a'], environment).catch(() => {});
+    }
     if (!haveCandidates(names)) {
       await update();
       await install();
@@ -92,6 +96,11 @@ async function installPackages(names) {
   } finally {
     allowServices();
   }
+}
+
+/** After Ctrl-C in the middle of dpkg, apt refuses to install anything. */
+function wasInterrupted() {
+  return readdirSync('/var/lib/dpkg/updates').length > 0 || spawnSync('dpkg', ['--audit'], { encoding: 'utf8' }).stdout !== '';
 }
 
 function haveCandidates(names) {
