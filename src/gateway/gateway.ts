@@ -12,12 +12,13 @@ import { RouteNetlink } from 'libbpf-ts';
 import { answers } from '../api/answers.js';
 import { buildApi, listenOnSocket, ApiConflict } from '../api/server.js';
 import type { Status } from '../api/status.js';
+import { formatIpv4 } from '../config/address.js';
 import type { AttachedInterface } from '../dataplane/dataplane.js';
 import type { DataPlaneEvent } from '../dataplane/events.js';
 import { giveUp, Installation } from '../dataplane/installation.js';
 import { interfaceWarnings } from '../dataplane/interfaces.js';
 import { checkLayout, checkObject } from '../dataplane/layout-check.js';
-import { eventType } from '../dataplane/layout.generated.js';
+import { eventType, virtualRouterState } from '../dataplane/layout.generated.js';
 import { readNode } from '../dataplane/node.js';
 import { RESOLVER_TICK_MS } from '../dataplane/resolver.js';
 import { statePaths } from '../dataplane/state-paths.js';
@@ -219,13 +220,38 @@ export class Gateway {
     return statusOf({ ...this.#parts, attached: this.#attached, startedAt: this.#startedAt, version: VERSION });
   }
 
-  /** Hands over everything; resolves when nothing is forwarded here any more. @throws ApiConflict when that is called off */
+  /**
+   * Hands over everything; resolves when nothing is forwarded here any more.
+   * @throws ApiConflict when there is nobody who could go on without a loss, or when it is called off
+   */
   async drain(): Promise<void> {
+    const obstacle = this.#drainObstacle();
+    if (obstacle !== undefined) throw new ApiConflict(`not drained: ${obstacle}`);
     this.#elections.drain();
     while (!this.#elections.drained) {
       await new Promise((resolve) => setTimeout(resolve, DRAIN_POLL_MS));
       if (!this.#elections.draining || this.#stopping !== undefined) throw new ApiConflict('the hand-over was called off before it was complete');
+      // An election that nobody has followed takes itself back.
+      if (this.#elections.running.every(({ election }) => election.status().drained)) continue;
+      this.#elections.undrain();
+      throw new ApiConflict('not drained: the peer has not taken over, so this gateway goes on');
     }
+  }
+
+  /** Why what is Active here cannot be handed over now. A gateway that is Backup everywhere needs nobody. */
+  #drainObstacle(): string | undefined {
+    const active = this.#elections.running.filter(({ election }) => election.status().state === 'Active').map(({ configuration: { vrid } }) => vrid);
+    const { configuration } = this.#basis;
+    if (active.length === 0) return undefined;
+    if (configuration.peer === undefined) return 'this gateway is Active and has no peer to hand over to';
+    const { peer, peerListens } = this.#synchronisation;
+    if (peer === undefined) return undefined;
+    const address = formatIpv4(configuration.peer.address);
+    if (!peerListens) return `this gateway is Active and its peer ${address} is silent`;
+    if (!peer.holdsOurs) return `the peer ${address} does not hold all of our sessions yet`;
+    const waits = (wanted: number): boolean => peer.virtualRouters.some(({ vrid, state }) => vrid === wanted && state === virtualRouterState.backup);
+    const orphan = active.find((vrid) => !waits(vrid));
+    return orphan === undefined ? undefined : `the peer ${address} is not Backup of virtual router ${orphan}`;
   }
 
   /** @throws ApiConflict */
