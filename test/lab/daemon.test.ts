@@ -229,6 +229,20 @@ describe('reload', () => {
     expect(after.gateway).toEqual(before.gateway);
     expect(after.virtualRouters).toEqual(before.virtualRouters);
   });
+
+  it('refused, what needs a restart/nothing of it is in force', { timeout: 60_000 }, async () => {
+    const before = await lab.virtualRouter('gw-a');
+    const observed = await lab.observe(load, async () => {
+      lab.edit('gw-a', (configuration) => {
+        mapAt(configuration, 'virtualRouters', 0).set('vrid', 52);
+        topology.tenants.forEach((_, index) => mapAt(configuration, 'routers', index).set('virtualRouter', 52));
+        configuration.set('limits', { vms: 8192 });
+      });
+      await expect(lab.floatgate('reload', ...configured('gw-a'))).rejects.toThrow('limits.vms has changed from 16384 to 8192, which needs a restart.');
+    });
+    expectUndisturbed(observed);
+    expect(await lab.virtualRouter('gw-a')).toEqual(before);
+  });
 });
 
 describe('partial failures', () => {
