@@ -246,6 +246,14 @@ static __always_inline void age_record(struct walk_run *run, __u32 index,
 	count(REASON_SESSION_EXPIRED, 0);
 }
 
+/* True once it has been seen without a session by an earlier pass. The clock of a session that is not there holds when. */
+static __always_inline bool age_was_empty_before(struct mapping *mapping)
+{
+	if (!mapping->first.last_seen)
+		mapping->first.last_seen = tick_now();
+	return tick_now() - mapping->first.last_seen > MAPPING_BIRTH_TICKS;
+}
+
 static __always_inline void age_mapping_at(struct walk_run *run, __u32 index, struct mapping *mapping)
 {
 	__u32 protocol = index / 65536 % MAPPING_PROTOCOLS;
@@ -261,7 +269,7 @@ static __always_inline void age_mapping_at(struct walk_run *run, __u32 index, st
 		return;
 	/* Its first session has gone before and others keep it alive, or it is being made on another CPU. */
 	if (mapping->first.state == SESSION_FREE &&
-	    (mapping->session_count || tick_now() - mapping->last_seen <= MAPPING_BIRTH_TICKS))
+	    (mapping->session_count || !age_was_empty_before(mapping)))
 		return;
 	if (mapping->first.state != SESSION_FREE &&
 	    !age_is_over(run, &mapping->first, protocol, virtual_router))

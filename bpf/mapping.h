@@ -99,13 +99,11 @@ static __always_inline bool mapping_create_in(const struct vm *vm,
 
 		if (!mapping)
 			continue;
-		if (mapping_is_takeable(mapping, now, hold_down_ticks)) {
-			/* Before it is claimed: ageing must not find it old and empty. */
+		if (mapping_is_takeable(mapping, now, hold_down_ticks) &&
+		    !__sync_val_compare_and_swap(mapping_owner_word(mapping), 0, owner)) {
 			mapping->last_seen = now;
-			if (!__sync_val_compare_and_swap(mapping_owner_word(mapping), 0, owner)) {
-				port_block_count(place->address_index, place->external_port, 1);
-				return true;
-			}
+			port_block_count(place->address_index, place->external_port, 1);
+			return true;
 		}
 		/* Another CPU was faster for the same endpoint: it has one mapping, not two. */
 		if (*mapping_owner_word(mapping) == owner)

@@ -118,8 +118,12 @@ static __always_inline struct session *session_create(const struct gateway *gate
 	__u64 claim = (__u64)SESSION_TRANSITORY << 48 | (__u64)place->remote_port << 32 | place->remote;
 
 	if (__sync_val_compare_and_swap((__u64 *)session, 0, claim)) {
-		__s64 index = session_take_slot(gateway, place);
+		__s64 index;
 
+		/* Another CPU was faster for the same remote. */
+		if (session_is(session, place->remote, place->remote_port))
+			return session;
+		index = session_take_slot(gateway, place);
 		slot = index < 0 ? NULL : session_slot_at(index);
 		if (!slot)
 			return NULL;
