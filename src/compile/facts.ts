@@ -38,7 +38,8 @@ export function checkFacts(configuration: Configuration, facts: Facts): string[]
     if (address === undefined || address !== ours) return;
     found.push(`${formatPath(path)} is ${formatIpv4(address)}, but that is this node's own address on the ${role} interface.`);
   };
-  configuration.virtualRouters.forEach(({ address, priority }, index) => {
+  configuration.virtualRouters.forEach(({ address, priority, unicastPeers }, index) => {
+    unicastPeers.forEach((other, at) => own(['virtualRouters', index, 'unicastPeers', at], other, 'underlay', underlay.address));
     const path = ['virtualRouters', index, 'address'];
     if (priority !== 255) own(path, address, 'underlay', underlay.address);
     else if (address !== underlay.address) {

@@ -71,10 +71,11 @@ class Check {
 
   /** An address that a host in the subnet may have. */
   hostOf(path: KeyPath, address: Ipv4Address, subnet: Ipv4Subnet, whose: string): boolean {
-    const range = `${formatIpv4((subnet.address + 1) as Ipv4Address)} to ${formatIpv4((broadcastAddressOf(subnet) - 1) as Ipv4Address)}`;
     const isHost = subnetContains(subnet, address) && address !== subnet.address && address !== broadcastAddressOf(subnet);
-    if (!isHost) this.conflict(path, `is {value}, but must be a host address of ${whose} subnet ${formatIpv4Subnet(subnet)}: ${range}`);
-    return isHost;
+    if (isHost) return true;
+    const range = `${formatIpv4((subnet.address + 1) as Ipv4Address)} to ${formatIpv4((broadcastAddressOf(subnet) - 1) as Ipv4Address)}`;
+    this.conflict(path, `is {value}, but must be a host address of ${whose} subnet ${formatIpv4Subnet(subnet)}: ${range}`);
+    return false;
   }
 }
 
@@ -106,7 +107,9 @@ function checkSync({ interfaces, peer, sync }: WrittenConfiguration, check: Chec
 function checkVirtualRouters({ virtualRouters, peer }: WrittenConfiguration, check: Check): void {
   check.unique(virtualRouters.map(({ vrid }, index) => [['virtualRouters', index, 'vrid'], vrid]));
   check.unique(virtualRouters.map(({ address }, index) => [['virtualRouters', index, 'address'], address]));
-  virtualRouters.forEach(({ address, priority, preempt }, index) => {
+  virtualRouters.forEach(({ address, priority, preempt, unicastPeers }, index) => {
+    const peers = unicastPeers.map((one, at): [KeyPath, Ipv4Address] => [['virtualRouters', index, 'unicastPeers', at], one]);
+    check.unique([[['virtualRouters', index, 'address'], address], ...peers], ' within the virtual router');
     if (address === peer?.address) check.conflict(['virtualRouters', index, 'address'], "is {value}, but must differ from the peer's own address");
     // RFC 9568 §6.1: the owner always preempts, whatever Preempt_Mode says.
     if (priority === 255 && !preempt) check.conflict(['virtualRouters', index, 'preempt'], 'is {value}, but with priority 255 it must be true');

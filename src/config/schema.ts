@@ -79,6 +79,16 @@ const virtualRouter = mapping({
   preemptDelay: milliseconds('0s', '1000s')
     .prefault('0s')
     .describe('How long to wait before preempting, so that routing can settle. Does not delay taking over from a dead gateway. Duration, 0s to 1000s. Default: 0s.'),
+  checksum: oneOf(['message', 'pseudo-header'])
+    .default('message')
+    .describe(
+      'What the checksum of the advertisements that we send covers; both forms are accepted. `message`: the VRRP message alone, RFC 9568 §5.2.8. `pseudo-header`: IPv4 addresses as well, as keepalived and FRR have it and expect it; choose it where one of them shares the election. Default: message.',
+    ),
+  unicastPeers: list(ipv4Address(), 'IPv4 addresses', 8)
+    .prefault([])
+    .describe(
+      "For an underlay without multicast: the other gateways' own underlay addresses, at most 8. Advertisements go to these, and are taken from these alone, instead of 224.0.0.18. Default: none, which is multicast.",
+    ),
 }).describe('One election, and one tunnel endpoint with one virtual MAC address.');
 
 const externalNetwork = mapping({

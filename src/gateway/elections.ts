@@ -1,6 +1,5 @@
 /** One election for each virtual router, between the programs' roles and the world. */
 import { PacketSocket } from 'libbpf-ts';
-import { formatIpv4 } from '../config/address.js';
 import type { Configuration, VirtualRouterConfiguration } from '../config/schema.js';
 import type { Role } from '../dataplane/interfaces.js';
 import { virtualRouterState } from '../dataplane/layout.generated.js';
@@ -13,6 +12,7 @@ import type { VirtualRouterOptions } from '../vrrp/options.js';
 import { openSockets } from '../vrrp/sockets.js';
 import { monotonicNs } from './basis.js';
 import type { Basis } from './basis.js';
+import { electionOptions } from './election-options.js';
 import type { Faults } from './faults.js';
 
 export interface ElectionsPorts {
@@ -177,11 +177,8 @@ export class Elections {
     };
   }
 
-  #optionsOf({ vrid, address, priority, advertisementInterval, preempt, preemptDelay, ...rest }: VirtualRouterConfiguration): VirtualRouterOptions {
-    return {
-      vrid, addresses: [formatIpv4(address)], primaryAddress: formatIpv4(this.#basis.node(rest.interface).address), priority,
-      advertisementIntervalUs: advertisementInterval, preempt, preemptDelayUs: preemptDelay * 1000,
-    };
+  #optionsOf(configuration: VirtualRouterConfiguration): VirtualRouterOptions {
+    return electionOptions(configuration, this.#basis.node(configuration.interface).address);
   }
 
   #externalAddresses(vrid: number): number[] {

@@ -33,6 +33,7 @@ export const rules: Readonly<Record<string, Rule>> = {
   files: { packages: ['node:*'], sources: ['config/*'] },
   gateway: {
     packages: ['fastify', 'libbpf-ts', 'node:*'],
+    pure: ['election-options'],
     sources: ['api/*', 'compile/*', 'config/*', 'dataplane/*', 'files/*', 'metrics/*', 'sync/*', 'vrrp/*', 'log.js'],
   },
 };

@@ -139,6 +139,7 @@ describe('facts', () => {
     ['gateway: 10.0.2.1 }', 'gateway: 10.0.2.11 }', "externalNetworks[0].gateway is 10.0.2.11, but that is this node's own address on the external interface."],
     ['169.254.77.2', '169.254.77.1', "peer.address is 169.254.77.1, but that is this node's own address on the ha interface."],
     ['192.168.33.100', '192.168.33.11', "virtualRouters[0].address is 192.168.33.11, but that is this node's own address on the underlay interface."],
+    ['preempt: true', 'unicastPeers: [ 192.168.33.11 ]', "virtualRouters[0].unicastPeers[0] is 192.168.33.11, but that is this node's own address on the underlay interface."],
     ['priority: 200', 'priority: 255', "virtualRouters[0].address is 192.168.33.100, but with priority 255 it must be this node's own address on the underlay interface, 192.168.33.11."],
   ])('%s → %s', (from, to, sentence) => expect(checkFacts(parse(exampleWith(from, to)), facts)).toEqual([sentence]));
 });

@@ -100,6 +100,8 @@ export const anyConfiguration: fc.Arbitrary<Configuration> = fc
         advertisementInterval: 1_000_000 as Configuration['sync']['soloAfter'],
         preempt: true,
         preemptDelay: 0 as Configuration['timeouts']['udp'],
+        checksum: 'message' as const,
+        unicastPeers: [],
       })),
       externalNetworks: choice.externalNetworks.map((name) => ({ name, subnet: { address: ip('10.0.2.0'), prefixLength: 24 }, gateway: ip('10.0.2.1') })),
       routers,

@@ -33,7 +33,7 @@ describe('configuration/accepted', () => {
     });
     expect(configuration.sync).toEqual({ mode: 'strict', keyFile: '/etc/floatgate/sync.key', heartbeatInterval: 2_000, soloAfter: 20_000 });
     expect(configuration.virtualRouters).toEqual([
-      { vrid: 51, interface: 'underlay', address: 0xc0a82164, priority: 200, advertisementInterval: 100_000, preempt: true, preemptDelay: 0 },
+      { vrid: 51, interface: 'underlay', address: 0xc0a82164, priority: 200, advertisementInterval: 100_000, preempt: true, preemptDelay: 0, checksum: 'message', unicastPeers: [] },
     ]);
     expect(formatIpv4Subnet(configuration.externalNetworks[0]!.subnet)).toBe('10.0.2.0/24');
     const [a, b] = configuration.routers;
@@ -119,6 +119,9 @@ const refusals: [name: string, from: string, to: string, message: string][] = [
   ['sync/strict without a key', '{ mode: strict, keyFile: /etc/floatgate/sync.key, ', '▸{ mode: strict, ', 'sync.keyFile is missing: with sync.mode strict it must be the absolute path of the file with the shared key.'],
   ['sync/solo too soon', 'heartbeatInterval: 2ms, soloAfter: 20ms', 'heartbeatInterval: 7ms, soloAfter: ▸20ms', 'sync.soloAfter is 20ms, but must be at least three heartbeat intervals: 21ms.'],
   ['virtual routers/vrid twice', 'externalNetworks:', '  - { vrid: ▸51, address: 192.168.33.101 }\nexternalNetworks:', 'virtualRouters[1].vrid is 51, but must be unique: virtualRouters[0].vrid has it already.'],
+  ['virtual routers/checksum', 'preempt: true', 'checksum: ▸rfc9568', 'virtualRouters[0].checksum is rfc9568, but must be one of message, pseudo-header.'],
+  ['virtual routers/unicast peer twice', 'preempt: true', 'unicastPeers: [ 192.168.33.12, ▸192.168.33.12 ]', 'virtualRouters[0].unicastPeers[1] is 192.168.33.12, but must be unique within the virtual router: virtualRouters[0].unicastPeers[0] has it already.'],
+  ['virtual routers/unicast peer is the virtual address', 'preempt: true', 'unicastPeers: [ ▸192.168.33.100 ]', 'virtualRouters[0].unicastPeers[0] is 192.168.33.100, but must be unique within the virtual router: virtualRouters[0].address has it already.'],
   ['virtual routers/address twice', 'externalNetworks:', '  - { vrid: 52, address: ▸192.168.33.100 }\nexternalNetworks:', 'virtualRouters[1].address is 192.168.33.100, but must be unique: virtualRouters[0].address has it already.'],
   ['virtual routers/an owner that does not preempt', 'priority: 200, advertisementInterval: 100ms, preempt: true', 'priority: 255, preempt: ▸false', 'virtualRouters[0].preempt is false, but with priority 255 it must be true.'],
   ['external networks/gateway outside', 'gateway: 10.0.2.1 }', 'gateway: ▸10.0.3.1 }', 'externalNetworks[0].gateway is 10.0.3.1, but must be a host address of its subnet 10.0.2.0/24: 10.0.2.1 to 10.0.2.254.'],
