@@ -1,5 +1,8 @@
 import { defineConfig } from 'vitest/config';
 
+// Root has no such folders in its path after `su` without a dash; the tests' tools are there.
+process.env['PATH'] = `${process.env['PATH']}:/usr/sbin:/sbin`;
+
 /** Verdicts on bytes and on sequences of states: a diff cut short hides the difference. */
 const chaiConfig = { truncateThreshold: 0 };
 

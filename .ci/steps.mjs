@@ -6,6 +6,9 @@ import { closeSync, existsSync, mkdirSync, openSync, readFileSync, readdirSync, 
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+// Root has no such folders in its path after `su` without a dash; dpkg and the lab's tools are there.
+process.env.PATH = `${process.env.PATH}:/usr/sbin:/sbin`;
+
 export const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
 /** A failure that is fully told by its sentence: printed without a stack. */
