@@ -58,7 +58,7 @@ interface Round {
 type Bulk =
   | { readonly kind: 'Idle'; readonly notBeforeNs: bigint }
   /** Waits until no earlier records frame is outstanding, so that late answers are not counted for the round. */
-  | { readonly kind: 'Settling'; readonly generation: number; readonly want: number; readonly deadlineNs: bigint }
+  | { readonly kind: 'Settling'; readonly want: number; readonly deadlineNs: bigint }
   | ({ readonly kind: 'Walking' } & Round)
   | ({ readonly kind: 'AwaitingAcknowledgements'; readonly deadlineNs: bigint } & Round);
 
@@ -236,10 +236,11 @@ function driveBulk(config: SyncMachineConfig, state: SyncState, reading: Reading
     const due = lacks(state, hello) && !isCompleted(state, hello) && reading.nowNs >= bulk.notBeforeNs;
     if (!due) return state;
     const deadlineNs = reading.nowNs + config.acknowledgementTimeoutNs;
-    return driveBulk(config, { ...state, bulk: { kind: 'Settling', generation: state.generation, want: hello.want, deadlineNs } }, reading, effects);
+    return driveBulk(config, { ...state, bulk: { kind: 'Settling', want: hello.want, deadlineNs } }, reading, effects);
   }
-  // Overtaken: the round answers an older request or lacks something newer.
-  if (bulk.generation !== state.generation || bulk.want !== hello.want) return stopBulk(state, 0n, effects);
+  // The round answers an older request. What is newer than its generation gets a round of its own
+  // when it ends: were it to begin anew each time, a peer that lacks room for some would never get the rest.
+  if (bulk.want !== hello.want) return stopBulk(state, 0n, effects);
   if (bulk.kind === 'Settling') {
     const settled = reading.acknowledged >= reading.sent || reading.nowNs >= bulk.deadlineNs;
     return settled ? startRound(state, { ...bulk, round: 1 }, reading, effects) : state;
@@ -247,10 +248,10 @@ function driveBulk(config: SyncMachineConfig, state: SyncState, reading: Reading
   return bulk.kind === 'AwaitingAcknowledgements' ? judgeRound(config, state, bulk, reading, effects) : state;
 }
 
-function startRound(state: SyncState, of: { generation: number; want: number; round: number }, reading: Reading, effects: SyncEffect[]): SyncState {
-  effects.push({ type: 'StartBulkWalk', round: of.round });
-  const { generation, want, round } = of;
-  return { ...state, bulk: { kind: 'Walking', generation, want, round, baseSent: reading.sent, baseAcknowledged: reading.acknowledged } };
+/** Every round goes over everything, so it stands for what there is when it begins. */
+function startRound(state: SyncState, { want, round }: { want: number; round: number }, reading: Reading, effects: SyncEffect[]): SyncState {
+  effects.push({ type: 'StartBulkWalk', round });
+  return { ...state, bulk: { kind: 'Walking', generation: state.generation, want, round, baseSent: reading.sent, baseAcknowledged: reading.acknowledged } };
 }
 
 function walkEnded(config: SyncMachineConfig, state: SyncState, nowNs: bigint): SyncState {

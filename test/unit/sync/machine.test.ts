@@ -150,11 +150,15 @@ describe('bulk synchronisation of a peer that lacks our generation', () => {
     expect(typesOf(gateway.pollAlive(now + 1001n))).toContain('StartBulkWalk');
   });
 
-  it('begins anew when sessions were created unprotected in the meantime', () => {
+  it('goes on when sessions were created unprotected in the meantime, and is followed by another one for them', () => {
     const gateway = walking();
-    expect(typesOf(gateway.pollAlive(1010n, { unprotected: 3n }))).toContain('StopBulkWalk');
+    expect(typesOf(gateway.pollAlive(1010n, { unprotected: 3n }))).not.toContain('StopBulkWalk');
     expect(gateway.state.generation).toBe(501);
-    expect(typesOf(gateway.pollAlive(1015n))).toContain('StartBulkWalk');
+    gateway.step({ type: 'BulkWalkEnded', nowNs: 1010n * MS });
+    expect(sentBy(gateway.pollAlive(1015n, { unprotected: 3n }))).toContainEqual({ type: 'bulkComplete', generation: 500, want: 900 });
+    expect(typesOf(gateway.pollAlive(1020n, { unprotected: 3n }))).toContain('StartBulkWalk');
+    gateway.step({ type: 'BulkWalkEnded', nowNs: 1025n * MS });
+    expect(sentBy(gateway.pollAlive(1030n, { unprotected: 3n }))).toContainEqual({ type: 'bulkComplete', generation: 501, want: 900 });
   });
 
   it('stops with the peer', () => {
