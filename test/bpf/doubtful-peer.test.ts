@@ -188,7 +188,7 @@ describe('a session that another CPU is making', () => {
   });
 
   it('beyond the first is not expired before it is there, and not told', () => {
-    const [[index, slot]] = [...pair.a.sessionTable.used()] as [[number, { mapping: number }]];
+    const [index, slot] = [...pair.a.sessionTable.used()][0]!;
     pair.a.sessionTable.update(index, { session: UNDER_WAY });
     expect(pair.walk(pair.a, 'age_xdp').sent).toEqual([]);
     expect(pair.a.sessionTable.get(index).mapping).toBe(slot.mapping);
