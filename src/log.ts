@@ -5,10 +5,11 @@ import type { Logger } from 'pino';
 export type { Logger } from 'pino';
 
 /** `reason` fields use the words of enum reason and of the election. */
-export function createLogger(level: string, gateway?: string): Logger {
+export function createLogger(level: string): Logger {
   return pino({
     level,
-    base: gateway === undefined ? {} : { gateway },
+    // One daemon, one stream: whoever collects it knows the process.
+    base: {},
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label) => ({ level: label }) },
     // Synchronous: the last line before an exit is the one that is needed.

@@ -7,11 +7,11 @@ export interface DataPlaneEvent {
   readonly interface: number;
   /** Unsigned 32-bit, host order. */
   readonly address: number;
-  /** Only valid during the call: the ring buffer's memory. */
+  /** A part of the record, which is larger: whoever keeps it keeps a copy. */
   readonly frame: Buffer;
 }
 
-export const EVENT_HEAD_BYTES = 16;
+const EVENT_HEAD_BYTES = 16;
 
 /** Undefined for a record that is shorter than it says. */
 export function decodeEvent(record: Buffer): DataPlaneEvent | undefined {

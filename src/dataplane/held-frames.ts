@@ -24,7 +24,7 @@ export class HeldFrames {
     return this.#dropped;
   }
 
-  /** `frame` is copied: it may be the ring buffer's memory. */
+  /** `frame` is copied: it is a small part of a record of the ring buffer. */
   hold(neighbour: string, frame: Buffer): void {
     const queue = this.#frames.get(neighbour) ?? [];
     if (queue.length === 0) this.#frames.set(neighbour, queue);

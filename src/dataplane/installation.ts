@@ -85,11 +85,13 @@ export class Installation {
   }
 
   /**
-   * What would have to change, worked out and not yet done.
+   * What would have to change, worked out and not yet done; lets the event loop
+   * turn on the way, as everything here does after the start.
    * @throws Error with the reasons when it needs a restart
    */
-  prepare(configuration: Configuration, facts: Facts): PreparedChange {
+  async prepare(configuration: Configuration, facts: Facts): Promise<PreparedChange> {
     const next = compile(configuration, facts, this.#state);
+    await setImmediate();
     const changes = plan(this.#state, next);
     const restarts = changes.flatMap((change) => (change.operation === 'restart' ? [change.sentence] : []));
     if (restarts.length > 0) throw new Error(restarts.join(' '));
@@ -104,6 +106,7 @@ export class Installation {
   async carryOut({ next, changes }: PreparedChange): Promise<void> {
     try {
       await this.#applyInSlices(changes);
+      await setImmediate();
       writeCheckpoint(this.#checkpoint, next);
     } catch (error) {
       await this.#applyInSlices(plan(next, this.#state, 'everything'));

@@ -62,7 +62,7 @@ export class NeighbourTable {
   readonly #entries = new Map<string, Entry>();
   #onDemand = 0;
 
-  /** From now on the address is kept resolved. A second purpose wins over on demand. */
+  /** From now on the address is kept resolved. A second purpose wins over on demand. The first question follows by `ask` or `tick`. */
   want(id: NeighbourId, purpose: NeighbourPurpose, nowNs: bigint): NeighbourEffect[] {
     const name = neighbourName(id);
     const known = this.#entries.get(name);
@@ -95,19 +95,13 @@ export class NeighbourTable {
 
   /** Questions that are due. Call every 100 ms or so. */
   tick(nowNs: bigint): NeighbourEffect[] {
-    const effects: NeighbourEffect[] = [];
-    for (const [name, entry] of this.#entries) {
-      if (entry.fresh || nowNs < entry.nextProbeNs) continue;
-      if (entry.mac === undefined && entry.purpose === 'onDemand' && entry.probes >= ON_DEMAND_PROBES) {
-        this.#remove(name, entry);
-        effects.push(unresolved(entry));
-        continue;
-      }
-      entry.probes += 1;
-      entry.nextProbeNs = nowNs + retryNs(entry);
-      effects.push({ type: 'Probe', role: entry.role, address: entry.address });
-    }
-    return effects;
+    return [...this.#entries.values()].flatMap((entry) => this.#ask(entry, nowNs));
+  }
+
+  /** The same for one of them, at once: a scan of a subnet wants thousands within one tick. */
+  ask(id: NeighbourId, nowNs: bigint): NeighbourEffect[] {
+    const entry = this.#entries.get(neighbourName(id));
+    return entry === undefined ? [] : this.#ask(entry, nowNs);
   }
 
   /** Counts, for metrics. */
@@ -117,12 +111,20 @@ export class NeighbourTable {
     return { resolved, unresolved: this.#entries.size - resolved };
   }
 
-  isResolved(id: NeighbourId): boolean {
-    return this.#entries.get(neighbourName(id))?.mac !== undefined;
-  }
-
   macOf(id: NeighbourId): Buffer | undefined {
     return this.#entries.get(neighbourName(id))?.mac;
+  }
+
+  #ask(entry: Entry, nowNs: bigint): NeighbourEffect[] {
+    if (entry.fresh || nowNs < entry.nextProbeNs) return [];
+    const { role, address } = entry;
+    if (entry.mac === undefined && entry.purpose === 'onDemand' && entry.probes >= ON_DEMAND_PROBES) {
+      this.#remove(neighbourName(entry), entry);
+      return [unresolved(entry)];
+    }
+    entry.probes += 1;
+    entry.nextProbeNs = nowNs + retryNs(entry);
+    return [{ type: 'Probe', role, address }];
   }
 
   #confirm(entry: Entry, mac: Buffer, fresh: boolean): NeighbourEffect[] {

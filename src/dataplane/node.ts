@@ -1,5 +1,5 @@
 /** This node as the configuration's interfaces see it, read through netlink. */
-import { formatIpv4, parseMac } from '../config/address.js';
+import { parseMac } from '../config/address.js';
 import type { Facts, InterfaceFacts } from '../compile/facts.js';
 import type { SecretKey } from '../config/key.js';
 import { resolveInterface } from './interfaces.js';
@@ -38,8 +38,4 @@ function macText(mac: Buffer): NonNullable<ReturnType<typeof parseMac>> {
   const text = parseMac(mac.toString('hex').match(/../g)?.join(':') ?? '');
   if (text === undefined) throw new Error('an interface has no Ethernet address');
   return text;
-}
-
-export function describeNode(node: NodeInterface): string {
-  return `${node.role} ${node.name} ${formatIpv4(node.address)} MTU ${node.mtu}`;
 }

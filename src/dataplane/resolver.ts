@@ -53,7 +53,7 @@ export class Resolver {
     this.#execute(this.#table.want(id, purpose, this.#ports.nowNs()));
     const known = this.#known.get(neighbourName(id));
     if (known !== undefined) this.#execute(this.#table.observe(known));
-    this.tick();
+    this.#execute(this.#table.ask(id, this.#ports.nowNs()));
   }
 
   unwant(id: NeighbourId): void {
@@ -65,7 +65,7 @@ export class Resolver {
     if (frame.length > 0) this.#held.hold(neighbourName(id), frame);
     this.want(id, 'onDemand');
     // Resolved between the packet and us, or refused for want of room.
-    if (this.#table.isResolved(id)) this.#release(id);
+    if (this.#table.macOf(id) !== undefined) this.#release(id);
   }
 
   /** An entry of the kernel's, or with `gone` its end. */

@@ -7,8 +7,6 @@ export interface GatewayStateView {
   readonly peerHeardNs: bigint;
   /** Records frames that the peer has applied. */
   readonly acknowledged: bigint;
-  /** Last sequence number sent. */
-  readonly sequence: bigint;
   /** VM slots ever taken. */
   readonly vms: number;
 }
@@ -29,7 +27,6 @@ export class Tables {
     return {
       peerHeardNs: word(gatewayStateOffsets.peerHeardNs),
       acknowledged: word(gatewayStateOffsets.acknowledged),
-      sequence: word(gatewayStateOffsets.sequence),
       vms: this.#state.readUInt32LE(gatewayStateOffsets.vms),
     };
   }

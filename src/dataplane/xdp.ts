@@ -21,10 +21,9 @@ export interface Attached {
   readonly mode: XdpMode;
   /** True: the program of an earlier daemon was replaced in place. */
   readonly replaced: boolean;
-  readonly link: BpfLink;
 }
 
-export function linksDirectory(pinDirectory: string): string {
+function linksDirectory(pinDirectory: string): string {
   return join(pinDirectory, 'links');
 }
 
@@ -41,7 +40,11 @@ function replaceProgram(program: BpfProgram, path: string, request: AttachReques
   const link = BpfLink.openPinned(path);
   const mode = link.info.ifindex === request.ifindex ? link.mode : undefined;
   const wanted = mode !== undefined && (request.mode === 'auto' || request.mode === mode);
-  if (wanted && updated(link, program)) return { mode, replaced: true, link };
+  if (wanted && updated(link, program)) {
+    // Pinned, it goes on without our descriptor.
+    link.close();
+    return { mode, replaced: true };
+  }
   rmSync(path);
   endLink(link);
   return undefined;
@@ -72,7 +75,9 @@ function attachAnew(program: BpfProgram, path: string, request: AttachRequest): 
   try {
     const link = program.attachXdp(request.ifindex, request.mode);
     link.pin(path);
-    return { mode: link.mode ?? 'generic', replaced: false, link };
+    const mode = link.mode ?? 'generic';
+    link.close();
+    return { mode, replaced: false };
   } catch (error) {
     throw error instanceof SystemError ? attachError(error, request) : error;
   }

@@ -272,7 +272,7 @@ export class Gateway {
     const { log, netlink, installation } = this.#basis;
     const configuration = logged(await readConfigurationAside(this.#configFile), log);
     const wanted = { configuration, nodes: await readNode(configuration.interfaces, netlink) };
-    const prepared = installation.prepare(configuration, checkedFacts(wanted, log));
+    const prepared = await installation.prepare(configuration, checkedFacts(wanted, log));
     try {
       await this.#elections.stopMissingFrom(configuration);
       await installation.carryOut(prepared);

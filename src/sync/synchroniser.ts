@@ -41,8 +41,8 @@ export interface PeerStatus {
 }
 
 /** How often liveness and acknowledgements are looked at. */
-export const POLL_INTERVAL_MS = 5;
-export const AGE_INTERVAL_MS = 1000;
+const POLL_INTERVAL_MS = 5;
+const AGE_INTERVAL_MS = 1000;
 
 export class Synchroniser {
   readonly #config: SyncMachineConfig;
@@ -78,14 +78,6 @@ export class Synchroniser {
     return this.#state.synchronised;
   }
 
-  get alive(): boolean {
-    return this.#state.peer.kind === 'Alive';
-  }
-
-  get generation(): number {
-    return this.#state.generation;
-  }
-
   peerStatus(): PeerStatus {
     const { peer, completed, generation } = this.#state;
     const now = this.#ports.nowNs();
@@ -100,11 +92,6 @@ export class Synchroniser {
       holdsOurs: completed?.generation === generation && peer.kind === 'Alive',
       virtualRouters: [...this.#peerVirtualRouters.values()],
     };
-  }
-
-  /** Highest term that the peer has named for this VRID; 0: none. */
-  heardTerm(vrid: number): number {
-    return this.#peerVirtualRouters.get(vrid)?.term ?? 0;
   }
 
   poll(): void {

@@ -106,7 +106,7 @@ describe('an installation', () => {
 
   /** As a reload does it. @returns the number of changes */
   async function change(installation: Installation, configuration: Configuration): Promise<number> {
-    const prepared = installation.prepare(configuration, facts);
+    const prepared = await installation.prepare(configuration, facts);
     await installation.carryOut(prepared);
     return prepared.changes.length;
   }
@@ -125,10 +125,10 @@ describe('an installation', () => {
     expect(maps.vms.get(index)!.floatingIp).toBe(0);
   });
 
-  it('refuses a change that needs a restart, and changes nothing', () => {
+  it('refuses a change that needs a restart, and changes nothing', async () => {
     const installation = start();
     const larger = configurationOf((all) => all.replace('vms: 64', 'vms: 128').replace('10.0.2.215', '10.0.2.216'));
-    expect(() => installation.prepare(larger, facts)).toThrow(/limits\.vms has changed from 64 to 128/);
+    await expect(installation.prepare(larger, facts)).rejects.toThrow(/limits\.vms has changed from 64 to 128/);
     expect(installation.dataPlane.maps.externalAddresses.get(FLOATING_IP)).toBeDefined();
   });
 
@@ -137,7 +137,7 @@ describe('an installation', () => {
     const { maps } = installation.dataPlane;
     const before = maps.externalAddresses.get(FLOATING_IP)!;
     const moved = configurationOf((all) => all.replace('10.0.2.215', '10.0.2.216').replace('10.0.2.0/24, gateway: 10.0.2.1', '10.0.2.0/24, gateway: 10.0.2.2'));
-    const prepared = installation.prepare(moved, facts);
+    const prepared = await installation.prepare(moved, facts);
     // As when VMs that were learned have taken every slot: the last step of all.
     const refused: Change = { operation: 'bindFloatingIp', address: 0x0a0002d9 as never, vni: 4_000_000, fixedIp: 1 as never, router: 0 };
     await expect(installation.carryOut({ ...prepared, changes: [...prepared.changes, refused] })).rejects.toThrow(/^bindFloatingIp failed/);

@@ -66,7 +66,17 @@ describe('the neighbour table', () => {
     table.want(gateway, 'gateway', 0n);
     table.observe({ ...gateway, state: 'REACHABLE', mac });
     expect(table.observe({ ...gateway, state: 'INCOMPLETE', mac: undefined })).toEqual([]);
-    expect(table.isResolved(gateway)).toBe(true);
+    expect(table.macOf(gateway)).toBeDefined();
+  });
+
+  it('asks for one at once, and not again before its time', () => {
+    const table = new NeighbourTable();
+    table.want(gateway, 'gateway', 0n);
+    table.want({ role: 1, address: 7 }, 'onDemand', 0n);
+    expect(table.ask(gateway, 0n)).toEqual([{ type: 'Probe', ...gateway }]);
+    expect(table.ask(gateway, 1n)).toEqual([]);
+    expect(table.ask({ role: 1, address: 8 }, 0n)).toEqual([]);
+    expect(table.tick(0n)).toEqual([{ type: 'Probe', role: 1, address: 7 }]);
   });
 
   it('ignores neighbours that nobody asked for', () => {

@@ -37,6 +37,18 @@ describe('the resolver', () => {
     expect(take()).toEqual(['gateway 1 0200000000aa', 'neighbour 1 0200000000aa']);
   });
 
+  it('clears what the kernel no longer has after events were lost', () => {
+    const { resolver, take } = setUp();
+    const [stays, goes] = ['10.0.2.9', '10.0.2.1'].map((address) => ({ ifindex: 7, address, mac: '02:00:00:00:00:aa', state: 'REACHABLE' }));
+    resolver.want(gateway, 'gateway');
+    resolver.want(host, 'onDemand');
+    resolver.replace([stays!, goes!]);
+    take();
+    resolver.replace([stays!, { ...goes!, ifindex: 8 }]);
+    expect(take()).toEqual(['gateway 1 none', 'neighbour 1 none']);
+    expect(resolver.macOf(host)).toBeDefined();
+  });
+
   it('clears what has failed or was deleted', () => {
     const { resolver, take } = setUp();
     resolver.observe({ ifindex: 7, address: '10.0.2.1', mac: '02:00:00:00:00:aa', state: 'REACHABLE' });

@@ -124,7 +124,7 @@ describe('two gateways over the ha link', () => {
     b.start();
     await until(() => b.link.synchroniser.synchronised && a.link.synchroniser.peerStatus().holdsOurs);
     a.connected = b.connected = false;
-    await until(() => !a.link.synchroniser.alive && !b.link.synchroniser.alive);
+    await until(() => !a.link.synchroniser.peerStatus().alive && !b.link.synchroniser.peerStatus().alive);
     expect(b.link.synchroniser.synchronised).toBe(false);
     a.records.push(Buffer.alloc(SYNC_RECORD_BYTES, 'made alone'));
     a.connected = b.connected = true;
@@ -145,12 +145,13 @@ describe('two gateways over the ha link', () => {
 
   it('hear of a role at once', async () => {
     const [a, b] = pair(0);
+    const heardTerm = (): number | undefined => b.link.synchroniser.peerStatus().virtualRouters.find(({ vrid }) => vrid === 51)?.term;
     a.start();
     b.start();
-    await until(() => b.link.synchroniser.heardTerm(51) === 3);
+    await until(() => heardTerm() === 3);
     a.virtualRouters = [{ vrid: 51, state: 2, term: 8 }];
     a.link.synchroniser.rolesChanged();
-    await until(() => b.link.synchroniser.heardTerm(51) === 8);
+    await until(() => heardTerm() === 8);
   });
 });
 
