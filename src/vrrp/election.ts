@@ -104,6 +104,8 @@ interface RunningTimer {
 
 const HISTORY_LENGTH = 32;
 const NOTICE_INTERVAL_MS = 10_000;
+/** Programs compare their lease with a coarse clock. */
+const LEASE_MARGIN_NS = 5_000_000n;
 
 export class Election {
   readonly counters: ElectionCounters = createCounters();
@@ -119,6 +121,7 @@ export class Election {
   #machine: Machine;
   #role: Role['role'] = 'initialize';
   #busy = false;
+  #cancelConfirmation: Cancel | undefined;
   #closed = false;
   #packets = 0;
   /** When the last advert left that claims the role. */
@@ -214,7 +217,7 @@ export class Election {
   close(): void {
     this.#closed = true;
     for (const timer of [...this.#timers.keys()]) this.#cancelTimer(timer);
-    this.#announcer.cancel();
+    this.#cancelAnnouncements();
     this.#sockets.receiver.close();
     this.#sockets.sender.close();
   }
@@ -394,7 +397,7 @@ export class Election {
 
   #setRole(role: Role): void {
     if (role.role === 'active') this.#renewLease();
-    else this.#announcer.cancel();
+    else this.#cancelAnnouncements();
     this.#role = role.role;
     this.#actions.setRole(role.role === 'active' ? { role: role.role, term: role.term } : { role: role.role });
   }
@@ -464,6 +467,28 @@ export class Election {
     this.#history.unshift(transition);
     this.#history.length = Math.min(this.#history.length, HISTORY_LENGTH);
     this.#actions.transition?.(transition);
+    if (reason === 'active-silent') this.#confirmAfterLease();
+  }
+
+  /**
+   * The programs of an Active whose process has died forward until their lease
+   * ends, and a packet of theirs that crosses our announcement takes the virtual
+   * MAC back at the switches. Once they have stopped nobody contradicts us.
+   */
+  #confirmAfterLease(): void {
+    if (this.#last === undefined) return;
+    const { atNs, priority, intervalUs } = this.#last;
+    const endNs = atNs + leaseNs(this.#router.machine.version, priority, intervalUs) + LEASE_MARGIN_NS;
+    if (endNs <= this.#clock.nowNs()) return;
+    this.#cancelConfirmation = this.#clock.schedule(endNs, () => {
+      if (!this.#wasSilent()) this.announce();
+    });
+  }
+
+  #cancelAnnouncements(): void {
+    this.#announcer.cancel();
+    this.#cancelConfirmation?.();
+    this.#cancelConfirmation = undefined;
   }
 
   #stopped(): void {

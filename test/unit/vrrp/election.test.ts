@@ -88,6 +88,30 @@ describe('Active', () => {
     expect(lab.external.arps()).toHaveLength(4);
   });
 
+  it('announces again when the lease of the one that it followed has ended', () => {
+    const lab = setUp();
+    lab.election.start();
+    hear(lab, { priority: 200 });
+    // It advertised every 100 ms with priority 200: 1.2 × 321.875 ms is its lease, 360.9 ms were our patience.
+    lab.loop.advanceMs(386);
+    expect(lab.election.status().state).toBe('Active');
+    expect(lab.external.arps()).toHaveLength(2);
+    lab.loop.advanceMs(6);
+    expect(lab.external.arps()).toHaveLength(4);
+    lab.loop.advanceMs(1_900);
+    expect(lab.external.arps()).toHaveLength(4);
+  });
+
+  it('announces nothing then if another has won meanwhile', () => {
+    const lab = setUp();
+    lab.election.start();
+    hear(lab, { priority: 200 });
+    lab.loop.advanceMs(380);
+    hear(lab, { priority: 200 });
+    lab.loop.advanceMs(20);
+    expect(lab.external.arps()).toHaveLength(2);
+  });
+
   it('renews no lease with an advert that could not be sent, and goes on trying', () => {
     const lab = startedActive();
     const renewals = lab.leases.length;
