@@ -14,7 +14,7 @@ export async function findDaemon(directory: string): Promise<string> {
   const alive = await Promise.all(places.map((place) => answers(statePaths(place).socket)));
   const [found, ...others] = places.filter((_, index) => alive[index]);
   if (found === undefined) {
-    throw new Error(`no floatgate daemon answers on ${statePaths(directory).socket} or in a folder beside it: name its configuration file (-c) or its stateDirectory (-s)`);
+    throw new Error(`no floatgate daemon answers on ${statePaths(directory).socket} or in a folder of ${directory}: name its configuration file (-c) or its stateDirectory (-s)`);
   }
   if (others.length > 0) throw new Error(`several floatgate daemons answer, name one of them: ${[found, ...others].map((place) => `-s ${place}`).join(', ')}`);
   return statePaths(found).socket;

@@ -65,6 +65,10 @@ function report(error: unknown): number {
 /** A mistake in the program comes with its stack; everything else is told by its sentence. */
 function sentenceOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  const isOurMistake = error instanceof TypeError || error instanceof ReferenceError || error instanceof SyntaxError;
-  return isOurMistake ? (error.stack ?? error.message) : error.message;
+  return isOurMistake(error) ? (error.stack ?? error.message) : error.message;
+}
+
+/** No user can do anything about it: the stack is for whoever repairs the program. */
+export function isOurMistake(error: Error): boolean {
+  return error instanceof TypeError || error instanceof ReferenceError || error instanceof SyntaxError || error instanceof RangeError;
 }

@@ -3,6 +3,7 @@ import { Gateway } from '../gateway/gateway.js';
 import { createLogger } from '../log.js';
 import type { Logger } from '../log.js';
 import { notifyServiceManager } from './notify.js';
+import { isOurMistake } from './program.js';
 
 export interface RunOptions {
   /** Path of the configuration file. */
@@ -23,7 +24,7 @@ export async function run(options: RunOptions): Promise<number> {
     process.once('unhandledRejection', (error) => resolve(fail(log, error, 'unhandled rejection')));
     Gateway.start({ configFile: options.config, log }).then(
       (gateway) => handleSignals(gateway, log, options.detachOnExit === true, resolve),
-      (error: unknown) => resolve(fail(log, error, 'the gateway cannot start')),
+      (error: unknown) => resolve(refuse(log, error)),
     );
   });
   return ended;
@@ -41,6 +42,13 @@ function handleSignals(gateway: Gateway, log: Logger, detach: boolean, end: (cod
   process.on('SIGHUP', () => {
     gateway.reload().catch((error: unknown) => log.error({ err: (error as Error).message }, 'the configuration was not reloaded'));
   });
+}
+
+/** What the user can mend is told without a stack, one line for each problem. */
+function refuse(log: Logger, error: unknown): number {
+  if (!(error instanceof Error) || isOurMistake(error)) return fail(log, error, 'the gateway cannot start');
+  for (const sentence of error.message.split('\n')) log.fatal(`the gateway cannot start: ${sentence}`);
+  return 1;
 }
 
 function fail(log: Logger, error: unknown, what: string): number {
