@@ -17,6 +17,11 @@ import { answersPing, listAt, mapAt, MoreClients, RunningLab, type GatewayNode, 
 
 const connections = 50;
 const flows = 50;
+/**
+ * Nearly always 0: the dead Active's programs forward until their lease ends, 25 ms after the Backup has taken over. A
+ * Backup that runs late, or a packet in flight that takes the virtual MAC back at the switches, leaves a few milliseconds.
+ */
+const shortGapPackets = 25;
 const addedFloatingIp = '10.0.2.217';
 
 let lab: RunningLab;
@@ -102,7 +107,8 @@ describe('kill -9 of the Active daemon alone', () => {
       return lab.reaches('gw-b', 'active');
     });
     expect(gone.result).toBe('active-silent');
-    expectUndisturbed(gone);
+    expectNothingBroken(gone);
+    for (const { window } of gone.windows) expect(window.lost, JSON.stringify(window)).toBeLessThanOrEqual(shortGapPackets);
     const back = await lab.observe(load, async () => {
       const status = await lab.start('gw-a');
       expect(await lab.reaches('gw-a', 'active')).toBe('preempting');
