@@ -22,6 +22,7 @@ interface RunOptions extends SyncOption {
 
 export function register(program: Command): void {
   const lab = program.command('lab').description('a gateway pair, computes, VMs and an outside server in network namespaces of this machine').enablePositionalOptions();
+  lab.hook('preAction', refuseUnlessRoot);
   const noSync = 'run the gateways without replication: sessions must break';
   lab.command('run').description('bring the lab up, fail a gateway over under load, print what was measured, take the lab down')
     .option('--no-sync', noSync)
@@ -36,6 +37,10 @@ export function register(program: Command): void {
   lab.command('status').description('list the nodes and their processes').action(statusAction);
   lab.command('exec').description('run a command in a node').argument('<node>').argument('<command...>').passThroughOptions()
     .action((node: string, command: string[]) => void (process.exitCode = exec(node, command)));
+}
+
+function refuseUnlessRoot(): void {
+  if (process.getuid?.() !== 0) throw new LabError('the lab needs root: it makes network namespaces and loads BPF programs');
 }
 
 async function runAction({ sync, keep = false, connections, flows }: RunOptions): Promise<void> {
