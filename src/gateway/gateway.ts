@@ -4,34 +4,32 @@
  * of them. What each part needs of another is joined in the constructor.
  */
 import { mkdirSync, readFileSync } from 'node:fs';
-import type { Server } from 'node:http';
 import { isDeepStrictEqual } from 'node:util';
 import { fileURLToPath } from 'node:url';
-import type { FastifyInstance } from 'fastify';
 import { RouteNetlink } from 'libbpf-ts';
 import { answers } from '../api/answers.js';
-import { buildApi, listenOnSocket, ApiConflict } from '../api/server.js';
+import { ApiConflict } from '../api/server.js';
 import type { Status } from '../api/status.js';
-import { formatIpv4 } from '../config/address.js';
 import type { AttachedInterface } from '../dataplane/dataplane.js';
 import type { DataPlaneEvent } from '../dataplane/events.js';
 import { giveUp, Installation } from '../dataplane/installation.js';
 import { interfaceWarnings } from '../dataplane/interfaces.js';
 import { checkLayout, checkObject } from '../dataplane/layout-check.js';
-import { eventType, virtualRouterState } from '../dataplane/layout.generated.js';
+import { eventType } from '../dataplane/layout.generated.js';
 import { readNode } from '../dataplane/node.js';
 import { RESOLVER_TICK_MS } from '../dataplane/resolver.js';
 import { statePaths } from '../dataplane/state-paths.js';
 import { readConfiguration } from '../files/configuration-file.js';
 import type { ReadConfiguration } from '../files/configuration-file.js';
 import type { Logger } from '../log.js';
-import { createRegistry, serveMetrics } from '../metrics/metrics.js';
 import { Basis, checkedFacts } from './basis.js';
 import type { InForce } from './basis.js';
 import { readConfigurationAside } from './configuration-reader.js';
 import { Elections } from './elections.js';
 import { Faults } from './faults.js';
+import { handOver } from './hand-over.js';
 import { NextHops } from './next-hops.js';
+import { Servers } from './servers.js';
 import { countersOf, metricsSource, statusOf } from './status.js';
 import { Synchronisation } from './synchronisation.js';
 
@@ -43,7 +41,6 @@ export interface GatewayOptions {
 /** Programs are built beside the compiled TypeScript. */
 const OBJECT_PATH = fileURLToPath(new URL('../../dist/bpf/floatgate.bpf.o', import.meta.url));
 const VERSION = (JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }).version;
-const DRAIN_POLL_MS = 10;
 
 export class Gateway {
   readonly #configFile: string;
@@ -52,11 +49,9 @@ export class Gateway {
   readonly #faults: Faults;
   readonly #synchronisation: Synchronisation;
   readonly #elections: Elections;
+  readonly #servers: Servers;
   readonly #startedAt = new Date();
   #attached: readonly AttachedInterface[] = [];
-  #api: FastifyInstance | undefined;
-  #registry: ReturnType<typeof createRegistry> | undefined;
-  #metrics: { readonly server: Server; readonly listen: unknown } | undefined;
   #ticking: NodeJS.Timeout | undefined;
   /** The end of the last reload, however it ended. */
   #reloaded: Promise<unknown> = Promise.resolve();
@@ -105,6 +100,7 @@ export class Gateway {
       synchronised: () => this.#synchronisation.synchronised,
       rolesChanged: () => this.#synchronisation.rolesChanged(),
     });
+    this.#servers = new Servers(metricsSource({ ...this.#parts, version: VERSION }));
   }
 
   get #parts(): { basis: Basis; elections: Elections; nextHops: NextHops; synchronisation: Synchronisation } {
@@ -147,26 +143,15 @@ export class Gateway {
   }
 
   async #serve(): Promise<void> {
-    this.#api = buildApi({
+    const { stateDirectory, metrics } = this.#basis.configuration;
+    await this.#servers.serveApi({
       status: () => this.status(),
       counters: () => countersOf(this.#basis, () => true),
       drain: () => this.drain(),
       undrain: async () => this.undrain(),
       reload: () => this.reload(),
-    });
-    await listenOnSocket(this.#api, statePaths(this.#basis.configuration.stateDirectory).socket);
-    await this.#serveMetrics();
-  }
-
-  /** Where the configuration wants them, also after an earlier attempt has failed. */
-  async #serveMetrics(): Promise<void> {
-    const listen = this.#basis.configuration.metrics?.listen;
-    if (isDeepStrictEqual(this.#metrics?.listen, listen)) return;
-    this.#metrics?.server.close();
-    this.#metrics = undefined;
-    if (listen === undefined) return;
-    this.#registry ??= createRegistry(metricsSource({ ...this.#parts, version: VERSION }));
-    this.#metrics = { server: await serveMetrics(this.#registry, listen), listen };
+    }, statePaths(stateDirectory).socket);
+    await this.#servers.serveMetrics(metrics?.listen);
   }
 
   // ------------------------------------------------------------------- events
@@ -220,38 +205,9 @@ export class Gateway {
     return statusOf({ ...this.#parts, attached: this.#attached, startedAt: this.#startedAt, version: VERSION });
   }
 
-  /**
-   * Hands over everything; resolves when nothing is forwarded here any more.
-   * @throws ApiConflict when there is nobody who could go on without a loss, or when it is called off
-   */
+  /** Hands over everything; resolves when nothing is forwarded here any more. @throws ApiConflict when nobody can go on without a loss */
   async drain(): Promise<void> {
-    const obstacle = this.#drainObstacle();
-    if (obstacle !== undefined) throw new ApiConflict(`not drained: ${obstacle}`);
-    this.#elections.drain();
-    while (!this.#elections.drained) {
-      await new Promise((resolve) => setTimeout(resolve, DRAIN_POLL_MS));
-      if (!this.#elections.draining || this.#stopping !== undefined) throw new ApiConflict('the hand-over was called off before it was complete');
-      // An election that nobody has followed takes itself back.
-      if (this.#elections.running.every(({ election }) => election.status().drained)) continue;
-      this.#elections.undrain();
-      throw new ApiConflict('not drained: the peer has not taken over, so this gateway goes on');
-    }
-  }
-
-  /** Why what is Active here cannot be handed over now. A gateway that is Backup everywhere needs nobody. */
-  #drainObstacle(): string | undefined {
-    const active = this.#elections.running.filter(({ election }) => election.status().state === 'Active').map(({ configuration: { vrid } }) => vrid);
-    const { configuration } = this.#basis;
-    if (active.length === 0) return undefined;
-    if (configuration.peer === undefined) return 'this gateway is Active and has no peer to hand over to';
-    const { peer, peerListens } = this.#synchronisation;
-    if (peer === undefined) return undefined;
-    const address = formatIpv4(configuration.peer.address);
-    if (!peerListens) return `this gateway is Active and its peer ${address} is silent`;
-    if (!peer.holdsOurs) return `the peer ${address} does not hold all of our sessions yet`;
-    const waits = (wanted: number): boolean => peer.virtualRouters.some(({ vrid, state }) => vrid === wanted && state === virtualRouterState.backup);
-    const orphan = active.find((vrid) => !waits(vrid));
-    return orphan === undefined ? undefined : `the peer ${address} is not Backup of virtual router ${orphan}`;
+    await handOver({ ...this.#parts, configuration: this.#basis.configuration, stopping: () => this.#stopping !== undefined });
   }
 
   /** @throws ApiConflict */
@@ -297,7 +253,7 @@ export class Gateway {
       this.#elections.setSynchronised(this.#synchronisation.synchronised);
     }
     this.#elections.follow();
-    await this.#serveMetrics();
+    await this.#servers.serveMetrics(wanted.configuration.metrics?.listen);
   }
 
   /**
@@ -323,8 +279,7 @@ export class Gateway {
   /** Servers first: nobody is to ask for what is no longer there. */
   async #close(): Promise<void> {
     clearInterval(this.#ticking);
-    this.#metrics?.server.close();
-    await this.#api?.close();
+    await this.#servers.close();
     this.#elections.close();
     this.#synchronisation.close();
     this.#basis.netlink.close();

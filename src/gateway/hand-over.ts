@@ -1,0 +1,51 @@
+/** A planned hand-over of everything to the peer: only to one that can go on without a loss. */
+import { ApiConflict } from '../api/server.js';
+import { formatIpv4 } from '../config/address.js';
+import type { Configuration } from '../config/schema.js';
+import { virtualRouterState } from '../dataplane/layout.generated.js';
+import type { Elections } from './elections.js';
+import type { Synchronisation } from './synchronisation.js';
+
+const POLL_MS = 10;
+
+export interface HandOverParts {
+  readonly configuration: Configuration;
+  readonly elections: Elections;
+  readonly synchronisation: Synchronisation;
+  /** The gateway is ending, and nobody will follow. */
+  stopping(): boolean;
+}
+
+/**
+ * Resolves when nothing is forwarded here any more.
+ * @throws ApiConflict when there is nobody who could go on without a loss, or when it is called off
+ */
+export async function handOver(parts: HandOverParts): Promise<void> {
+  const { elections } = parts;
+  const obstacle = obstacleOf(parts);
+  if (obstacle !== undefined) throw new ApiConflict(`not drained: ${obstacle}`);
+  elections.drain();
+  while (!elections.drained) {
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    if (!elections.draining || parts.stopping()) throw new ApiConflict('the hand-over was called off before it was complete');
+    // An election that nobody has followed takes itself back.
+    if (elections.running.every(({ election }) => election.status().drained)) continue;
+    elections.undrain();
+    throw new ApiConflict('not drained: the peer has not taken over, so this gateway goes on');
+  }
+}
+
+/** Why what is Active here cannot be handed over now. A gateway that is Backup everywhere needs nobody. */
+function obstacleOf({ configuration, elections, synchronisation }: HandOverParts): string | undefined {
+  const active = elections.running.filter(({ election }) => election.status().state === 'Active').map(({ configuration: { vrid } }) => vrid);
+  if (active.length === 0) return undefined;
+  if (configuration.peer === undefined) return 'this gateway is Active and has no peer to hand over to';
+  const { peer, peerListens } = synchronisation;
+  if (peer === undefined) return undefined;
+  const address = formatIpv4(configuration.peer.address);
+  if (!peerListens) return `this gateway is Active and its peer ${address} is silent`;
+  if (!peer.holdsOurs) return `the peer ${address} does not hold all of our sessions yet`;
+  const waits = (wanted: number): boolean => peer.virtualRouters.some(({ vrid, state }) => vrid === wanted && state === virtualRouterState.backup);
+  const orphan = active.find((vrid) => !waits(vrid));
+  return orphan === undefined ? undefined : `the peer ${address} is not Backup of virtual router ${orphan}`;
+}
