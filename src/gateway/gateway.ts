@@ -27,7 +27,7 @@ import type { InForce } from './basis.js';
 import { readConfigurationAside } from './configuration-reader.js';
 import { Elections } from './elections.js';
 import { Faults } from './faults.js';
-import { handOver } from './hand-over.js';
+import { handOver, peerIsFilled } from './hand-over.js';
 import { NextHops } from './next-hops.js';
 import { Servers } from './servers.js';
 import { countersOf, metricsSource, statusOf } from './status.js';
@@ -270,6 +270,7 @@ export class Gateway {
     const handOver = detach || this.#synchronisation.peerListens;
     log.info({ handOver, detach }, 'stopping');
     await this.#reloaded;
+    if (handOver && !(await peerIsFilled(this.#synchronisation))) log.warn('handing over to a peer that does not hold all of our sessions');
     if (handOver) await this.#elections.shutdown();
     await this.#close();
     if (detach) giveUp(configuration.stateDirectory);

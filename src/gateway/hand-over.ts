@@ -7,6 +7,8 @@ import type { Elections } from './elections.js';
 import type { Synchronisation } from './synchronisation.js';
 
 const POLL_MS = 10;
+/** A gateway that ends waits so long for its peer to be filled; service managers give a minute and a half. */
+const FILLING_LIMIT_MS = 10_000;
 
 export interface HandOverParts {
   readonly configuration: Configuration;
@@ -48,4 +50,17 @@ function obstacleOf({ configuration, elections, synchronisation }: HandOverParts
   const waits = (wanted: number): boolean => peer.virtualRouters.some(({ vrid, state }) => vrid === wanted && state === virtualRouterState.backup);
   const orphan = active.find((vrid) => !waits(vrid));
   return orphan === undefined ? undefined : `the peer ${address} is not Backup of virtual router ${orphan}`;
+}
+
+/**
+ * What the peer lacks at a hand-over is lost: while it is being filled, the end of this gateway waits.
+ * Resolves to false when the peer has fallen silent or the limit is over.
+ */
+export async function peerIsFilled(synchronisation: Pick<Synchronisation, 'peer' | 'peerListens'>, limitMs = FILLING_LIMIT_MS): Promise<boolean> {
+  const deadline = performance.now() + limitMs;
+  while (synchronisation.peer !== undefined && !synchronisation.peer.holdsOurs) {
+    if (!synchronisation.peerListens || performance.now() >= deadline) return false;
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
+  return true;
 }
