@@ -22,7 +22,9 @@ export function run(command: string, args: readonly string[], options: RunOption
   return new Promise((resolve, reject) => {
     const child = execFile(command, args, { timeout: timeoutMs, maxBuffer: 64 << 20, signal, env: { ...process.env, ...env } }, (error, stdout, stderr) => {
       if (error === null) resolve(stdout);
-      else reject(signal?.aborted === true ? error : new LabError(`'${command} ${args.join(' ')}' failed: ${(stderr || stdout || error.message).trim()}`));
+      else if (signal?.aborted === true) reject(error);
+      else if (error.killed === true) reject(new LabError(`'${command} ${args.join(' ')}' has not ended within ${timeoutMs} ms: ${(stderr || stdout).trim()}`));
+      else reject(new LabError(`'${command} ${args.join(' ')}' failed: ${(stderr || stdout || error.message).trim()}`));
     });
     child.stdin?.on('error', () => {}); // a tool that ended early has told why by its status
     child.stdin?.end(input ?? '');
