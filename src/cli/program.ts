@@ -1,4 +1,5 @@
 import { Command, CommanderError } from 'commander';
+import { isOurMistake } from './mistake.js';
 
 /** What a file of this folder exports to be a subcommand. */
 interface Subcommand {
@@ -66,9 +67,4 @@ function report(error: unknown): number {
 function sentenceOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   return isOurMistake(error) ? (error.stack ?? error.message) : error.message;
-}
-
-/** No user can do anything about it: the stack is for whoever repairs the program. */
-export function isOurMistake(error: Error): boolean {
-  return error instanceof TypeError || error instanceof ReferenceError || error instanceof SyntaxError || error instanceof RangeError;
 }

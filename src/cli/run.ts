@@ -3,7 +3,7 @@ import { Gateway } from '../gateway/gateway.js';
 import { createLogger } from '../log.js';
 import type { Logger } from '../log.js';
 import { notifyServiceManager } from './notify.js';
-import { isOurMistake } from './program.js';
+import { isOurMistake } from './mistake.js';
 
 export interface RunOptions {
   /** Path of the configuration file. */
