@@ -150,6 +150,13 @@ async function setUp(withTests) {
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => { endChildren(); process.exit(130); });
 const started = Date.now();
 say('floatgate: setting up');
-setUp(process.argv.includes('--test'))
+/** Ends with a sentence on a word that is not known: a misspelt --test must not install half of what is needed. */
+function wantsTests(words) {
+  const unknown = words.find((word) => word !== '--test');
+  if (unknown !== undefined) fail(new StepError(`unknown argument '${unknown}': setup.mjs [--test]`));
+  return words.length > 0;
+}
+
+setUp(wantsTests(process.argv.slice(2)))
   .then(() => say(`floatgate: ready (${((Date.now() - started) / 1000).toFixed(1)} s)`))
   .catch(fail);

@@ -29,7 +29,7 @@ const gateways: readonly GatewayNode[] = ['gw-a', 'gw-b'];
 /** After this even a client that has backed off twice has tried again; what does not go on by then is broken. */
 const goOnDeadlineMs = 8000;
 /** The start of a Node process, on a machine that may have other things to do. */
-const startDeadlineMs = 20_000;
+const startDeadlineMs = 60_000;
 
 /** What one gateway has in the kernel. */
 export interface Pinned {
