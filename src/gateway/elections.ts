@@ -14,11 +14,15 @@ import { monotonicNs } from './basis.js';
 import type { Basis } from './basis.js';
 import { electionOptions } from './election-options.js';
 import type { Faults } from './faults.js';
+import { leaseUntil, wouldFollow } from './lease.js';
+import type { PeerView } from './lease.js';
 
 export interface ElectionsPorts {
   readonly faults: Faults;
   /** Whether we hold all that the peer has, or there is none. */
   synchronised(): boolean;
+  /** Undefined: nothing is replicated. */
+  peerView(): PeerView | undefined;
   /** The peer should hear of our roles now. */
   rolesChanged(): void;
 }
@@ -171,7 +175,7 @@ export class Elections {
         this.#roles.setRole(vrid, role.role, role.role === 'active' ? role.term : 0);
         this.#ports.rolesChanged();
       },
-      renewLease: (untilNs) => dataPlane.roles.renewLease(vrid, untilNs),
+      renewLease: (untilNs) => dataPlane.roles.renewLease(vrid, leaseUntil(untilNs, monotonicNs(), wouldFollow(this.#ports.peerView(), vrid))),
       transition: ({ from, to, reason, term }) => log.info({ vrid, from, to, reason, term }, `virtual router ${vrid}: ${from} → ${to}`),
       notice: (kind, sentence) => log.warn({ vrid, reason: kind }, sentence),
     };

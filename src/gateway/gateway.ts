@@ -98,6 +98,7 @@ export class Gateway {
     this.#elections = new Elections(basis, {
       faults: this.#faults,
       synchronised: () => this.#synchronisation.synchronised,
+      peerView: () => this.#synchronisation.peerView,
       rolesChanged: () => this.#synchronisation.rolesChanged(),
     });
     this.#servers = new Servers(metricsSource({ ...this.#parts, version: VERSION }));

@@ -11,6 +11,7 @@ import type { VirtualRouterView } from '../sync/messages.js';
 import type { PeerStatus, SynchroniserEvents } from '../sync/synchroniser.js';
 import { monotonicNs, replicates } from './basis.js';
 import type { Basis } from './basis.js';
+import type { PeerView } from './lease.js';
 
 /** The peer's control plane counts as gone after this long without a hello. */
 const HELLO_LOST_MS = 1000;
@@ -82,6 +83,10 @@ export class Synchronisation {
     if (this.peer === undefined) return true;
     const { alive, lastHelloMs } = this.peer;
     return alive && lastHelloMs !== undefined && lastHelloMs < HELLO_LOST_MS;
+  }
+
+  get peerView(): PeerView | undefined {
+    return this.peer && { listens: this.peerListens, virtualRouters: this.peer.virtualRouters };
   }
 
   peerResolved(mac: Buffer): void {

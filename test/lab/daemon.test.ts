@@ -121,6 +121,24 @@ describe('kill -9 of the Active daemon alone', () => {
     expect(after.maps).toEqual(pinned.maps);
     expect(Object.values(after.links).map(({ id }) => id)).toEqual(Object.values(pinned.links).map(({ id }) => id));
   });
+
+  it('while the Backup is drained/nobody would follow, so its programs go on until it is back, nothing is lost', { timeout: 60_000 }, async () => {
+    await lab.floatgate('drain', ...configured('gw-b'));
+    await until('gw-a to have heard of it', async () => (await lab.status('gw-a')).peer.alive && (await roles())['gw-b'] === 'initialize');
+    const heardAtMs = monotonicMs();
+    const observed = await lab.observe(load, async () => {
+      await until('two more adverts, and with them leases', () => monotonicMs() - heardAtMs > 300);
+      const endedAtMs = monotonicMs();
+      await lab.end('gw-a', 'SIGKILL');
+      await until('an ordinary lease to be long over', () => monotonicMs() - endedAtMs > 1500);
+      await lab.start('gw-a');
+      return lab.reaches('gw-a', 'active');
+    });
+    expect(observed.result).toBe('resumed');
+    expectUndisturbed(observed);
+    await lab.floatgate('undrain', ...configured('gw-b'));
+    await lab.synchronised();
+  });
 });
 
 describe('planned', () => {
