@@ -47,8 +47,7 @@ static __always_inline struct mapping *mapping_probe(const struct vm *vm, struct
  * Whether this internal endpoint has a mapping, and where. Looks in the blocks of
  * both gateways, ours first. Global functions are verified once, not once a caller.
  */
-__noinline bool mapping_find(const struct vm *vm, struct mapping_place *place,
-					       __u32 gateway_id)
+__noinline bool mapping_find(const struct vm *vm, struct mapping_place *place, __u32 gateway_id)
 {
 	__u64 owner;
 
@@ -87,9 +86,8 @@ static __always_inline bool mapping_is_takeable(const struct mapping *mapping, _
 	return !mapping->vm && (!mapping->last_seen || now - mapping->last_seen >= hold_down_ticks);
 }
 
-static __always_inline bool mapping_create_in(const struct vm *vm,
-							 struct mapping_place *place, __u32 block,
-							 __u32 hold_down_ticks)
+static __always_inline bool mapping_create_in(const struct vm *vm, struct mapping_place *place,
+					      __u32 block, __u32 hold_down_ticks)
 {
 	__u64 owner = mapping_owner(place->vm, place->internal_port);
 	__u32 now = tick_now();
@@ -121,7 +119,7 @@ static __always_inline bool port_block_is_held(const struct mapping_place *place
 
 /* False where this gateway's ports are exhausted for the VM. */
 __noinline bool mapping_create(struct vm *vm, struct mapping_place *place,
-						 const struct gateway *gateway)
+			       const struct gateway *gateway)
 {
 	if (!vm || !place || !gateway)
 		return false;

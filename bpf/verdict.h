@@ -15,11 +15,6 @@ static __always_inline void count(enum reason reason, __u64 bytes)
 	counter->bytes += bytes;
 }
 
-static __always_inline bool reason_is_drop(enum reason reason)
-{
-	return reason >= REASON_DROP_TRUNCATED;
-}
-
 /* The action of every reason but COMMIT_RELEASED, whose way out is in its header. */
 static __always_inline int verdict(enum reason reason, __u64 bytes)
 {
