@@ -10,17 +10,26 @@
 #define LAYOUT_ENUM(name) enum name *layout_enum_##name
 
 LAYOUT_STRUCT(vm_ensure);
+LAYOUT_STRUCT(forwarding_ensure);
+LAYOUT_STRUCT(session_end);
 LAYOUT_STRUCT(event);
 LAYOUT_STRUCT(sync_header);
 LAYOUT_STRUCT(sync_record);
 LAYOUT_ENUM(interface_role);
 LAYOUT_ENUM(virtual_router_state);
 LAYOUT_ENUM(sync_mode);
+LAYOUT_ENUM(encapsulation);
+LAYOUT_ENUM(mapping_behaviour);
+LAYOUT_ENUM(filtering_behaviour);
 LAYOUT_ENUM(mapping_protocol);
 LAYOUT_ENUM(session_state);
 LAYOUT_ENUM(session_flag);
 LAYOUT_ENUM(external_address_kind);
 LAYOUT_ENUM(vm_flag);
+LAYOUT_ENUM(network_flag);
+LAYOUT_ENUM(external_network_flag);
+LAYOUT_ENUM(mapping_flag);
+LAYOUT_ENUM(route_kind);
 LAYOUT_ENUM(reason);
 LAYOUT_ENUM(walk_kind);
 LAYOUT_ENUM(walk_phase);

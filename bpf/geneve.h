@@ -40,7 +40,7 @@ struct tunnel {
 };
 
 struct geneve_option_walk {
-	struct xdp_md *ctx;
+	struct hook_context *ctx;
 	struct tunnel *tunnel;
 	__u32 offset;
 	__u32 end;
@@ -82,7 +82,7 @@ static long geneve_option_step(__u32 i __attribute__((unused)),
 }
 
 /* §3.5: options are walked to the end, an unknown critical one drops the packet. */
-__noinline int geneve_options_parse(struct xdp_md *ctx, struct tunnel *tunnel, __u32 offset)
+__noinline int geneve_options_parse(struct hook_context *ctx, struct tunnel *tunnel, __u32 offset)
 {
 	struct geneve_option_walk walk = { .ctx = ctx, .tunnel = tunnel, .offset = offset };
 
@@ -100,7 +100,7 @@ __noinline int geneve_options_parse(struct xdp_md *ctx, struct tunnel *tunnel, _
  * The outer UDP checksum is not verified: RFC 8926 §4.3 lets a receiver leave
  * it, and the inner headers carry their own.
  */
-static __always_inline int geneve_parse(struct xdp_md *ctx, const struct ipv4 *outer,
+static __always_inline int geneve_parse(struct hook_context *ctx, const struct ipv4 *outer,
 					struct tunnel *tunnel)
 {
 	__u32 offset = outer->l4_offset + sizeof(struct udphdr);

@@ -17,7 +17,10 @@
 /* Ports of one external address are handed out in blocks; block b belongs to gateway (b & 1). */
 #define PORT_BLOCK_SIZE 256
 #define PORT_BLOCKS_PER_ADDRESS (65536 / PORT_BLOCK_SIZE)
-/* Ports below 1024 are never allocated to internal ports at or above it (RFC 4787 REQ-3a). */
+/*
+ * Ports below 1024 serve internal ports below 1024 (RFC 4787 REQ-3a). Their blocks
+ * have no VM as owner: too few for that, their slots are given out one by one.
+ */
 #define FIRST_PORT_BLOCK (1024 / PORT_BLOCK_SIZE)
 /* How many blocks one VM may hold from one gateway, and how many slots are looked at in each. */
 #define VM_PORT_BLOCKS 8
@@ -47,6 +50,27 @@ enum sync_mode {
 	SYNC_NONE = 0,
 	SYNC_ASYNC = 1,
 	SYNC_STRICT = 2,
+};
+
+/* In the upper byte of a VNI: both have a space of 24 bits of their own. */
+enum encapsulation {
+	ENCAPSULATION_GENEVE = 0,     /* RFC 8926 */
+	ENCAPSULATION_VXLAN = 1,      /* RFC 7348 */
+};
+#define ENCAPSULATION_SHIFT 24
+
+/* RFC 4787 §4.1. */
+enum mapping_behaviour {
+	MAPPING_ENDPOINT_INDEPENDENT = 0,
+	/* With port overloading: one external port for several internal ones whose remotes differ. */
+	MAPPING_ADDRESS_AND_PORT_DEPENDENT = 1,
+};
+
+/* RFC 4787 §5. */
+enum filtering_behaviour {
+	FILTERING_ENDPOINT_INDEPENDENT = 0,
+	FILTERING_ADDRESS_DEPENDENT = 1,
+	FILTERING_ADDRESS_AND_PORT_DEPENDENT = 2,
 };
 
 /* Which third of an external address's mapping slots. */
@@ -80,13 +104,45 @@ enum session_flag {
 
 enum external_address_kind {
 	EXTERNAL_FLOATING_IP = 1,
-	/* A router's own address: shared SNAT, ICMP echo. */
+	/* A router's own address: shared SNAT, port forwardings, ICMP echo. */
 	EXTERNAL_ROUTER = 2,
 };
 
 enum vm_flag {
 	/* The peer has acknowledged the endpoint as it is now. */
 	VM_COMMITTED = 1,
+	/* Its endpoint is the configuration's: packets from elsewhere are spoofed. */
+	VM_PINNED = 2,
+	/* Some of its ports are in forwardings. */
+	VM_HAS_FORWARDINGS = 4,
+	/* No longer found by address; its slot is free once everybody who holds it has let go. */
+	VM_RETIRED = 8,
+};
+
+enum network_flag {
+	/* Only VMs that the configuration names may send. */
+	NETWORK_PINNED = 1,
+};
+
+enum external_network_flag {
+	/* Something beside its subnet and its gateway stands in routes. */
+	EXTERNAL_NETWORK_HAS_ROUTES = 1,
+};
+
+enum mapping_flag {
+	/* A port forwarding: the configuration's, neither replicated nor aged. */
+	MAPPING_STATIC = 1,
+};
+
+enum route_kind {
+	/* To the VMs of a network of the router. */
+	ROUTE_NETWORK = 1,
+	/* To a VM that routes on: `via`, in a network of the router. */
+	ROUTE_VM = 2,
+	/* On the external network without a router between. */
+	ROUTE_ON_LINK = 3,
+	/* By way of a router on the external network: `via`. */
+	ROUTE_GATEWAY = 4,
 };
 
 /*
@@ -100,6 +156,16 @@ enum reason {
 	REASON_OUTBOUND_FLOATING_IP,
 	REASON_INBOUND_SNAT,
 	REASON_INBOUND_FLOATING_IP,
+	REASON_OUTBOUND_FORWARDING,
+	REASON_INBOUND_FORWARDING,
+	REASON_HAIRPIN,
+	REASON_EAST_WEST,
+	REASON_ICMP_ERROR_OUTBOUND,
+	REASON_ICMP_ERROR_INBOUND,
+	/* Said by us about a packet that is counted with its own reason as well. */
+	REASON_ICMP_ERROR_TO_VM,
+	REASON_ICMP_ERROR_TO_OUTSIDE,
+	REASON_ICMP_ERROR_LIMITED,
 	REASON_ARP_REPLY_INNER,
 	REASON_ARP_REPLY_UNDERLAY,
 	REASON_ARP_REPLY_EXTERNAL,
@@ -122,6 +188,10 @@ enum reason {
 	REASON_SESSION_EXPIRED,
 	REASON_VM_LEARNED,
 	REASON_VM_MOVED,
+	REASON_VM_EXPIRED,
+	REASON_MSS_CLAMPED,
+	/* Learned from a packet that asks for nothing else: an announcement, an answer to our ARP. */
+	REASON_ENDPOINT_ANNOUNCED,
 	/* Dropped. */
 	REASON_DROP_TRUNCATED,
 	REASON_DROP_NOT_ACTIVE,
@@ -131,21 +201,33 @@ enum reason {
 	REASON_DROP_GENEVE_CONTROL,
 	REASON_DROP_GENEVE_PROTOCOL,
 	REASON_DROP_OUTER_FRAGMENT,
+	REASON_DROP_VXLAN_HEADER,
+	REASON_DROP_VLAN,
 	REASON_DROP_VNI_UNKNOWN,
 	REASON_DROP_INNER_NOT_IPV4,
 	REASON_DROP_INNER_MAC,
 	REASON_DROP_INNER_ARP,
 	REASON_DROP_IPV4_HEADER,
 	REASON_DROP_SOURCE_NOT_IN_SUBNET,
+	REASON_DROP_ENDPOINT_SPOOFED,
 	REASON_DROP_DESTINATION_NOT_ROUTED,
 	REASON_DROP_TTL_EXCEEDED,
 	REASON_DROP_FRAGMENT,
+	/* A later fragment before its first: the control plane brings it again. */
+	REASON_DROP_FRAGMENT_EARLY,
+	/* Too big without "do not fragment": the control plane splits it. */
+	REASON_DROP_FRAGMENTATION_NEEDED,
 	REASON_DROP_PROTOCOL_NOT_TRANSLATED,
 	REASON_DROP_ICMP_TYPE,
+	REASON_DROP_ICMP_QUOTE,
 	REASON_DROP_NO_SHARED_SNAT,
 	REASON_DROP_NO_MAPPING,
 	REASON_DROP_FILTERED,
 	REASON_DROP_PORTS_EXHAUSTED,
+	REASON_DROP_VM_SESSION_LIMIT,
+	REASON_DROP_VM_SESSION_RATE,
+	REASON_DROP_ROUTER_SESSION_LIMIT,
+	REASON_DROP_NETWORK_VM_LIMIT,
 	REASON_DROP_VM_TABLE_FULL,
 	REASON_DROP_SESSION_TABLE_FULL,
 	REASON_DROP_NEIGHBOUR_UNRESOLVED,
@@ -188,9 +270,11 @@ struct gateway {
 	__u32 hold_down_ticks;        /* RFC 6888 REQ-8: a freed port rests this long */
 	__u32 external_addresses;     /* how many the mapping table is walked for */
 	__u32 session_buckets;        /* of SESSION_BUCKET_SIZE slots; a power of two */
+	__u32 vm_ticks;               /* a VM without ports, floating IP and packets is forgotten after this long */
+	__u32 icmp_errors_per_second; /* RFC 1812 §4.3.2.8; per CPU; 0: none are said */
 	__u32 pad2;
 };
-ASSERT_SIZE(struct gateway, 88);
+ASSERT_SIZE(struct gateway, 96);
 
 /* interfaces[enum interface_role] */
 struct interface {
@@ -198,7 +282,7 @@ struct interface {
 	__u32 mtu;                    /* bytes of IPv4 packet */
 	__be32 address;
 	__u8 mac[6];
-	__u8 pad[2];
+	__u16 vlan;                   /* 802.1Q identifier of every frame on underlay; 0: untagged */
 };
 ASSERT_SIZE(struct interface, 20);
 
@@ -227,44 +311,102 @@ ASSERT_SIZE(struct virtual_router, 40);
 
 /* networks[i], found by network_by_vni */
 struct network {
-	__u32 vni;
+	__u32 vni;                    /* upper byte: enum encapsulation */
 	__u32 router;                 /* index into routers */
 	__be32 subnet;
 	__be32 netmask;
 	__be32 gateway;
 	__u8 gateway_mac[6];
-	__u8 pad[2];
+	__u16 mss;                    /* bytes of TCP payload that fit into a tunnel; 0: SYNs are left alone */
+	__u32 flags;                  /* enum network_flag */
+	__u32 vm_limit;               /* VMs that are learned; 0: no limit but the table */
 };
-ASSERT_SIZE(struct network, 28);
+ASSERT_SIZE(struct network, 36);
+
+/* network_states[i]: the programs count, the control plane reads. */
+struct network_state {
+	__u32 vms;                    /* slots held by its VMs */
+	__u32 pad;
+};
+ASSERT_SIZE(struct network_state, 8);
 
 struct router {
-	__be32 external_address;      /* of shared SNAT; 0: none */
-	__u32 external_address_index; /* its third dimension in mappings and port_blocks */
+	__be32 external_address;      /* what the router itself says has this source; 0: none */
+	__u32 pool;                   /* first of its addresses for shared SNAT, in pools */
+	__u32 pool_size;              /* 0: no shared SNAT */
 	__u32 external_network;       /* index into external_networks */
 	__u32 virtual_router;         /* VRID */
+	__be32 inner_prefix;          /* the smallest prefix over all its networks and static routes: */
+	__be32 inner_mask;            /* only what is within is looked for in routes */
+	__u8 mapping;                 /* enum mapping_behaviour */
+	__u8 filtering;               /* enum filtering_behaviour */
+	__u16 vm_block_limit;         /* port blocks of a VM from one gateway, 1 to VM_PORT_BLOCKS; RFC 6888 REQ-4 */
+	__u32 session_limit;          /* of all its VMs; 0: none */
+	__u32 vm_session_limit;       /* RFC 6888 REQ-5; 0: none */
+	__u32 vm_sessions_per_second; /* new ones, with a burst of as many; 0: no limit */
 };
-ASSERT_SIZE(struct router, 16);
+ASSERT_SIZE(struct router, 44);
+
+/* router_states[i]: the programs count, the control plane reads. */
+struct router_state {
+	__u32 sessions;               /* of all its VMs */
+	__u32 pad;
+};
+ASSERT_SIZE(struct router_state, 8);
+
+/* snat_addresses[i]: i is the address's dimension in mappings and port_blocks. */
+struct snat_address {
+	__be32 address;               /* 0: unused */
+	__u32 router;                 /* index into routers */
+};
+ASSERT_SIZE(struct snat_address, 8);
+
+/* routes: the longest prefix wins. */
+struct route_key {
+	__u32 prefix_length;          /* 32 for the scope, and the route's own */
+	__u32 scope;                  /* index of a router, or ROUTE_SCOPE_EXTERNAL | index of an external network */
+	__be32 address;
+};
+ASSERT_SIZE(struct route_key, 12);
+#define ROUTE_SCOPE_EXTERNAL 0x80000000u
+
+struct route {
+	__u32 kind;                   /* enum route_kind */
+	__u32 network;                /* ROUTE_NETWORK, ROUTE_VM: index into networks */
+	__be32 via;                   /* ROUTE_VM, ROUTE_GATEWAY */
+	__u32 pad;
+};
+ASSERT_SIZE(struct route, 16);
 
 struct external_network {
 	__be32 subnet;
 	__be32 netmask;
 	__be32 gateway;
 	__u8 gateway_mac[6];          /* all zero: unresolved */
-	__u8 pad[2];
+	__u16 vlan;                   /* 802.1Q identifier of its frames; 0: untagged */
+	__u32 flags;                  /* enum external_network_flag */
 };
-ASSERT_SIZE(struct external_network, 20);
+ASSERT_SIZE(struct external_network, 24);
 
-/* external_addresses[address]: every address that we answer ARP for on the external side. */
+struct external_key {
+	__be32 address;
+	__u16 vlan;                   /* of its external network */
+	__u16 pad;
+};
+ASSERT_SIZE(struct external_key, 8);
+
+/* external_addresses[external_key]: every address that we answer ARP for on the external side. */
 struct external_address {
 	__u32 kind;                   /* enum external_address_kind */
-	__u32 index;                  /* floating IP: VM; router: index into mappings and port_blocks */
+	__u32 index;                  /* floating IP: VM; router: index into snat_addresses */
 	__u32 router;
 	__u32 pad;
 };
 ASSERT_SIZE(struct external_address, 16);
 
 struct neighbour_key {
-	__u32 interface;              /* enum interface_role */
+	__u16 interface;              /* enum interface_role */
+	__u16 vlan;                   /* 0 on underlay, whatever its tag */
 	__be32 address;
 };
 ASSERT_SIZE(struct neighbour_key, 8);
@@ -283,10 +425,10 @@ ASSERT_SIZE(struct vm_key, 8);
 
 /*
  * vms[i], found by vm_by_address. Outbound packets and the peer's records write
- * it; the control plane writes only floating_ip.
+ * it; what the control plane knows of it goes through vm_ensure.
  */
 struct vm {
-	__u32 vni;
+	__u32 vni;                    /* upper byte: enum encapsulation */
 	__be32 address;
 	__u32 network;                /* index into networks */
 	__be32 floating_ip;           /* 0: none */
@@ -300,9 +442,25 @@ struct vm {
 	__u32 port_key;               /* makes external ports hard to guess */
 	__u32 last_seen;              /* ticks */
 	__u32 blocks[16];             /* [gateway * VM_PORT_BLOCKS + n]: block numbers; 0: none */
-	__u32 pad2[3];
+	__u32 snat_address;           /* where its blocks are: index into snat_addresses + 1; 0: none (RFC 4787 REQ-2) */
+	__u32 floating_ip_counter;    /* index into floating_ip_counters; 0: none */
+	__u32 sessions;               /* that it holds */
+	/* New sessions that it may still make: a bucket that fills with time. */
+	__u32 session_tokens;
+	__u32 session_tokens_tick;
+	__u32 mapping_count;          /* dynamic ones that it holds: with none it can be forgotten */
+	__u32 pad2[13];
 };
-ASSERT_SIZE(struct vm, 128);
+ASSERT_SIZE(struct vm, 192);
+
+/* floating_ip_counters[i], per CPU. Bytes of IPv4 packets. */
+struct floating_ip_counter {
+	__u64 inbound_packets;
+	__u64 inbound_bytes;
+	__u64 outbound_packets;
+	__u64 outbound_bytes;
+};
+ASSERT_SIZE(struct floating_ip_counter, 32);
 
 /* port_blocks[address index * PORT_BLOCKS_PER_ADDRESS + block] */
 struct port_block {
@@ -313,14 +471,15 @@ struct port_block {
 };
 ASSERT_SIZE(struct port_block, 16);
 
-/* A mapping with one remote endpoint. Remote port 0 for UDP and ICMP: filtering is address-dependent. */
+/* A mapping with one remote endpoint. Remote port 0 for ICMP, and for UDP unless the router asks for the port. */
 struct session {
 	__be32 remote;
 	__be16 remote_port;
 	__u8 state;                   /* enum session_state */
 	__u8 flags;                   /* enum session_flag */
 	__u32 last_seen;              /* ticks */
-	__u32 term;
+	__be16 internal_port;         /* its own where ports are overloaded; else the mapping's */
+	__u16 pad;
 };
 ASSERT_SIZE(struct session, 16);
 
@@ -344,12 +503,54 @@ ASSERT_SIZE(struct session_slot, 24);
 struct mapping {
 	__u32 vm;                     /* index + 1; 0: free */
 	__be16 internal_port;         /* or ICMP query id */
-	__u16 pad;
+	__u16 flags;                  /* enum mapping_flag */
 	__u32 last_seen;              /* ticks; of a free slot: when it was freed */
 	__u32 session_count;          /* beyond the first */
 	struct session first;
 };
 ASSERT_SIZE(struct mapping, 32);
+
+/* forwardings: from the inside out. The way in is a static mapping. */
+struct forwarding_key {
+	__u32 vm;                     /* index */
+	__u16 protocol;               /* enum mapping_protocol */
+	__be16 internal_port;
+};
+ASSERT_SIZE(struct forwarding_key, 8);
+
+struct forwarding {
+	__be32 external_address;
+	__be16 external_port;
+	__u16 pad;
+};
+ASSERT_SIZE(struct forwarding, 8);
+
+/* fragments: what the first fragment of a packet says and the later ones do not (RFC 4787 REQ-14). */
+struct fragment_key {
+	__be32 source;
+	__be32 destination;
+	__u32 segment;                /* VNI with its upper byte, or FRAGMENT_EXTERNAL | VLAN */
+	__be16 identification;
+	__u8 protocol;
+	__u8 pad;
+};
+ASSERT_SIZE(struct fragment_key, 16);
+#define FRAGMENT_EXTERNAL 0x80000000u
+
+struct fragment {
+	__be16 source_port;
+	__be16 destination_port;
+	__u32 last_seen;              /* ticks */
+};
+ASSERT_SIZE(struct fragment, 8);
+
+/* icmp_budgets[0], per CPU. */
+struct icmp_budget {
+	__u64 refilled_ns;            /* CLOCK_MONOTONIC */
+	__u32 tokens;
+	__u32 pad;
+};
+ASSERT_SIZE(struct icmp_budget, 16);
 
 struct replay_window {
 	__u64 highest;                /* sequence */
@@ -381,14 +582,30 @@ struct walk {
 };
 ASSERT_SIZE(struct walk, 16);
 
-/* Context of vm_ensure. */
+/* Context of vm_ensure: everything that the configuration says of a VM; what it no longer says ends. */
 struct vm_ensure {
 	__u32 vni;
 	__be32 address;
 	__be32 floating_ip;           /* 0: none */
+	__u32 floating_ip_counter;    /* 0: none */
+	__u32 flags;                  /* enum vm_flag: VM_PINNED, VM_HAS_FORWARDINGS */
+	__be32 tunnel_endpoint;       /* VM_PINNED */
+	__u8 mac[6];                  /* VM_PINNED */
+	__u8 option_length;           /* VM_PINNED: 0 or 8 */
+	__u8 pad;
+	__u8 option[8];               /* VM_PINNED */
 	__u32 vm;                     /* out: index */
 };
-ASSERT_SIZE(struct vm_ensure, 16);
+ASSERT_SIZE(struct vm_ensure, 44);
+
+/* Context of forwarding_ensure and forwarding_remove: the static mapping of a port forwarding. */
+struct forwarding_ensure {
+	__u32 mapping;                /* index */
+	__u32 vm;                     /* index */
+	__be16 internal_port;
+	__u16 pad;
+};
+ASSERT_SIZE(struct forwarding_ensure, 12);
 
 /* replay_windows[enum replay_direction] */
 enum replay_direction {
@@ -404,16 +621,25 @@ enum event_type {
 	EVENT_SYNC_MESSAGE = 2,
 	EVENT_PEER_SILENT = 3,
 	EVENT_RECORD = 4,
+	/* A VM that was never heard has to be asked for in its network; the frame waits. */
+	EVENT_ENDPOINT_UNRESOLVED = 5,
+	/* The frame is to be brought again a little later. */
+	EVENT_FRAGMENT_EARLY = 6,
+	/* The packet is to be split, and its parts brought again. */
+	EVENT_FRAGMENTATION_NEEDED = 7,
 };
 
 /* The ring buffer's records: this head, then length bytes of frame. */
 struct event {
 	__u32 type;                   /* enum event_type */
-	__u32 interface;              /* enum interface_role */
-	__be32 address;
+	__u16 interface;              /* enum interface_role: where it came in, or the neighbour is */
+	__u16 vlan;                   /* NEIGHBOUR_UNRESOLVED: of the neighbour */
+	__be32 address;               /* who is asked for */
+	__u32 network;                /* ENDPOINT_UNRESOLVED: index into networks */
+	__u32 mtu;                    /* FRAGMENTATION_NEEDED: bytes of IPv4 packet */
 	__u32 length;
 };
-ASSERT_SIZE(struct event, 16);
+ASSERT_SIZE(struct event, 24);
 
 /* -------------------------------------------------------------------- wire */
 /* UDP/IPv4 between the ha addresses; integers in network byte order. Documented with test vectors in bpf/README.md. */
@@ -464,6 +690,8 @@ enum sync_record_kind {
 	RECORD_SESSION = 2,
 	/* The session ended; with remote 0 the whole mapping did. */
 	RECORD_DELETE = 3,
+	/* The VM is forgotten: it has no ports and was not heard for long. */
+	RECORD_VM_DELETE = 4,
 };
 
 struct sync_record {
@@ -490,3 +718,13 @@ struct sync_record {
 	__be32 pad[2];
 };
 ASSERT_SIZE(struct sync_record, 72);
+
+/* Context of session_end: ends one session, or with remote 0 a mapping with all of its sessions. */
+struct session_end {
+	__u32 mapping;                /* index */
+	__be32 remote;
+	__be16 remote_port;
+	__u16 pad;
+	struct sync_record record;    /* out: what the peer is to be told */
+};
+ASSERT_SIZE(struct session_end, 84);

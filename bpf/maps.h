@@ -39,8 +39,21 @@ HASH(network_by_vni, __u32, __u32, 4096);                            /* * */
 ARRAY(networks, struct network, 4096, 0);                            /* * */
 ARRAY(routers, struct router, 4096, 0);                              /* * */
 ARRAY(external_networks, struct external_network, 256, 0);
-HASH(external_addresses, __be32, struct external_address, 65536);    /* * */
+HASH(external_addresses, struct external_key, struct external_address, 65536);      /* * */
 HASH(neighbours, struct neighbour_key, struct neighbour, 16384);
+ARRAY(snat_addresses, struct snat_address, 4, 0);                    /* * */
+ARRAY(pools, __u32, 4096, 0);                                        /* * : indexes into snat_addresses */
+ARRAY(network_states, struct network_state, 4096, BPF_F_MMAPABLE);   /* * */
+ARRAY(router_states, struct router_state, 4096, BPF_F_MMAPABLE);     /* * */
+HASH(forwardings, struct forwarding_key, struct forwarding, 16384);  /* * */
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(max_entries, 65536);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct route_key);
+	__type(value, struct route);
+} routes SEC(".maps");
 
 HASH(vm_by_address, struct vm_key, __u32, 16384);                    /* * */
 ARRAY(vms, struct vm, 16384, BPF_F_MMAPABLE);                        /* * */
@@ -48,15 +61,36 @@ ARRAY(port_blocks, struct port_block, 4 * PORT_BLOCKS_PER_ADDRESS, BPF_F_MMAPABL
 ARRAY(mappings, struct mapping, 4 * MAPPING_PROTOCOLS * 65536, BPF_F_MMAPABLE);     /* * */
 ARRAY(sessions, struct session_slot, 65536, BPF_F_MMAPABLE);         /* * */
 
+/* Slots that were given back; beyond them gateway_states.vms counts up. */
+struct {
+	__uint(type, BPF_MAP_TYPE_QUEUE);
+	__uint(max_entries, 16384); /* * */
+	__uint(value_size, sizeof(__u32));
+} free_vms SEC(".maps");
+
+/* Short-lived, and a packet whose first fragment was forgotten is sent again: here the oldest may go. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 16384);
+	__type(key, struct fragment_key);
+	__type(value, struct fragment);
+} fragments SEC(".maps");
+
+#define PERCPU_ARRAY(name, value_type, entries)                                                    \
+	struct {                                                                                   \
+		__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);                                           \
+		__uint(max_entries, entries);                                                      \
+		__type(key, __u32);                                                                \
+		__type(value, value_type);                                                         \
+	} name SEC(".maps")
+
+PERCPU_ARRAY(floating_ip_counters, struct floating_ip_counter, 65537); /* * */
+PERCPU_ARRAY(icmp_budgets, struct icmp_budget, 1);
+
 ARRAY(walks, struct walk, WALKS, 0);
 ARRAY(replay_windows, struct replay_window, REPLAY_DIRECTIONS, 0);
 
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, REASONS);
-	__type(key, __u32);
-	__type(value, struct counter);
-} counters SEC(".maps");
+PERCPU_ARRAY(counters, struct counter, REASONS);
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);

@@ -11,6 +11,7 @@
 #include <bpf/bpf_endian.h>
 
 #include "checksum.h"
+#include "hook.h"
 #include "verdict.h"
 
 #define IPV4_DONT_FRAGMENT 0x4000
@@ -23,7 +24,7 @@
 #define PACKET_MAX_OFFSET 0x7ff
 
 /* The `size` bytes at `offset`, or NULL where the frame is shorter. */
-static __always_inline void *packet_at(struct xdp_md *ctx, __u32 offset, __u32 size)
+static __always_inline void *packet_at(struct hook_context *ctx, __u32 offset, __u32 size)
 {
 	void *data = (void *)(long)ctx->data;
 	void *end = (void *)(long)ctx->data_end;
@@ -40,13 +41,74 @@ static __always_inline void *packet_at(struct xdp_md *ctx, __u32 offset, __u32 s
 	return at;
 }
 
-static __always_inline __u32 packet_length(struct xdp_md *ctx)
+static __always_inline __u32 packet_length(struct hook_context *ctx)
 {
 	__u64 length = (void *)(long)ctx->data_end - (void *)(long)ctx->data;
 
 	/* Pointers may only be subtracted whole: keep the compiler from mixing this with other sums. */
 	asm volatile("" : "+r"(length));
 	return length;
+}
+
+struct vlan_header {
+	__be16 control;               /* the lower twelve bits are the identifier */
+	__be16 protocol;
+};
+#define VLAN_MASK 0x0fff
+
+/* Ethernet header with at most one 802.1Q tag. */
+struct ethernet {
+	__u32 length;
+	__u16 vlan;                   /* 0: untagged, or tagged with priority only */
+	__be16 protocol;
+};
+
+/* 0, or the reason. */
+static __always_inline int ethernet_parse(struct hook_context *ctx, struct ethernet *ethernet)
+{
+	struct ethhdr *eth = packet_at(ctx, 0, sizeof(*eth));
+	struct vlan_header *tag;
+
+	if (!eth)
+		return REASON_DROP_TRUNCATED;
+	*ethernet = (struct ethernet){ .length = sizeof(*eth), .protocol = eth->h_proto };
+	if (eth->h_proto != bpf_htons(ETH_P_8021Q))
+		return 0;
+	tag = packet_at(ctx, sizeof(*eth), sizeof(*tag));
+	if (!tag)
+		return REASON_DROP_TRUNCATED;
+	ethernet->length += sizeof(*tag);
+	ethernet->vlan = bpf_ntohs(tag->control) & VLAN_MASK;
+	ethernet->protocol = tag->protocol;
+	return 0;
+}
+
+/* Bytes of an Ethernet header with this tag, or none. */
+static __always_inline __u32 ethernet_length(__u16 vlan)
+{
+	return sizeof(struct ethhdr) + (vlan ? sizeof(struct vlan_header) : 0);
+}
+
+/* Writes the header of an IPv4 frame at its start. False where there is no room. */
+static __always_inline bool ethernet_write(struct hook_context *ctx, const __u8 *destination,
+					   const __u8 *source, __u16 vlan)
+{
+	struct ethhdr *eth = packet_at(ctx, 0, sizeof(*eth));
+	struct vlan_header *tag;
+
+	if (!eth)
+		return false;
+	__builtin_memcpy(eth->h_dest, destination, 6);
+	__builtin_memcpy(eth->h_source, source, 6);
+	eth->h_proto = bpf_htons(vlan ? ETH_P_8021Q : ETH_P_IP);
+	if (!vlan)
+		return true;
+	tag = packet_at(ctx, sizeof(*eth), sizeof(*tag));
+	if (!tag)
+		return false;
+	tag->control = bpf_htons(vlan);
+	tag->protocol = bpf_htons(ETH_P_IP);
+	return true;
 }
 
 /* An IPv4 packet as far as translation cares. Ports are 0 where there are none. */
@@ -66,6 +128,7 @@ struct ipv4 {
 	bool fragment;
 	bool later_fragment;          /* has no L4 header */
 	bool dont_fragment;
+	bool icmp_error;              /* of a type that quotes the packet it is about */
 };
 
 #define TCP_FIN 0x01
@@ -73,7 +136,7 @@ struct ipv4 {
 #define TCP_RST 0x04
 #define TCP_ACK 0x10
 
-static __always_inline bool ipv4_header_sum_is_right(struct xdp_md *ctx, __u32 offset, __u32 words)
+static __always_inline bool ipv4_header_sum_is_right(struct hook_context *ctx, __u32 offset, __u32 words)
 {
 	__u64 sum = 0;
 
@@ -90,7 +153,13 @@ static __always_inline bool ipv4_header_sum_is_right(struct xdp_md *ctx, __u32 o
 	return checksum_fold(sum) == 0xffff;
 }
 
-static __always_inline int ipv4_parse_l4(struct xdp_md *ctx, struct ipv4 *ip)
+static __always_inline bool icmp_is_error(__u8 type)
+{
+	return type == ICMP_DEST_UNREACH || type == ICMP_SOURCE_QUENCH || type == ICMP_REDIRECT ||
+	       type == ICMP_TIME_EXCEEDED || type == ICMP_PARAMETERPROB;
+}
+
+static __always_inline int ipv4_parse_l4(struct hook_context *ctx, struct ipv4 *ip)
 {
 	__u32 l4_length = ip->total_length - (ip->l4_offset - ip->offset);
 
@@ -118,6 +187,7 @@ static __always_inline int ipv4_parse_l4(struct xdp_md *ctx, struct ipv4 *ip)
 		if (!icmp || l4_length < sizeof(*icmp))
 			return REASON_DROP_TRUNCATED;
 		ip->icmp_type = icmp->type;
+		ip->icmp_error = icmp_is_error(icmp->type);
 		if (icmp->type == ICMP_ECHO)
 			ip->source_port = icmp->un.echo.id;
 		else if (icmp->type == ICMP_ECHOREPLY)
@@ -127,7 +197,7 @@ static __always_inline int ipv4_parse_l4(struct xdp_md *ctx, struct ipv4 *ip)
 }
 
 /* Fills *ip from the header at `offset`; returns 0 or the reason to drop. */
-static __always_inline int ipv4_parse(struct xdp_md *ctx, __u32 offset, struct ipv4 *ip)
+static __always_inline int ipv4_parse(struct hook_context *ctx, __u32 offset, struct ipv4 *ip)
 {
 	struct iphdr *header = packet_at(ctx, offset, sizeof(*header));
 	__u32 header_length;

@@ -1,8 +1,8 @@
-// Generated from floatgate.bpf.o by libbpf-ts/codegen: do not edit. Run `npm run generate`.
+// Generated from layout.o by libbpf-ts/codegen: do not edit. Run `npm run generate`.
 import type { Codec, EnumLayout, MapLayout, StructLayout } from 'libbpf-ts';
 
 /** Changes whenever a struct, an enum or a map changes its layout. */
-export const layoutHash = '41152519817ec83881b07129178c2203';
+export const layoutHash = '97d009ae3ff041a9833bda57f5ba7b2b';
 
 function expectLength(actual: number, expected: number, field: string): void {
   if (actual !== expected) throw new RangeError(`${field} takes ${expected} elements, not ${actual}`);
@@ -13,12 +13,26 @@ function expectRoom(buffer: Buffer, offset: number, size: number, struct: string
   throw new RangeError(`struct ${struct} takes ${size} bytes at ${offset}: the buffer has ${buffer.length}`);
 }
 
+/** enum encapsulation */
+export const encapsulation = {
+  geneve: 0,
+  vxlan: 1,
+} as const;
+export type Encapsulation = (typeof encapsulation)[keyof typeof encapsulation];
+export const encapsulationNames: readonly string[] = [
+  'geneve',
+  'vxlan',
+];
+
 /** enum event_type */
 export const eventType = {
   neighbourUnresolved: 1,
   syncMessage: 2,
   peerSilent: 3,
   record: 4,
+  endpointUnresolved: 5,
+  fragmentEarly: 6,
+  fragmentationNeeded: 7,
 } as const;
 export type EventType = (typeof eventType)[keyof typeof eventType];
 export const eventTypeNames: Readonly<Record<number, string>> = {
@@ -26,6 +40,9 @@ export const eventTypeNames: Readonly<Record<number, string>> = {
   2: 'sync_message',
   3: 'peer_silent',
   4: 'record',
+  5: 'endpoint_unresolved',
+  6: 'fragment_early',
+  7: 'fragmentation_needed',
 };
 
 /** enum external_address_kind */
@@ -38,6 +55,28 @@ export const externalAddressKindNames: Readonly<Record<number, string>> = {
   1: 'floating_ip',
   2: 'router',
 };
+
+/** enum external_network_flag */
+export const externalNetworkFlag = {
+  hasRoutes: 1,
+} as const;
+export type ExternalNetworkFlag = (typeof externalNetworkFlag)[keyof typeof externalNetworkFlag];
+export const externalNetworkFlagNames: Readonly<Record<number, string>> = {
+  1: 'has_routes',
+};
+
+/** enum filtering_behaviour */
+export const filteringBehaviour = {
+  endpointIndependent: 0,
+  addressDependent: 1,
+  addressAndPortDependent: 2,
+} as const;
+export type FilteringBehaviour = (typeof filteringBehaviour)[keyof typeof filteringBehaviour];
+export const filteringBehaviourNames: readonly string[] = [
+  'endpoint_independent',
+  'address_dependent',
+  'address_and_port_dependent',
+];
 
 /** enum interface_role */
 export const interfaceRole = {
@@ -53,6 +92,26 @@ export const interfaceRoleNames: readonly string[] = [
 ];
 export const interfaceRoleCount = 3;
 
+/** enum mapping_behaviour */
+export const mappingBehaviour = {
+  endpointIndependent: 0,
+  addressAndPortDependent: 1,
+} as const;
+export type MappingBehaviour = (typeof mappingBehaviour)[keyof typeof mappingBehaviour];
+export const mappingBehaviourNames: readonly string[] = [
+  'endpoint_independent',
+  'address_and_port_dependent',
+];
+
+/** enum mapping_flag */
+export const mappingFlag = {
+  static: 1,
+} as const;
+export type MappingFlag = (typeof mappingFlag)[keyof typeof mappingFlag];
+export const mappingFlagNames: Readonly<Record<number, string>> = {
+  1: 'static',
+};
+
 /** enum mapping_protocol */
 export const mappingProtocol = {
   tcp: 0,
@@ -67,71 +126,102 @@ export const mappingProtocolNames: readonly string[] = [
 ];
 export const mappingProtocolCount = 3;
 
+/** enum network_flag */
+export const networkFlag = {
+  pinned: 1,
+} as const;
+export type NetworkFlag = (typeof networkFlag)[keyof typeof networkFlag];
+export const networkFlagNames: Readonly<Record<number, string>> = {
+  1: 'pinned',
+};
+
 /** enum reason */
 export const reason = {
   outboundSnat: 0,
   outboundFloatingIp: 1,
   inboundSnat: 2,
   inboundFloatingIp: 3,
-  arpReplyInner: 4,
-  arpReplyUnderlay: 5,
-  arpReplyExternal: 6,
-  echoReplyInner: 7,
-  echoReplyExternal: 8,
-  passToKernel: 9,
-  commitSent: 10,
-  commitReleased: 11,
-  commitApplied: 12,
-  syncApplied: 13,
-  syncAcknowledged: 14,
-  heartbeatTurned: 15,
-  heartbeatReturned: 16,
-  syncToControlPlane: 17,
-  sessionUnprotected: 18,
-  commitOversize: 19,
-  sessionCreated: 20,
-  sessionEstablished: 21,
-  sessionExpired: 22,
-  vmLearned: 23,
-  vmMoved: 24,
-  dropTruncated: 25,
-  dropNotActive: 26,
-  dropGeneveVersion: 27,
-  dropGeneveOptionLength: 28,
-  dropGeneveCriticalOption: 29,
-  dropGeneveControl: 30,
-  dropGeneveProtocol: 31,
-  dropOuterFragment: 32,
-  dropVniUnknown: 33,
-  dropInnerNotIpv4: 34,
-  dropInnerMac: 35,
-  dropInnerArp: 36,
-  dropIpv4Header: 37,
-  dropSourceNotInSubnet: 38,
-  dropDestinationNotRouted: 39,
-  dropTtlExceeded: 40,
-  dropFragment: 41,
-  dropProtocolNotTranslated: 42,
-  dropIcmpType: 43,
-  dropNoSharedSnat: 44,
-  dropNoMapping: 45,
-  dropFiltered: 46,
-  dropPortsExhausted: 47,
-  dropVmTableFull: 48,
-  dropSessionTableFull: 49,
-  dropNeighbourUnresolved: 50,
-  dropGatewayUnresolved: 51,
-  dropEndpointUnknown: 52,
-  dropMtuExceeded: 53,
-  dropCongestion: 54,
-  dropAdjustFailed: 55,
-  dropSyncVersion: 56,
-  dropSyncMalformed: 57,
-  dropSyncMac: 58,
-  dropSyncReplayed: 59,
-  dropSyncOwn: 60,
-  dropSyncTerm: 61,
-  dropSyncUnapplied: 62,
+  outboundForwarding: 4,
+  inboundForwarding: 5,
+  hairpin: 6,
+  eastWest: 7,
+  icmpErrorOutbound: 8,
+  icmpErrorInbound: 9,
+  icmpErrorToVm: 10,
+  icmpErrorToOutside: 11,
+  icmpErrorLimited: 12,
+  arpReplyInner: 13,
+  arpReplyUnderlay: 14,
+  arpReplyExternal: 15,
+  echoReplyInner: 16,
+  echoReplyExternal: 17,
+  passToKernel: 18,
+  commitSent: 19,
+  commitReleased: 20,
+  commitApplied: 21,
+  syncApplied: 22,
+  syncAcknowledged: 23,
+  heartbeatTurned: 24,
+  heartbeatReturned: 25,
+  syncToControlPlane: 26,
+  sessionUnprotected: 27,
+  commitOversize: 28,
+  sessionCreated: 29,
+  sessionEstablished: 30,
+  sessionExpired: 31,
+  vmLearned: 32,
+  vmMoved: 33,
+  vmExpired: 34,
+  mssClamped: 35,
+  endpointAnnounced: 36,
+  dropTruncated: 37,
+  dropNotActive: 38,
+  dropGeneveVersion: 39,
+  dropGeneveOptionLength: 40,
+  dropGeneveCriticalOption: 41,
+  dropGeneveControl: 42,
+  dropGeneveProtocol: 43,
+  dropOuterFragment: 44,
+  dropVxlanHeader: 45,
+  dropVlan: 46,
+  dropVniUnknown: 47,
+  dropInnerNotIpv4: 48,
+  dropInnerMac: 49,
+  dropInnerArp: 50,
+  dropIpv4Header: 51,
+  dropSourceNotInSubnet: 52,
+  dropEndpointSpoofed: 53,
+  dropDestinationNotRouted: 54,
+  dropTtlExceeded: 55,
+  dropFragment: 56,
+  dropFragmentEarly: 57,
+  dropFragmentationNeeded: 58,
+  dropProtocolNotTranslated: 59,
+  dropIcmpType: 60,
+  dropIcmpQuote: 61,
+  dropNoSharedSnat: 62,
+  dropNoMapping: 63,
+  dropFiltered: 64,
+  dropPortsExhausted: 65,
+  dropVmSessionLimit: 66,
+  dropVmSessionRate: 67,
+  dropRouterSessionLimit: 68,
+  dropNetworkVmLimit: 69,
+  dropVmTableFull: 70,
+  dropSessionTableFull: 71,
+  dropNeighbourUnresolved: 72,
+  dropGatewayUnresolved: 73,
+  dropEndpointUnknown: 74,
+  dropMtuExceeded: 75,
+  dropCongestion: 76,
+  dropAdjustFailed: 77,
+  dropSyncVersion: 78,
+  dropSyncMalformed: 79,
+  dropSyncMac: 80,
+  dropSyncReplayed: 81,
+  dropSyncOwn: 82,
+  dropSyncTerm: 83,
+  dropSyncUnapplied: 84,
 } as const;
 export type Reason = (typeof reason)[keyof typeof reason];
 export const reasonNames: readonly string[] = [
@@ -139,6 +229,15 @@ export const reasonNames: readonly string[] = [
   'outbound_floating_ip',
   'inbound_snat',
   'inbound_floating_ip',
+  'outbound_forwarding',
+  'inbound_forwarding',
+  'hairpin',
+  'east_west',
+  'icmp_error_outbound',
+  'icmp_error_inbound',
+  'icmp_error_to_vm',
+  'icmp_error_to_outside',
+  'icmp_error_limited',
   'arp_reply_inner',
   'arp_reply_underlay',
   'arp_reply_external',
@@ -160,6 +259,9 @@ export const reasonNames: readonly string[] = [
   'session_expired',
   'vm_learned',
   'vm_moved',
+  'vm_expired',
+  'mss_clamped',
+  'endpoint_announced',
   'drop_truncated',
   'drop_not_active',
   'drop_geneve_version',
@@ -168,21 +270,31 @@ export const reasonNames: readonly string[] = [
   'drop_geneve_control',
   'drop_geneve_protocol',
   'drop_outer_fragment',
+  'drop_vxlan_header',
+  'drop_vlan',
   'drop_vni_unknown',
   'drop_inner_not_ipv4',
   'drop_inner_mac',
   'drop_inner_arp',
   'drop_ipv4_header',
   'drop_source_not_in_subnet',
+  'drop_endpoint_spoofed',
   'drop_destination_not_routed',
   'drop_ttl_exceeded',
   'drop_fragment',
+  'drop_fragment_early',
+  'drop_fragmentation_needed',
   'drop_protocol_not_translated',
   'drop_icmp_type',
+  'drop_icmp_quote',
   'drop_no_shared_snat',
   'drop_no_mapping',
   'drop_filtered',
   'drop_ports_exhausted',
+  'drop_vm_session_limit',
+  'drop_vm_session_rate',
+  'drop_router_session_limit',
+  'drop_network_vm_limit',
   'drop_vm_table_full',
   'drop_session_table_full',
   'drop_neighbour_unresolved',
@@ -199,7 +311,7 @@ export const reasonNames: readonly string[] = [
   'drop_sync_term',
   'drop_sync_unapplied',
 ];
-export const reasonCount = 63;
+export const reasonCount = 85;
 
 /** enum replay_direction */
 export const replayDirection = {
@@ -212,6 +324,21 @@ export const replayDirectionNames: readonly string[] = [
   'replies',
 ];
 export const replayDirectionCount = 2;
+
+/** enum route_kind */
+export const routeKind = {
+  network: 1,
+  vm: 2,
+  onLink: 3,
+  gateway: 4,
+} as const;
+export type RouteKind = (typeof routeKind)[keyof typeof routeKind];
+export const routeKindNames: Readonly<Record<number, string>> = {
+  1: 'network',
+  2: 'vm',
+  3: 'on_link',
+  4: 'gateway',
+};
 
 /** enum session_flag */
 export const sessionFlag = {
@@ -278,12 +405,14 @@ export const syncRecordKind = {
   vm: 1,
   session: 2,
   delete: 3,
+  vmDelete: 4,
 } as const;
 export type SyncRecordKind = (typeof syncRecordKind)[keyof typeof syncRecordKind];
 export const syncRecordKindNames: Readonly<Record<number, string>> = {
   1: 'vm',
   2: 'session',
   3: 'delete',
+  4: 'vm_delete',
 };
 
 /** enum sync_type */
@@ -319,10 +448,16 @@ export const virtualRouterStateNames: readonly string[] = [
 /** enum vm_flag */
 export const vmFlag = {
   committed: 1,
+  pinned: 2,
+  hasForwardings: 4,
+  retired: 8,
 } as const;
 export type VmFlag = (typeof vmFlag)[keyof typeof vmFlag];
 export const vmFlagNames: Readonly<Record<number, string>> = {
   1: 'committed',
+  2: 'pinned',
+  4: 'has_forwardings',
+  8: 'retired',
 };
 
 /** enum walk_kind */
@@ -390,22 +525,28 @@ export const counterCodec: Codec<Counter> = {
   },
 };
 
-/** struct event, 16 bytes */
+/** struct event, 24 bytes */
 export interface Event {
   type: number;
   interface: number;
+  vlan: number;
   address: number;
+  network: number;
+  mtu: number;
   length: number;
 }
 
 export const eventLayout: StructLayout = {
   name: 'event',
-  size: 16,
+  size: 24,
   fields: [
     { name: 'type', offset: 0, size: 4, kind: 'u32' },
-    { name: 'interface', offset: 4, size: 4, kind: 'u32' },
+    { name: 'interface', offset: 4, size: 2, kind: 'u16' },
+    { name: 'vlan', offset: 6, size: 2, kind: 'u16' },
     { name: 'address', offset: 8, size: 4, kind: 'be32' },
-    { name: 'length', offset: 12, size: 4, kind: 'u32' },
+    { name: 'network', offset: 12, size: 4, kind: 'u32' },
+    { name: 'mtu', offset: 16, size: 4, kind: 'u32' },
+    { name: 'length', offset: 20, size: 4, kind: 'u32' },
   ],
 };
 
@@ -413,27 +554,36 @@ export const eventLayout: StructLayout = {
 export const eventOffsets = {
   type: 0,
   interface: 4,
+  vlan: 6,
   address: 8,
-  length: 12,
+  network: 12,
+  mtu: 16,
+  length: 20,
 } as const;
 
 export const eventCodec: Codec<Event> = {
   name: 'event',
-  size: 16,
+  size: 24,
   encode(value, into, offset = 0) {
-    expectRoom(into, offset, 16, 'event');
+    expectRoom(into, offset, 24, 'event');
     into.writeUInt32LE(value.type, offset);
-    into.writeUInt32LE(value.interface, offset + 4);
+    into.writeUInt16LE(value.interface, offset + 4);
+    into.writeUInt16LE(value.vlan, offset + 6);
     into.writeUInt32BE(value.address, offset + 8);
-    into.writeUInt32LE(value.length, offset + 12);
+    into.writeUInt32LE(value.network, offset + 12);
+    into.writeUInt32LE(value.mtu, offset + 16);
+    into.writeUInt32LE(value.length, offset + 20);
   },
   decode(from, offset = 0) {
-    expectRoom(from, offset, 16, 'event');
+    expectRoom(from, offset, 24, 'event');
     return {
       type: from.readUInt32LE(offset),
-      interface: from.readUInt32LE(offset + 4),
+      interface: from.readUInt16LE(offset + 4),
+      vlan: from.readUInt16LE(offset + 6),
       address: from.readUInt32BE(offset + 8),
-      length: from.readUInt32LE(offset + 12),
+      network: from.readUInt32LE(offset + 12),
+      mtu: from.readUInt32LE(offset + 16),
+      length: from.readUInt32LE(offset + 20),
     };
   },
 };
@@ -483,23 +633,66 @@ export const externalAddressCodec: Codec<ExternalAddress> = {
   },
 };
 
-/** struct external_network, 20 bytes */
+/** struct external_key, 8 bytes */
+export interface ExternalKey {
+  address: number;
+  vlan: number;
+}
+
+export const externalKeyLayout: StructLayout = {
+  name: 'external_key',
+  size: 8,
+  fields: [
+    { name: 'address', offset: 0, size: 4, kind: 'be32' },
+    { name: 'vlan', offset: 4, size: 2, kind: 'u16' },
+    { name: 'pad', offset: 6, size: 2, kind: 'u16' },
+  ],
+};
+
+/** Bytes from the start of struct external_key. */
+export const externalKeyOffsets = {
+  address: 0,
+  vlan: 4,
+} as const;
+
+export const externalKeyCodec: Codec<ExternalKey> = {
+  name: 'external_key',
+  size: 8,
+  encode(value, into, offset = 0) {
+    expectRoom(into, offset, 8, 'external_key');
+    into.fill(0, offset, offset + 8);
+    into.writeUInt32BE(value.address, offset);
+    into.writeUInt16LE(value.vlan, offset + 4);
+  },
+  decode(from, offset = 0) {
+    expectRoom(from, offset, 8, 'external_key');
+    return {
+      address: from.readUInt32BE(offset),
+      vlan: from.readUInt16LE(offset + 4),
+    };
+  },
+};
+
+/** struct external_network, 24 bytes */
 export interface ExternalNetwork {
   subnet: number;
   netmask: number;
   gateway: number;
   gatewayMac: Buffer;
+  vlan: number;
+  flags: number;
 }
 
 export const externalNetworkLayout: StructLayout = {
   name: 'external_network',
-  size: 20,
+  size: 24,
   fields: [
     { name: 'subnet', offset: 0, size: 4, kind: 'be32' },
     { name: 'netmask', offset: 4, size: 4, kind: 'be32' },
     { name: 'gateway', offset: 8, size: 4, kind: 'be32' },
     { name: 'gateway_mac', offset: 12, size: 6, kind: 'u8', count: 6 },
-    { name: 'pad', offset: 18, size: 2, kind: 'u8', count: 2 },
+    { name: 'vlan', offset: 18, size: 2, kind: 'u16' },
+    { name: 'flags', offset: 20, size: 4, kind: 'u32' },
   ],
 };
 
@@ -509,32 +702,311 @@ export const externalNetworkOffsets = {
   netmask: 4,
   gateway: 8,
   gatewayMac: 12,
+  vlan: 18,
+  flags: 20,
 } as const;
 
 export const externalNetworkCodec: Codec<ExternalNetwork> = {
   name: 'external_network',
-  size: 20,
+  size: 24,
   encode(value, into, offset = 0) {
-    expectRoom(into, offset, 20, 'external_network');
-    into.fill(0, offset, offset + 20);
+    expectRoom(into, offset, 24, 'external_network');
     into.writeUInt32BE(value.subnet, offset);
     into.writeUInt32BE(value.netmask, offset + 4);
     into.writeUInt32BE(value.gateway, offset + 8);
     expectLength(value.gatewayMac.length, 6, 'external_network.gateway_mac');
     into.set(value.gatewayMac, offset + 12);
+    into.writeUInt16LE(value.vlan, offset + 18);
+    into.writeUInt32LE(value.flags, offset + 20);
   },
   decode(from, offset = 0) {
-    expectRoom(from, offset, 20, 'external_network');
+    expectRoom(from, offset, 24, 'external_network');
     return {
       subnet: from.readUInt32BE(offset),
       netmask: from.readUInt32BE(offset + 4),
       gateway: from.readUInt32BE(offset + 8),
       gatewayMac: Buffer.from(from.subarray(offset + 12, offset + 18)),
+      vlan: from.readUInt16LE(offset + 18),
+      flags: from.readUInt32LE(offset + 20),
     };
   },
 };
 
-/** struct gateway, 88 bytes */
+/** struct floating_ip_counter, 32 bytes */
+export interface FloatingIpCounter {
+  inboundPackets: bigint;
+  inboundBytes: bigint;
+  outboundPackets: bigint;
+  outboundBytes: bigint;
+}
+
+export const floatingIpCounterLayout: StructLayout = {
+  name: 'floating_ip_counter',
+  size: 32,
+  fields: [
+    { name: 'inbound_packets', offset: 0, size: 8, kind: 'u64' },
+    { name: 'inbound_bytes', offset: 8, size: 8, kind: 'u64' },
+    { name: 'outbound_packets', offset: 16, size: 8, kind: 'u64' },
+    { name: 'outbound_bytes', offset: 24, size: 8, kind: 'u64' },
+  ],
+};
+
+/** Bytes from the start of struct floating_ip_counter. */
+export const floatingIpCounterOffsets = {
+  inboundPackets: 0,
+  inboundBytes: 8,
+  outboundPackets: 16,
+  outboundBytes: 24,
+} as const;
+
+export const floatingIpCounterCodec: Codec<FloatingIpCounter> = {
+  name: 'floating_ip_counter',
+  size: 32,
+  encode(value, into, offset = 0) {
+    expectRoom(into, offset, 32, 'floating_ip_counter');
+    into.writeBigUInt64LE(value.inboundPackets, offset);
+    into.writeBigUInt64LE(value.inboundBytes, offset + 8);
+    into.writeBigUInt64LE(value.outboundPackets, offset + 16);
+    into.writeBigUInt64LE(value.outboundBytes, offset + 24);
+  },
+  decode(from, offset = 0) {
+    expectRoom(from, offset, 32, 'floating_ip_counter');
+    return {
+      inboundPackets: from.readBigUInt64LE(offset),
+      inboundBytes: from.readBigUInt64LE(offset + 8),
+      outboundPackets: from.readBigUInt64LE(offset + 16),
+      outboundBytes: from.readBigUInt64LE(offset + 24),
+    };
+  },
+};
+
+/** struct forwarding, 8 bytes */
+export interface Forwarding {
+  externalAddress: number;
+  externalPort: number;
+}
+
+export const forwardingLayout: StructLayout = {
+  name: 'forwarding',
+  size: 8,
+  fields: [
+    { name: 'external_address', offset: 0, size: 4, kind: 'be32' },
+    { name: 'external_port', offset: 4, size: 2, kind: 'be16' },
+    { name: 'pad', offset: 6, size: 2, kind: 'u16' },
+  ],
+};
+
+/** Bytes from the start of struct forwarding. */
+export const forwardingOffsets = {
+  externalAddress: 0,
+  externalPort: 4,
+} as const;
+
+export const forwardingCodec: Codec<Forwarding> = {
+  name: 'forwarding',
+  size: 8,
+  encode(value, into, offset = 0) {
+    expectRoom(into, offset, 8, 'forwarding');
+    into.fill(0, offset, offset + 8);
+    into.writeUInt32BE(value.externalAddress, offset);
+    into.writeUInt16BE(value.externalPort, offset + 4);
+  },
+  decode(from, offset = 0) {
+    expectRoom(from, offset, 8, 'forwarding');
+    return {
+      externalAddress: from.readUInt32BE(offset),
+      externalPort: from.readUInt16BE(offset + 4),
+    };
+  },
+};
+
+/** struct forwarding_ensure, 12 bytes */
+export interface ForwardingEnsure {
+  mapping: number;
+  vm: number;
+  internalPort: number;
+}
+
+export const forwardingEnsureLayout: StructLayout = {
+  name: 'forwarding_ensure',
+  size: 12,
+  fields: [
+    { name: 'mapping', offset: 0, size: 4, kind: 'u32' },
+    { name: 'vm', offset: 4, size: 4, kind: 'u32' },
+    { name: 'internal_port', offset: 8, size: 2, kind: 'be16' },
+    { name: 'pad', offset: 10, size: 2, kind: 'u16' },
+  ],
+};
+
+/** Bytes from the start of struct forwarding_ensure. */
+export const forwardingEnsureOffsets = {
+  mapping: 0,
+  vm: 4,
+  internalPort: 8,
+} as const;
+
+export const forwardingEnsureCodec: Codec<ForwardingEnsure> = {
+  name: 'forwarding_ensure',
+  size: 12,
+  encode(value, into, offset = 0) {
+    expectRoom(into, offset, 12, 'forwarding_ensure');
+    into.fill(0, offset, offset + 12);
+    into.writeUInt32LE(value.mapping, offset);
+    into.writeUInt32LE(value.vm, offset + 4);
+    into.writeUInt16BE(value.internalPort, offset + 8);
+  },
+  decode(from, offset = 0) {
+    expectRoom(from, offset, 12, 'forwarding_ensure');
+    return {
+      mapping: from.readUInt32LE(offset),
+      vm: from.readUInt32LE(offset + 4),
+      internalPort: from.readUInt16BE(offset + 8),
+    };
+  },
+};
+
+/** struct forwarding_key, 8 bytes */
+export interface ForwardingKey {
+  vm: number;
+  protocol: number;
+  internalPort: number;
+}
+
+export const forwardingKeyLayout: StructLayout = {
+  name: 'forwarding_key',
+  size: 8,
+  fields: [
+    { name: 'vm', offset: 0, size: 4, kind: 'u32' },
+    { name: 'protocol', offset: 4, size: 2, kind: 'u16' },
+    { name: 'internal_port', offset: 6, size: 2, kind: 'be16' },
+  ],
+};
+
+/** Bytes from the start of struct forwarding_key. */
+export const forwardingKeyOffsets = {
+  vm: 0,
+  protocol: 4,
+  internalPort: 6,
+} as const;
+
+export const forwardingKeyCodec: Codec<ForwardingKey> = {
+  name: 'forwarding_key',
+  size: 8,
+  encode(value, into, offset = 0) {
+    expectRoom(into, offset, 8, 'forwarding_key');
+    into.writeUInt32LE(value.vm, offset);
+    into.writeUInt16LE(value.protocol, offset + 4);
+    into.writeUInt16BE(value.internalPort, offset + 6);
+  },
+  decode(from, offset = 0) {
+    expectRoom(from, offset, 8, 'forwarding_key');
+    return {
+      vm: from.readUInt32LE(offset),
+      protocol: from.readUInt16LE(offset + 4),
+      internalPort: from.readUInt16BE(offset + 6),
+    };
+  },
+};
+
+/** struct fragment, 8 bytes */
+export interface Fragment {
+  sourcePort: number;
+  destinationPort: number;
+  lastSeen: number;
+}
+
+export const fragmentLayout: StructLayout = {
+  name: 'fragment',
+  size: 8,
+  fields: [
+    { name: 'source_port', offset: 0, size: 2, kind: 'be16' },
+    { name: 'destination_port', offset: 2, size: 2, kind: 'be16' },
+    { name: 'last_seen', offset: 4, size: 4, kind: 'u32' },
+  ],
+};
+
+/** Bytes from the start of struct fragment. */
+export const fragmentOffsets = {
+  sourcePort: 0,
+  destinationPort: 2,
+  lastSeen: 4,
+} as const;
+
+export const fragmentCodec: Codec<Fragment> = {
+  name: 'fragment',
+  size: 8,
+  encode(value, into, offset = 0) {
+    expectRoom(into, offset, 8, 'fragment');
+    into.writeUInt16BE(value.sourcePort, offset);
+    into.writeUInt16BE(value.destinationPort, offset + 2);
+    into.writeUInt32LE(value.lastSeen, offset + 4);
+  },
+  decode(from, offset = 0) {
+    expectRoom(from, offset, 8, 'fragment');
+    return {
+      sourcePort: from.readUInt16BE(offset),
+      destinationPort: from.readUInt16BE(offset + 2),
+      lastSeen: from.readUInt32LE(offset + 4),
+    };
+  },
+};
+
+/** struct fragment_key, 16 bytes */
+export interface FragmentKey {
+  source: number;
+  destination: number;
+  segment: number;
+  identification: number;
+  protocol: number;
+}
+
+export const fragmentKeyLayout: StructLayout = {
+  name: 'fragment_key',
+  size: 16,
+  fields: [
+    { name: 'source', offset: 0, size: 4, kind: 'be32' },
+    { name: 'destination', offset: 4, size: 4, kind: 'be32' },
+    { name: 'segment', offset: 8, size: 4, kind: 'u32' },
+    { name: 'identification', offset: 12, size: 2, kind: 'be16' },
+    { name: 'protocol', offset: 14, size: 1, kind: 'u8' },
+    { name: 'pad', offset: 15, size: 1, kind: 'u8' },
+  ],
+};
+
+/** Bytes from the start of struct fragment_key. */
+export const fragmentKeyOffsets = {
+  source: 0,
+  destination: 4,
+  segment: 8,
+  identification: 12,
+  protocol: 14,
+} as const;
+
+export const fragmentKeyCodec: Codec<FragmentKey> = {
+  name: 'fragment_key',
+  size: 16,
+  encode(value, into, offset = 0) {
+    expectRoom(into, offset, 16, 'fragment_key');
+    into.fill(0, offset, offset + 16);
+    into.writeUInt32BE(value.source, offset);
+    into.writeUInt32BE(value.destination, offset + 4);
+    into.writeUInt32LE(value.segment, offset + 8);
+    into.writeUInt16BE(value.identification, offset + 12);
+    into.writeUInt8(value.protocol, offset + 14);
+  },
+  decode(from, offset = 0) {
+    expectRoom(from, offset, 16, 'fragment_key');
+    return {
+      source: from.readUInt32BE(offset),
+      destination: from.readUInt32BE(offset + 4),
+      segment: from.readUInt32LE(offset + 8),
+      identification: from.readUInt16BE(offset + 12),
+      protocol: from.readUInt8(offset + 14),
+    };
+  },
+};
+
+/** struct gateway, 96 bytes */
 export interface Gateway {
   id: number;
   syncMode: number;
@@ -551,11 +1023,13 @@ export interface Gateway {
   holdDownTicks: number;
   externalAddresses: number;
   sessionBuckets: number;
+  vmTicks: number;
+  icmpErrorsPerSecond: number;
 }
 
 export const gatewayLayout: StructLayout = {
   name: 'gateway',
-  size: 88,
+  size: 96,
   fields: [
     { name: 'id', offset: 0, size: 4, kind: 'u32' },
     { name: 'sync_mode', offset: 4, size: 4, kind: 'u32' },
@@ -573,7 +1047,9 @@ export const gatewayLayout: StructLayout = {
     { name: 'hold_down_ticks', offset: 68, size: 4, kind: 'u32' },
     { name: 'external_addresses', offset: 72, size: 4, kind: 'u32' },
     { name: 'session_buckets', offset: 76, size: 4, kind: 'u32' },
-    { name: 'pad2', offset: 80, size: 4, kind: 'u32' },
+    { name: 'vm_ticks', offset: 80, size: 4, kind: 'u32' },
+    { name: 'icmp_errors_per_second', offset: 84, size: 4, kind: 'u32' },
+    { name: 'pad2', offset: 88, size: 4, kind: 'u32' },
   ],
 };
 
@@ -594,14 +1070,16 @@ export const gatewayOffsets = {
   holdDownTicks: 68,
   externalAddresses: 72,
   sessionBuckets: 76,
+  vmTicks: 80,
+  icmpErrorsPerSecond: 84,
 } as const;
 
 export const gatewayCodec: Codec<Gateway> = {
   name: 'gateway',
-  size: 88,
+  size: 96,
   encode(value, into, offset = 0) {
-    expectRoom(into, offset, 88, 'gateway');
-    into.fill(0, offset, offset + 88);
+    expectRoom(into, offset, 96, 'gateway');
+    into.fill(0, offset, offset + 96);
     into.writeUInt32LE(value.id, offset);
     into.writeUInt32LE(value.syncMode, offset + 4);
     expectLength(value.key.length, 2, 'gateway.key');
@@ -619,9 +1097,11 @@ export const gatewayCodec: Codec<Gateway> = {
     into.writeUInt32LE(value.holdDownTicks, offset + 68);
     into.writeUInt32LE(value.externalAddresses, offset + 72);
     into.writeUInt32LE(value.sessionBuckets, offset + 76);
+    into.writeUInt32LE(value.vmTicks, offset + 80);
+    into.writeUInt32LE(value.icmpErrorsPerSecond, offset + 84);
   },
   decode(from, offset = 0) {
-    expectRoom(from, offset, 88, 'gateway');
+    expectRoom(from, offset, 96, 'gateway');
     return {
       id: from.readUInt32LE(offset),
       syncMode: from.readUInt32LE(offset + 4),
@@ -638,6 +1118,8 @@ export const gatewayCodec: Codec<Gateway> = {
       holdDownTicks: from.readUInt32LE(offset + 68),
       externalAddresses: from.readUInt32LE(offset + 72),
       sessionBuckets: from.readUInt32LE(offset + 76),
+      vmTicks: from.readUInt32LE(offset + 80),
+      icmpErrorsPerSecond: from.readUInt32LE(offset + 84),
     };
   },
 };
@@ -697,12 +1179,53 @@ export const gatewayStateCodec: Codec<GatewayState> = {
   },
 };
 
+/** struct icmp_budget, 16 bytes */
+export interface IcmpBudget {
+  refilledNs: bigint;
+  tokens: number;
+}
+
+export const icmpBudgetLayout: StructLayout = {
+  name: 'icmp_budget',
+  size: 16,
+  fields: [
+    { name: 'refilled_ns', offset: 0, size: 8, kind: 'u64' },
+    { name: 'tokens', offset: 8, size: 4, kind: 'u32' },
+    { name: 'pad', offset: 12, size: 4, kind: 'u32' },
+  ],
+};
+
+/** Bytes from the start of struct icmp_budget. */
+export const icmpBudgetOffsets = {
+  refilledNs: 0,
+  tokens: 8,
+} as const;
+
+export const icmpBudgetCodec: Codec<IcmpBudget> = {
+  name: 'icmp_budget',
+  size: 16,
+  encode(value, into, offset = 0) {
+    expectRoom(into, offset, 16, 'icmp_budget');
+    into.fill(0, offset, offset + 16);
+    into.writeBigUInt64LE(value.refilledNs, offset);
+    into.writeUInt32LE(value.tokens, offset + 8);
+  },
+  decode(from, offset = 0) {
+    expectRoom(from, offset, 16, 'icmp_budget');
+    return {
+      refilledNs: from.readBigUInt64LE(offset),
+      tokens: from.readUInt32LE(offset + 8),
+    };
+  },
+};
+
 /** struct interface, 20 bytes */
 export interface Interface {
   ifindex: number;
   mtu: number;
   address: number;
   mac: Buffer;
+  vlan: number;
 }
 
 export const interfaceLayout: StructLayout = {
@@ -713,7 +1236,7 @@ export const interfaceLayout: StructLayout = {
     { name: 'mtu', offset: 4, size: 4, kind: 'u32' },
     { name: 'address', offset: 8, size: 4, kind: 'be32' },
     { name: 'mac', offset: 12, size: 6, kind: 'u8', count: 6 },
-    { name: 'pad', offset: 18, size: 2, kind: 'u8', count: 2 },
+    { name: 'vlan', offset: 18, size: 2, kind: 'u16' },
   ],
 };
 
@@ -723,6 +1246,7 @@ export const interfaceOffsets = {
   mtu: 4,
   address: 8,
   mac: 12,
+  vlan: 18,
 } as const;
 
 export const interfaceCodec: Codec<Interface> = {
@@ -730,12 +1254,12 @@ export const interfaceCodec: Codec<Interface> = {
   size: 20,
   encode(value, into, offset = 0) {
     expectRoom(into, offset, 20, 'interface');
-    into.fill(0, offset, offset + 20);
     into.writeUInt32LE(value.ifindex, offset);
     into.writeUInt32LE(value.mtu, offset + 4);
     into.writeUInt32BE(value.address, offset + 8);
     expectLength(value.mac.length, 6, 'interface.mac');
     into.set(value.mac, offset + 12);
+    into.writeUInt16LE(value.vlan, offset + 18);
   },
   decode(from, offset = 0) {
     expectRoom(from, offset, 20, 'interface');
@@ -744,6 +1268,7 @@ export const interfaceCodec: Codec<Interface> = {
       mtu: from.readUInt32LE(offset + 4),
       address: from.readUInt32BE(offset + 8),
       mac: Buffer.from(from.subarray(offset + 12, offset + 18)),
+      vlan: from.readUInt16LE(offset + 18),
     };
   },
 };
@@ -755,7 +1280,7 @@ export interface Session {
   state: number;
   flags: number;
   lastSeen: number;
-  term: number;
+  internalPort: number;
 }
 
 export const sessionLayout: StructLayout = {
@@ -767,7 +1292,8 @@ export const sessionLayout: StructLayout = {
     { name: 'state', offset: 6, size: 1, kind: 'u8' },
     { name: 'flags', offset: 7, size: 1, kind: 'u8' },
     { name: 'last_seen', offset: 8, size: 4, kind: 'u32' },
-    { name: 'term', offset: 12, size: 4, kind: 'u32' },
+    { name: 'internal_port', offset: 12, size: 2, kind: 'be16' },
+    { name: 'pad', offset: 14, size: 2, kind: 'u16' },
   ],
 };
 
@@ -778,7 +1304,7 @@ export const sessionOffsets = {
   state: 6,
   flags: 7,
   lastSeen: 8,
-  term: 12,
+  internalPort: 12,
 } as const;
 
 export const sessionCodec: Codec<Session> = {
@@ -786,12 +1312,13 @@ export const sessionCodec: Codec<Session> = {
   size: 16,
   encode(value, into, offset = 0) {
     expectRoom(into, offset, 16, 'session');
+    into.fill(0, offset, offset + 16);
     into.writeUInt32BE(value.remote, offset);
     into.writeUInt16BE(value.remotePort, offset + 4);
     into.writeUInt8(value.state, offset + 6);
     into.writeUInt8(value.flags, offset + 7);
     into.writeUInt32LE(value.lastSeen, offset + 8);
-    into.writeUInt32LE(value.term, offset + 12);
+    into.writeUInt16BE(value.internalPort, offset + 12);
   },
   decode(from, offset = 0) {
     expectRoom(from, offset, 16, 'session');
@@ -801,7 +1328,7 @@ export const sessionCodec: Codec<Session> = {
       state: from.readUInt8(offset + 6),
       flags: from.readUInt8(offset + 7),
       lastSeen: from.readUInt32LE(offset + 8),
-      term: from.readUInt32LE(offset + 12),
+      internalPort: from.readUInt16BE(offset + 12),
     };
   },
 };
@@ -810,6 +1337,7 @@ export const sessionCodec: Codec<Session> = {
 export interface Mapping {
   vm: number;
   internalPort: number;
+  flags: number;
   lastSeen: number;
   sessionCount: number;
   first: Session;
@@ -821,7 +1349,7 @@ export const mappingLayout: StructLayout = {
   fields: [
     { name: 'vm', offset: 0, size: 4, kind: 'u32' },
     { name: 'internal_port', offset: 4, size: 2, kind: 'be16' },
-    { name: 'pad', offset: 6, size: 2, kind: 'u16' },
+    { name: 'flags', offset: 6, size: 2, kind: 'u16' },
     { name: 'last_seen', offset: 8, size: 4, kind: 'u32' },
     { name: 'session_count', offset: 12, size: 4, kind: 'u32' },
     { name: 'first', offset: 16, size: 16, kind: 'struct', struct: sessionLayout },
@@ -832,6 +1360,7 @@ export const mappingLayout: StructLayout = {
 export const mappingOffsets = {
   vm: 0,
   internalPort: 4,
+  flags: 6,
   lastSeen: 8,
   sessionCount: 12,
   first: 16,
@@ -842,9 +1371,9 @@ export const mappingCodec: Codec<Mapping> = {
   size: 32,
   encode(value, into, offset = 0) {
     expectRoom(into, offset, 32, 'mapping');
-    into.fill(0, offset, offset + 32);
     into.writeUInt32LE(value.vm, offset);
     into.writeUInt16BE(value.internalPort, offset + 4);
+    into.writeUInt16LE(value.flags, offset + 6);
     into.writeUInt32LE(value.lastSeen, offset + 8);
     into.writeUInt32LE(value.sessionCount, offset + 12);
     sessionCodec.encode(value.first, into, offset + 16);
@@ -854,6 +1383,7 @@ export const mappingCodec: Codec<Mapping> = {
     return {
       vm: from.readUInt32LE(offset),
       internalPort: from.readUInt16BE(offset + 4),
+      flags: from.readUInt16LE(offset + 6),
       lastSeen: from.readUInt32LE(offset + 8),
       sessionCount: from.readUInt32LE(offset + 12),
       first: sessionCodec.decode(from, offset + 16),
@@ -900,6 +1430,7 @@ export const neighbourCodec: Codec<Neighbour> = {
 /** struct neighbour_key, 8 bytes */
 export interface NeighbourKey {
   interface: number;
+  vlan: number;
   address: number;
 }
 
@@ -907,7 +1438,8 @@ export const neighbourKeyLayout: StructLayout = {
   name: 'neighbour_key',
   size: 8,
   fields: [
-    { name: 'interface', offset: 0, size: 4, kind: 'u32' },
+    { name: 'interface', offset: 0, size: 2, kind: 'u16' },
+    { name: 'vlan', offset: 2, size: 2, kind: 'u16' },
     { name: 'address', offset: 4, size: 4, kind: 'be32' },
   ],
 };
@@ -915,6 +1447,7 @@ export const neighbourKeyLayout: StructLayout = {
 /** Bytes from the start of struct neighbour_key. */
 export const neighbourKeyOffsets = {
   interface: 0,
+  vlan: 2,
   address: 4,
 } as const;
 
@@ -923,19 +1456,21 @@ export const neighbourKeyCodec: Codec<NeighbourKey> = {
   size: 8,
   encode(value, into, offset = 0) {
     expectRoom(into, offset, 8, 'neighbour_key');
-    into.writeUInt32LE(value.interface, offset);
+    into.writeUInt16LE(value.interface, offset);
+    into.writeUInt16LE(value.vlan, offset + 2);
     into.writeUInt32BE(value.address, offset + 4);
   },
   decode(from, offset = 0) {
     expectRoom(from, offset, 8, 'neighbour_key');
     return {
-      interface: from.readUInt32LE(offset),
+      interface: from.readUInt16LE(offset),
+      vlan: from.readUInt16LE(offset + 2),
       address: from.readUInt32BE(offset + 4),
     };
   },
 };
 
-/** struct network, 28 bytes */
+/** struct network, 36 bytes */
 export interface Network {
   vni: number;
   router: number;
@@ -943,11 +1478,14 @@ export interface Network {
   netmask: number;
   gateway: number;
   gatewayMac: Buffer;
+  mss: number;
+  flags: number;
+  vmLimit: number;
 }
 
 export const networkLayout: StructLayout = {
   name: 'network',
-  size: 28,
+  size: 36,
   fields: [
     { name: 'vni', offset: 0, size: 4, kind: 'u32' },
     { name: 'router', offset: 4, size: 4, kind: 'u32' },
@@ -955,7 +1493,9 @@ export const networkLayout: StructLayout = {
     { name: 'netmask', offset: 12, size: 4, kind: 'be32' },
     { name: 'gateway', offset: 16, size: 4, kind: 'be32' },
     { name: 'gateway_mac', offset: 20, size: 6, kind: 'u8', count: 6 },
-    { name: 'pad', offset: 26, size: 2, kind: 'u8', count: 2 },
+    { name: 'mss', offset: 26, size: 2, kind: 'u16' },
+    { name: 'flags', offset: 28, size: 4, kind: 'u32' },
+    { name: 'vm_limit', offset: 32, size: 4, kind: 'u32' },
   ],
 };
 
@@ -967,14 +1507,16 @@ export const networkOffsets = {
   netmask: 12,
   gateway: 16,
   gatewayMac: 20,
+  mss: 26,
+  flags: 28,
+  vmLimit: 32,
 } as const;
 
 export const networkCodec: Codec<Network> = {
   name: 'network',
-  size: 28,
+  size: 36,
   encode(value, into, offset = 0) {
-    expectRoom(into, offset, 28, 'network');
-    into.fill(0, offset, offset + 28);
+    expectRoom(into, offset, 36, 'network');
     into.writeUInt32LE(value.vni, offset);
     into.writeUInt32LE(value.router, offset + 4);
     into.writeUInt32BE(value.subnet, offset + 8);
@@ -982,9 +1524,12 @@ export const networkCodec: Codec<Network> = {
     into.writeUInt32BE(value.gateway, offset + 16);
     expectLength(value.gatewayMac.length, 6, 'network.gateway_mac');
     into.set(value.gatewayMac, offset + 20);
+    into.writeUInt16LE(value.mss, offset + 26);
+    into.writeUInt32LE(value.flags, offset + 28);
+    into.writeUInt32LE(value.vmLimit, offset + 32);
   },
   decode(from, offset = 0) {
-    expectRoom(from, offset, 28, 'network');
+    expectRoom(from, offset, 36, 'network');
     return {
       vni: from.readUInt32LE(offset),
       router: from.readUInt32LE(offset + 4),
@@ -992,6 +1537,44 @@ export const networkCodec: Codec<Network> = {
       netmask: from.readUInt32BE(offset + 12),
       gateway: from.readUInt32BE(offset + 16),
       gatewayMac: Buffer.from(from.subarray(offset + 20, offset + 26)),
+      mss: from.readUInt16LE(offset + 26),
+      flags: from.readUInt32LE(offset + 28),
+      vmLimit: from.readUInt32LE(offset + 32),
+    };
+  },
+};
+
+/** struct network_state, 8 bytes */
+export interface NetworkState {
+  vms: number;
+}
+
+export const networkStateLayout: StructLayout = {
+  name: 'network_state',
+  size: 8,
+  fields: [
+    { name: 'vms', offset: 0, size: 4, kind: 'u32' },
+    { name: 'pad', offset: 4, size: 4, kind: 'u32' },
+  ],
+};
+
+/** Bytes from the start of struct network_state. */
+export const networkStateOffsets = {
+  vms: 0,
+} as const;
+
+export const networkStateCodec: Codec<NetworkState> = {
+  name: 'network_state',
+  size: 8,
+  encode(value, into, offset = 0) {
+    expectRoom(into, offset, 8, 'network_state');
+    into.fill(0, offset, offset + 8);
+    into.writeUInt32LE(value.vms, offset);
+  },
+  decode(from, offset = 0) {
+    expectRoom(from, offset, 8, 'network_state');
+    return {
+      vms: from.readUInt32LE(offset),
     };
   },
 };
@@ -1087,170 +1670,218 @@ export const replayWindowCodec: Codec<ReplayWindow> = {
   },
 };
 
-/** struct router, 16 bytes */
+/** struct route, 16 bytes */
+export interface Route {
+  kind: number;
+  network: number;
+  via: number;
+}
+
+export const routeLayout: StructLayout = {
+  name: 'route',
+  size: 16,
+  fields: [
+    { name: 'kind', offset: 0, size: 4, kind: 'u32' },
+    { name: 'network', offset: 4, size: 4, kind: 'u32' },
+    { name: 'via', offset: 8, size: 4, kind: 'be32' },
+    { name: 'pad', offset: 12, size: 4, kind: 'u32' },
+  ],
+};
+
+/** Bytes from the start of struct route. */
+export const routeOffsets = {
+  kind: 0,
+  network: 4,
+  via: 8,
+} as const;
+
+export const routeCodec: Codec<Route> = {
+  name: 'route',
+  size: 16,
+  encode(value, into, offset = 0) {
+    expectRoom(into, offset, 16, 'route');
+    into.fill(0, offset, offset + 16);
+    into.writeUInt32LE(value.kind, offset);
+    into.writeUInt32LE(value.network, offset + 4);
+    into.writeUInt32BE(value.via, offset + 8);
+  },
+  decode(from, offset = 0) {
+    expectRoom(from, offset, 16, 'route');
+    return {
+      kind: from.readUInt32LE(offset),
+      network: from.readUInt32LE(offset + 4),
+      via: from.readUInt32BE(offset + 8),
+    };
+  },
+};
+
+/** struct route_key, 12 bytes */
+export interface RouteKey {
+  prefixLength: number;
+  scope: number;
+  address: number;
+}
+
+export const routeKeyLayout: StructLayout = {
+  name: 'route_key',
+  size: 12,
+  fields: [
+    { name: 'prefix_length', offset: 0, size: 4, kind: 'u32' },
+    { name: 'scope', offset: 4, size: 4, kind: 'u32' },
+    { name: 'address', offset: 8, size: 4, kind: 'be32' },
+  ],
+};
+
+/** Bytes from the start of struct route_key. */
+export const routeKeyOffsets = {
+  prefixLength: 0,
+  scope: 4,
+  address: 8,
+} as const;
+
+export const routeKeyCodec: Codec<RouteKey> = {
+  name: 'route_key',
+  size: 12,
+  encode(value, into, offset = 0) {
+    expectRoom(into, offset, 12, 'route_key');
+    into.writeUInt32LE(value.prefixLength, offset);
+    into.writeUInt32LE(value.scope, offset + 4);
+    into.writeUInt32BE(value.address, offset + 8);
+  },
+  decode(from, offset = 0) {
+    expectRoom(from, offset, 12, 'route_key');
+    return {
+      prefixLength: from.readUInt32LE(offset),
+      scope: from.readUInt32LE(offset + 4),
+      address: from.readUInt32BE(offset + 8),
+    };
+  },
+};
+
+/** struct router, 44 bytes */
 export interface Router {
   externalAddress: number;
-  externalAddressIndex: number;
+  pool: number;
+  poolSize: number;
   externalNetwork: number;
   virtualRouter: number;
+  innerPrefix: number;
+  innerMask: number;
+  mapping: number;
+  filtering: number;
+  vmBlockLimit: number;
+  sessionLimit: number;
+  vmSessionLimit: number;
+  vmSessionsPerSecond: number;
 }
 
 export const routerLayout: StructLayout = {
   name: 'router',
-  size: 16,
+  size: 44,
   fields: [
     { name: 'external_address', offset: 0, size: 4, kind: 'be32' },
-    { name: 'external_address_index', offset: 4, size: 4, kind: 'u32' },
-    { name: 'external_network', offset: 8, size: 4, kind: 'u32' },
-    { name: 'virtual_router', offset: 12, size: 4, kind: 'u32' },
+    { name: 'pool', offset: 4, size: 4, kind: 'u32' },
+    { name: 'pool_size', offset: 8, size: 4, kind: 'u32' },
+    { name: 'external_network', offset: 12, size: 4, kind: 'u32' },
+    { name: 'virtual_router', offset: 16, size: 4, kind: 'u32' },
+    { name: 'inner_prefix', offset: 20, size: 4, kind: 'be32' },
+    { name: 'inner_mask', offset: 24, size: 4, kind: 'be32' },
+    { name: 'mapping', offset: 28, size: 1, kind: 'u8' },
+    { name: 'filtering', offset: 29, size: 1, kind: 'u8' },
+    { name: 'vm_block_limit', offset: 30, size: 2, kind: 'u16' },
+    { name: 'session_limit', offset: 32, size: 4, kind: 'u32' },
+    { name: 'vm_session_limit', offset: 36, size: 4, kind: 'u32' },
+    { name: 'vm_sessions_per_second', offset: 40, size: 4, kind: 'u32' },
   ],
 };
 
 /** Bytes from the start of struct router. */
 export const routerOffsets = {
   externalAddress: 0,
-  externalAddressIndex: 4,
-  externalNetwork: 8,
-  virtualRouter: 12,
+  pool: 4,
+  poolSize: 8,
+  externalNetwork: 12,
+  virtualRouter: 16,
+  innerPrefix: 20,
+  innerMask: 24,
+  mapping: 28,
+  filtering: 29,
+  vmBlockLimit: 30,
+  sessionLimit: 32,
+  vmSessionLimit: 36,
+  vmSessionsPerSecond: 40,
 } as const;
 
 export const routerCodec: Codec<Router> = {
   name: 'router',
-  size: 16,
+  size: 44,
   encode(value, into, offset = 0) {
-    expectRoom(into, offset, 16, 'router');
+    expectRoom(into, offset, 44, 'router');
     into.writeUInt32BE(value.externalAddress, offset);
-    into.writeUInt32LE(value.externalAddressIndex, offset + 4);
-    into.writeUInt32LE(value.externalNetwork, offset + 8);
-    into.writeUInt32LE(value.virtualRouter, offset + 12);
+    into.writeUInt32LE(value.pool, offset + 4);
+    into.writeUInt32LE(value.poolSize, offset + 8);
+    into.writeUInt32LE(value.externalNetwork, offset + 12);
+    into.writeUInt32LE(value.virtualRouter, offset + 16);
+    into.writeUInt32BE(value.innerPrefix, offset + 20);
+    into.writeUInt32BE(value.innerMask, offset + 24);
+    into.writeUInt8(value.mapping, offset + 28);
+    into.writeUInt8(value.filtering, offset + 29);
+    into.writeUInt16LE(value.vmBlockLimit, offset + 30);
+    into.writeUInt32LE(value.sessionLimit, offset + 32);
+    into.writeUInt32LE(value.vmSessionLimit, offset + 36);
+    into.writeUInt32LE(value.vmSessionsPerSecond, offset + 40);
   },
   decode(from, offset = 0) {
-    expectRoom(from, offset, 16, 'router');
+    expectRoom(from, offset, 44, 'router');
     return {
       externalAddress: from.readUInt32BE(offset),
-      externalAddressIndex: from.readUInt32LE(offset + 4),
-      externalNetwork: from.readUInt32LE(offset + 8),
-      virtualRouter: from.readUInt32LE(offset + 12),
+      pool: from.readUInt32LE(offset + 4),
+      poolSize: from.readUInt32LE(offset + 8),
+      externalNetwork: from.readUInt32LE(offset + 12),
+      virtualRouter: from.readUInt32LE(offset + 16),
+      innerPrefix: from.readUInt32BE(offset + 20),
+      innerMask: from.readUInt32BE(offset + 24),
+      mapping: from.readUInt8(offset + 28),
+      filtering: from.readUInt8(offset + 29),
+      vmBlockLimit: from.readUInt16LE(offset + 30),
+      sessionLimit: from.readUInt32LE(offset + 32),
+      vmSessionLimit: from.readUInt32LE(offset + 36),
+      vmSessionsPerSecond: from.readUInt32LE(offset + 40),
     };
   },
 };
 
-/** struct session_slot, 24 bytes */
-export interface SessionSlot {
-  mapping: number;
-  session: Session;
+/** struct router_state, 8 bytes */
+export interface RouterState {
+  sessions: number;
 }
 
-export const sessionSlotLayout: StructLayout = {
-  name: 'session_slot',
-  size: 24,
+export const routerStateLayout: StructLayout = {
+  name: 'router_state',
+  size: 8,
   fields: [
-    { name: 'mapping', offset: 0, size: 4, kind: 'u32' },
+    { name: 'sessions', offset: 0, size: 4, kind: 'u32' },
     { name: 'pad', offset: 4, size: 4, kind: 'u32' },
-    { name: 'session', offset: 8, size: 16, kind: 'struct', struct: sessionLayout },
   ],
 };
 
-/** Bytes from the start of struct session_slot. */
-export const sessionSlotOffsets = {
-  mapping: 0,
-  session: 8,
+/** Bytes from the start of struct router_state. */
+export const routerStateOffsets = {
+  sessions: 0,
 } as const;
 
-export const sessionSlotCodec: Codec<SessionSlot> = {
-  name: 'session_slot',
-  size: 24,
+export const routerStateCodec: Codec<RouterState> = {
+  name: 'router_state',
+  size: 8,
   encode(value, into, offset = 0) {
-    expectRoom(into, offset, 24, 'session_slot');
-    into.fill(0, offset, offset + 24);
-    into.writeUInt32LE(value.mapping, offset);
-    sessionCodec.encode(value.session, into, offset + 8);
+    expectRoom(into, offset, 8, 'router_state');
+    into.fill(0, offset, offset + 8);
+    into.writeUInt32LE(value.sessions, offset);
   },
   decode(from, offset = 0) {
-    expectRoom(from, offset, 24, 'session_slot');
+    expectRoom(from, offset, 8, 'router_state');
     return {
-      mapping: from.readUInt32LE(offset),
-      session: sessionCodec.decode(from, offset + 8),
-    };
-  },
-};
-
-/** struct sync_header, 32 bytes */
-export interface SyncHeader {
-  version: number;
-  type: number;
-  flags: number;
-  records: number;
-  gateway: number;
-  egress: number;
-  length: number;
-  epoch: number;
-  sequence: bigint;
-  mac: bigint;
-}
-
-export const syncHeaderLayout: StructLayout = {
-  name: 'sync_header',
-  size: 32,
-  fields: [
-    { name: 'version', offset: 0, size: 1, kind: 'u8' },
-    { name: 'type', offset: 1, size: 1, kind: 'u8' },
-    { name: 'flags', offset: 2, size: 1, kind: 'u8' },
-    { name: 'records', offset: 3, size: 1, kind: 'u8' },
-    { name: 'gateway', offset: 4, size: 1, kind: 'u8' },
-    { name: 'egress', offset: 5, size: 1, kind: 'u8' },
-    { name: 'length', offset: 6, size: 2, kind: 'be16' },
-    { name: 'epoch', offset: 8, size: 4, kind: 'be32' },
-    { name: 'pad', offset: 12, size: 4, kind: 'be32' },
-    { name: 'sequence', offset: 16, size: 8, kind: 'be64' },
-    { name: 'mac', offset: 24, size: 8, kind: 'be64' },
-  ],
-};
-
-/** Bytes from the start of struct sync_header. */
-export const syncHeaderOffsets = {
-  version: 0,
-  type: 1,
-  flags: 2,
-  records: 3,
-  gateway: 4,
-  egress: 5,
-  length: 6,
-  epoch: 8,
-  sequence: 16,
-  mac: 24,
-} as const;
-
-export const syncHeaderCodec: Codec<SyncHeader> = {
-  name: 'sync_header',
-  size: 32,
-  encode(value, into, offset = 0) {
-    expectRoom(into, offset, 32, 'sync_header');
-    into.fill(0, offset, offset + 32);
-    into.writeUInt8(value.version, offset);
-    into.writeUInt8(value.type, offset + 1);
-    into.writeUInt8(value.flags, offset + 2);
-    into.writeUInt8(value.records, offset + 3);
-    into.writeUInt8(value.gateway, offset + 4);
-    into.writeUInt8(value.egress, offset + 5);
-    into.writeUInt16BE(value.length, offset + 6);
-    into.writeUInt32BE(value.epoch, offset + 8);
-    into.writeBigUInt64BE(value.sequence, offset + 16);
-    into.writeBigUInt64BE(value.mac, offset + 24);
-  },
-  decode(from, offset = 0) {
-    expectRoom(from, offset, 32, 'sync_header');
-    return {
-      version: from.readUInt8(offset),
-      type: from.readUInt8(offset + 1),
-      flags: from.readUInt8(offset + 2),
-      records: from.readUInt8(offset + 3),
-      gateway: from.readUInt8(offset + 4),
-      egress: from.readUInt8(offset + 5),
-      length: from.readUInt16BE(offset + 6),
-      epoch: from.readUInt32BE(offset + 8),
-      sequence: from.readBigUInt64BE(offset + 16),
-      mac: from.readBigUInt64BE(offset + 24),
+      sessions: from.readUInt32LE(offset),
     };
   },
 };
@@ -1388,6 +2019,214 @@ export const syncRecordCodec: Codec<SyncRecord> = {
   },
 };
 
+/** struct session_end, 84 bytes */
+export interface SessionEnd {
+  mapping: number;
+  remote: number;
+  remotePort: number;
+  record: SyncRecord;
+}
+
+export const sessionEndLayout: StructLayout = {
+  name: 'session_end',
+  size: 84,
+  fields: [
+    { name: 'mapping', offset: 0, size: 4, kind: 'u32' },
+    { name: 'remote', offset: 4, size: 4, kind: 'be32' },
+    { name: 'remote_port', offset: 8, size: 2, kind: 'be16' },
+    { name: 'pad', offset: 10, size: 2, kind: 'u16' },
+    { name: 'record', offset: 12, size: 72, kind: 'struct', struct: syncRecordLayout },
+  ],
+};
+
+/** Bytes from the start of struct session_end. */
+export const sessionEndOffsets = {
+  mapping: 0,
+  remote: 4,
+  remotePort: 8,
+  record: 12,
+} as const;
+
+export const sessionEndCodec: Codec<SessionEnd> = {
+  name: 'session_end',
+  size: 84,
+  encode(value, into, offset = 0) {
+    expectRoom(into, offset, 84, 'session_end');
+    into.fill(0, offset, offset + 84);
+    into.writeUInt32LE(value.mapping, offset);
+    into.writeUInt32BE(value.remote, offset + 4);
+    into.writeUInt16BE(value.remotePort, offset + 8);
+    syncRecordCodec.encode(value.record, into, offset + 12);
+  },
+  decode(from, offset = 0) {
+    expectRoom(from, offset, 84, 'session_end');
+    return {
+      mapping: from.readUInt32LE(offset),
+      remote: from.readUInt32BE(offset + 4),
+      remotePort: from.readUInt16BE(offset + 8),
+      record: syncRecordCodec.decode(from, offset + 12),
+    };
+  },
+};
+
+/** struct session_slot, 24 bytes */
+export interface SessionSlot {
+  mapping: number;
+  session: Session;
+}
+
+export const sessionSlotLayout: StructLayout = {
+  name: 'session_slot',
+  size: 24,
+  fields: [
+    { name: 'mapping', offset: 0, size: 4, kind: 'u32' },
+    { name: 'pad', offset: 4, size: 4, kind: 'u32' },
+    { name: 'session', offset: 8, size: 16, kind: 'struct', struct: sessionLayout },
+  ],
+};
+
+/** Bytes from the start of struct session_slot. */
+export const sessionSlotOffsets = {
+  mapping: 0,
+  session: 8,
+} as const;
+
+export const sessionSlotCodec: Codec<SessionSlot> = {
+  name: 'session_slot',
+  size: 24,
+  encode(value, into, offset = 0) {
+    expectRoom(into, offset, 24, 'session_slot');
+    into.fill(0, offset, offset + 24);
+    into.writeUInt32LE(value.mapping, offset);
+    sessionCodec.encode(value.session, into, offset + 8);
+  },
+  decode(from, offset = 0) {
+    expectRoom(from, offset, 24, 'session_slot');
+    return {
+      mapping: from.readUInt32LE(offset),
+      session: sessionCodec.decode(from, offset + 8),
+    };
+  },
+};
+
+/** struct snat_address, 8 bytes */
+export interface SnatAddress {
+  address: number;
+  router: number;
+}
+
+export const snatAddressLayout: StructLayout = {
+  name: 'snat_address',
+  size: 8,
+  fields: [
+    { name: 'address', offset: 0, size: 4, kind: 'be32' },
+    { name: 'router', offset: 4, size: 4, kind: 'u32' },
+  ],
+};
+
+/** Bytes from the start of struct snat_address. */
+export const snatAddressOffsets = {
+  address: 0,
+  router: 4,
+} as const;
+
+export const snatAddressCodec: Codec<SnatAddress> = {
+  name: 'snat_address',
+  size: 8,
+  encode(value, into, offset = 0) {
+    expectRoom(into, offset, 8, 'snat_address');
+    into.writeUInt32BE(value.address, offset);
+    into.writeUInt32LE(value.router, offset + 4);
+  },
+  decode(from, offset = 0) {
+    expectRoom(from, offset, 8, 'snat_address');
+    return {
+      address: from.readUInt32BE(offset),
+      router: from.readUInt32LE(offset + 4),
+    };
+  },
+};
+
+/** struct sync_header, 32 bytes */
+export interface SyncHeader {
+  version: number;
+  type: number;
+  flags: number;
+  records: number;
+  gateway: number;
+  egress: number;
+  length: number;
+  epoch: number;
+  sequence: bigint;
+  mac: bigint;
+}
+
+export const syncHeaderLayout: StructLayout = {
+  name: 'sync_header',
+  size: 32,
+  fields: [
+    { name: 'version', offset: 0, size: 1, kind: 'u8' },
+    { name: 'type', offset: 1, size: 1, kind: 'u8' },
+    { name: 'flags', offset: 2, size: 1, kind: 'u8' },
+    { name: 'records', offset: 3, size: 1, kind: 'u8' },
+    { name: 'gateway', offset: 4, size: 1, kind: 'u8' },
+    { name: 'egress', offset: 5, size: 1, kind: 'u8' },
+    { name: 'length', offset: 6, size: 2, kind: 'be16' },
+    { name: 'epoch', offset: 8, size: 4, kind: 'be32' },
+    { name: 'pad', offset: 12, size: 4, kind: 'be32' },
+    { name: 'sequence', offset: 16, size: 8, kind: 'be64' },
+    { name: 'mac', offset: 24, size: 8, kind: 'be64' },
+  ],
+};
+
+/** Bytes from the start of struct sync_header. */
+export const syncHeaderOffsets = {
+  version: 0,
+  type: 1,
+  flags: 2,
+  records: 3,
+  gateway: 4,
+  egress: 5,
+  length: 6,
+  epoch: 8,
+  sequence: 16,
+  mac: 24,
+} as const;
+
+export const syncHeaderCodec: Codec<SyncHeader> = {
+  name: 'sync_header',
+  size: 32,
+  encode(value, into, offset = 0) {
+    expectRoom(into, offset, 32, 'sync_header');
+    into.fill(0, offset, offset + 32);
+    into.writeUInt8(value.version, offset);
+    into.writeUInt8(value.type, offset + 1);
+    into.writeUInt8(value.flags, offset + 2);
+    into.writeUInt8(value.records, offset + 3);
+    into.writeUInt8(value.gateway, offset + 4);
+    into.writeUInt8(value.egress, offset + 5);
+    into.writeUInt16BE(value.length, offset + 6);
+    into.writeUInt32BE(value.epoch, offset + 8);
+    into.writeBigUInt64BE(value.sequence, offset + 16);
+    into.writeBigUInt64BE(value.mac, offset + 24);
+  },
+  decode(from, offset = 0) {
+    expectRoom(from, offset, 32, 'sync_header');
+    return {
+      version: from.readUInt8(offset),
+      type: from.readUInt8(offset + 1),
+      flags: from.readUInt8(offset + 2),
+      records: from.readUInt8(offset + 3),
+      gateway: from.readUInt8(offset + 4),
+      egress: from.readUInt8(offset + 5),
+      length: from.readUInt16BE(offset + 6),
+      epoch: from.readUInt32BE(offset + 8),
+      sequence: from.readBigUInt64BE(offset + 16),
+      mac: from.readBigUInt64BE(offset + 24),
+    };
+  },
+};
+
 /** struct virtual_router, 40 bytes */
 export interface VirtualRouter {
   state: number;
@@ -1449,7 +2288,7 @@ export const virtualRouterCodec: Codec<VirtualRouter> = {
   },
 };
 
-/** struct vm, 128 bytes */
+/** struct vm, 192 bytes */
 export interface Vm {
   vni: number;
   address: number;
@@ -1464,11 +2303,17 @@ export interface Vm {
   portKey: number;
   lastSeen: number;
   blocks: number[];
+  snatAddress: number;
+  floatingIpCounter: number;
+  sessions: number;
+  sessionTokens: number;
+  sessionTokensTick: number;
+  mappingCount: number;
 }
 
 export const vmLayout: StructLayout = {
   name: 'vm',
-  size: 128,
+  size: 192,
   fields: [
     { name: 'vni', offset: 0, size: 4, kind: 'u32' },
     { name: 'address', offset: 4, size: 4, kind: 'be32' },
@@ -1484,7 +2329,13 @@ export const vmLayout: StructLayout = {
     { name: 'port_key', offset: 44, size: 4, kind: 'u32' },
     { name: 'last_seen', offset: 48, size: 4, kind: 'u32' },
     { name: 'blocks', offset: 52, size: 64, kind: 'u32', count: 16 },
-    { name: 'pad2', offset: 116, size: 12, kind: 'u32', count: 3 },
+    { name: 'snat_address', offset: 116, size: 4, kind: 'u32' },
+    { name: 'floating_ip_counter', offset: 120, size: 4, kind: 'u32' },
+    { name: 'sessions', offset: 124, size: 4, kind: 'u32' },
+    { name: 'session_tokens', offset: 128, size: 4, kind: 'u32' },
+    { name: 'session_tokens_tick', offset: 132, size: 4, kind: 'u32' },
+    { name: 'mapping_count', offset: 136, size: 4, kind: 'u32' },
+    { name: 'pad2', offset: 140, size: 52, kind: 'u32', count: 13 },
   ],
 };
 
@@ -1503,14 +2354,20 @@ export const vmOffsets = {
   portKey: 44,
   lastSeen: 48,
   blocks: 52,
+  snatAddress: 116,
+  floatingIpCounter: 120,
+  sessions: 124,
+  sessionTokens: 128,
+  sessionTokensTick: 132,
+  mappingCount: 136,
 } as const;
 
 export const vmCodec: Codec<Vm> = {
   name: 'vm',
-  size: 128,
+  size: 192,
   encode(value, into, offset = 0) {
-    expectRoom(into, offset, 128, 'vm');
-    into.fill(0, offset, offset + 128);
+    expectRoom(into, offset, 192, 'vm');
+    into.fill(0, offset, offset + 192);
     into.writeUInt32LE(value.vni, offset);
     into.writeUInt32BE(value.address, offset + 4);
     into.writeUInt32LE(value.network, offset + 8);
@@ -1528,9 +2385,15 @@ export const vmCodec: Codec<Vm> = {
     into.writeUInt32LE(value.lastSeen, offset + 48);
     expectLength(value.blocks.length, 16, 'vm.blocks');
     value.blocks.forEach((element, index) => into.writeUInt32LE(element, offset + 52 + index * 4));
+    into.writeUInt32LE(value.snatAddress, offset + 116);
+    into.writeUInt32LE(value.floatingIpCounter, offset + 120);
+    into.writeUInt32LE(value.sessions, offset + 124);
+    into.writeUInt32LE(value.sessionTokens, offset + 128);
+    into.writeUInt32LE(value.sessionTokensTick, offset + 132);
+    into.writeUInt32LE(value.mappingCount, offset + 136);
   },
   decode(from, offset = 0) {
-    expectRoom(from, offset, 128, 'vm');
+    expectRoom(from, offset, 192, 'vm');
     return {
       vni: from.readUInt32LE(offset),
       address: from.readUInt32BE(offset + 4),
@@ -1545,26 +2408,45 @@ export const vmCodec: Codec<Vm> = {
       portKey: from.readUInt32LE(offset + 44),
       lastSeen: from.readUInt32LE(offset + 48),
       blocks: Array.from({ length: 16 }, (_, index) => from.readUInt32LE(offset + 52 + index * 4)),
+      snatAddress: from.readUInt32LE(offset + 116),
+      floatingIpCounter: from.readUInt32LE(offset + 120),
+      sessions: from.readUInt32LE(offset + 124),
+      sessionTokens: from.readUInt32LE(offset + 128),
+      sessionTokensTick: from.readUInt32LE(offset + 132),
+      mappingCount: from.readUInt32LE(offset + 136),
     };
   },
 };
 
-/** struct vm_ensure, 16 bytes */
+/** struct vm_ensure, 44 bytes */
 export interface VmEnsure {
   vni: number;
   address: number;
   floatingIp: number;
+  floatingIpCounter: number;
+  flags: number;
+  tunnelEndpoint: number;
+  mac: Buffer;
+  optionLength: number;
+  option: Buffer;
   vm: number;
 }
 
 export const vmEnsureLayout: StructLayout = {
   name: 'vm_ensure',
-  size: 16,
+  size: 44,
   fields: [
     { name: 'vni', offset: 0, size: 4, kind: 'u32' },
     { name: 'address', offset: 4, size: 4, kind: 'be32' },
     { name: 'floating_ip', offset: 8, size: 4, kind: 'be32' },
-    { name: 'vm', offset: 12, size: 4, kind: 'u32' },
+    { name: 'floating_ip_counter', offset: 12, size: 4, kind: 'u32' },
+    { name: 'flags', offset: 16, size: 4, kind: 'u32' },
+    { name: 'tunnel_endpoint', offset: 20, size: 4, kind: 'be32' },
+    { name: 'mac', offset: 24, size: 6, kind: 'u8', count: 6 },
+    { name: 'option_length', offset: 30, size: 1, kind: 'u8' },
+    { name: 'pad', offset: 31, size: 1, kind: 'u8' },
+    { name: 'option', offset: 32, size: 8, kind: 'u8', count: 8 },
+    { name: 'vm', offset: 40, size: 4, kind: 'u32' },
   ],
 };
 
@@ -1573,26 +2455,47 @@ export const vmEnsureOffsets = {
   vni: 0,
   address: 4,
   floatingIp: 8,
-  vm: 12,
+  floatingIpCounter: 12,
+  flags: 16,
+  tunnelEndpoint: 20,
+  mac: 24,
+  optionLength: 30,
+  option: 32,
+  vm: 40,
 } as const;
 
 export const vmEnsureCodec: Codec<VmEnsure> = {
   name: 'vm_ensure',
-  size: 16,
+  size: 44,
   encode(value, into, offset = 0) {
-    expectRoom(into, offset, 16, 'vm_ensure');
+    expectRoom(into, offset, 44, 'vm_ensure');
+    into.fill(0, offset, offset + 44);
     into.writeUInt32LE(value.vni, offset);
     into.writeUInt32BE(value.address, offset + 4);
     into.writeUInt32BE(value.floatingIp, offset + 8);
-    into.writeUInt32LE(value.vm, offset + 12);
+    into.writeUInt32LE(value.floatingIpCounter, offset + 12);
+    into.writeUInt32LE(value.flags, offset + 16);
+    into.writeUInt32BE(value.tunnelEndpoint, offset + 20);
+    expectLength(value.mac.length, 6, 'vm_ensure.mac');
+    into.set(value.mac, offset + 24);
+    into.writeUInt8(value.optionLength, offset + 30);
+    expectLength(value.option.length, 8, 'vm_ensure.option');
+    into.set(value.option, offset + 32);
+    into.writeUInt32LE(value.vm, offset + 40);
   },
   decode(from, offset = 0) {
-    expectRoom(from, offset, 16, 'vm_ensure');
+    expectRoom(from, offset, 44, 'vm_ensure');
     return {
       vni: from.readUInt32LE(offset),
       address: from.readUInt32BE(offset + 4),
       floatingIp: from.readUInt32BE(offset + 8),
-      vm: from.readUInt32LE(offset + 12),
+      floatingIpCounter: from.readUInt32LE(offset + 12),
+      flags: from.readUInt32LE(offset + 16),
+      tunnelEndpoint: from.readUInt32BE(offset + 20),
+      mac: Buffer.from(from.subarray(offset + 24, offset + 30)),
+      optionLength: from.readUInt8(offset + 30),
+      option: Buffer.from(from.subarray(offset + 32, offset + 40)),
+      vm: from.readUInt32LE(offset + 40),
     };
   },
 };
@@ -1685,29 +2588,46 @@ export const mapLayouts: Readonly<Record<string, MapLayout>> = {
   commits: { key: { size: 4, kind: 'u32' }, value: { size: 72, kind: 'struct', struct: syncRecordLayout } },
   counters: { key: { size: 4, kind: 'u32' }, value: { size: 16, kind: 'struct', struct: counterLayout } },
   events: { key: undefined, value: undefined },
-  external_addresses: { key: { size: 4, kind: 'be32' }, value: { size: 16, kind: 'struct', struct: externalAddressLayout } },
-  external_networks: { key: { size: 4, kind: 'u32' }, value: { size: 20, kind: 'struct', struct: externalNetworkLayout } },
+  external_addresses: { key: { size: 8, kind: 'struct', struct: externalKeyLayout }, value: { size: 16, kind: 'struct', struct: externalAddressLayout } },
+  external_networks: { key: { size: 4, kind: 'u32' }, value: { size: 24, kind: 'struct', struct: externalNetworkLayout } },
+  floating_ip_counters: { key: { size: 4, kind: 'u32' }, value: { size: 32, kind: 'struct', struct: floatingIpCounterLayout } },
+  forwardings: { key: { size: 8, kind: 'struct', struct: forwardingKeyLayout }, value: { size: 8, kind: 'struct', struct: forwardingLayout } },
+  fragments: { key: { size: 16, kind: 'struct', struct: fragmentKeyLayout }, value: { size: 8, kind: 'struct', struct: fragmentLayout } },
+  free_vms: { key: undefined, value: { size: 4, kind: 'opaque' } },
   gateway_states: { key: { size: 4, kind: 'u32' }, value: { size: 40, kind: 'struct', struct: gatewayStateLayout } },
-  gateways: { key: { size: 4, kind: 'u32' }, value: { size: 88, kind: 'struct', struct: gatewayLayout } },
+  gateways: { key: { size: 4, kind: 'u32' }, value: { size: 96, kind: 'struct', struct: gatewayLayout } },
+  icmp_budgets: { key: { size: 4, kind: 'u32' }, value: { size: 16, kind: 'struct', struct: icmpBudgetLayout } },
   interfaces: { key: { size: 4, kind: 'u32' }, value: { size: 20, kind: 'struct', struct: interfaceLayout } },
   mappings: { key: { size: 4, kind: 'u32' }, value: { size: 32, kind: 'struct', struct: mappingLayout } },
   neighbours: { key: { size: 8, kind: 'struct', struct: neighbourKeyLayout }, value: { size: 8, kind: 'struct', struct: neighbourLayout } },
   network_by_vni: { key: { size: 4, kind: 'u32' }, value: { size: 4, kind: 'u32' } },
-  networks: { key: { size: 4, kind: 'u32' }, value: { size: 28, kind: 'struct', struct: networkLayout } },
+  network_states: { key: { size: 4, kind: 'u32' }, value: { size: 8, kind: 'struct', struct: networkStateLayout } },
+  networks: { key: { size: 4, kind: 'u32' }, value: { size: 36, kind: 'struct', struct: networkLayout } },
+  pools: { key: { size: 4, kind: 'u32' }, value: { size: 4, kind: 'u32' } },
   port_blocks: { key: { size: 4, kind: 'u32' }, value: { size: 16, kind: 'struct', struct: portBlockLayout } },
   ports: { key: { size: 4, kind: 'u32' }, value: { size: 4, kind: 'u32' } },
   replay_windows: { key: { size: 4, kind: 'u32' }, value: { size: 144, kind: 'struct', struct: replayWindowLayout } },
-  routers: { key: { size: 4, kind: 'u32' }, value: { size: 16, kind: 'struct', struct: routerLayout } },
+  router_states: { key: { size: 4, kind: 'u32' }, value: { size: 8, kind: 'struct', struct: routerStateLayout } },
+  routers: { key: { size: 4, kind: 'u32' }, value: { size: 44, kind: 'struct', struct: routerLayout } },
+  routes: { key: { size: 12, kind: 'struct', struct: routeKeyLayout }, value: { size: 16, kind: 'struct', struct: routeLayout } },
   sessions: { key: { size: 4, kind: 'u32' }, value: { size: 24, kind: 'struct', struct: sessionSlotLayout } },
+  snat_addresses: { key: { size: 4, kind: 'u32' }, value: { size: 8, kind: 'struct', struct: snatAddressLayout } },
   virtual_router_by_address: { key: { size: 4, kind: 'be32' }, value: { size: 4, kind: 'u32' } },
   virtual_routers: { key: { size: 4, kind: 'u32' }, value: { size: 40, kind: 'struct', struct: virtualRouterLayout } },
   vm_by_address: { key: { size: 8, kind: 'struct', struct: vmKeyLayout }, value: { size: 4, kind: 'u32' } },
-  vms: { key: { size: 4, kind: 'u32' }, value: { size: 128, kind: 'struct', struct: vmLayout } },
+  vms: { key: { size: 4, kind: 'u32' }, value: { size: 192, kind: 'struct', struct: vmLayout } },
   walks: { key: { size: 4, kind: 'u32' }, value: { size: 16, kind: 'struct', struct: walkLayout } },
 };
 
 /** The enumerators under their names in C. */
 export const enumLayouts: readonly EnumLayout[] = [
+  {
+    name: 'encapsulation',
+    values: {
+      ENCAPSULATION_GENEVE: 0,
+      ENCAPSULATION_VXLAN: 1,
+    },
+  },
   {
     name: 'event_type',
     values: {
@@ -1715,6 +2635,9 @@ export const enumLayouts: readonly EnumLayout[] = [
       EVENT_SYNC_MESSAGE: 2,
       EVENT_PEER_SILENT: 3,
       EVENT_RECORD: 4,
+      EVENT_ENDPOINT_UNRESOLVED: 5,
+      EVENT_FRAGMENT_EARLY: 6,
+      EVENT_FRAGMENTATION_NEEDED: 7,
     },
   },
   {
@@ -1722,6 +2645,20 @@ export const enumLayouts: readonly EnumLayout[] = [
     values: {
       EXTERNAL_FLOATING_IP: 1,
       EXTERNAL_ROUTER: 2,
+    },
+  },
+  {
+    name: 'external_network_flag',
+    values: {
+      EXTERNAL_NETWORK_HAS_ROUTES: 1,
+    },
+  },
+  {
+    name: 'filtering_behaviour',
+    values: {
+      FILTERING_ENDPOINT_INDEPENDENT: 0,
+      FILTERING_ADDRESS_DEPENDENT: 1,
+      FILTERING_ADDRESS_AND_PORT_DEPENDENT: 2,
     },
   },
   {
@@ -1734,6 +2671,19 @@ export const enumLayouts: readonly EnumLayout[] = [
     },
   },
   {
+    name: 'mapping_behaviour',
+    values: {
+      MAPPING_ENDPOINT_INDEPENDENT: 0,
+      MAPPING_ADDRESS_AND_PORT_DEPENDENT: 1,
+    },
+  },
+  {
+    name: 'mapping_flag',
+    values: {
+      MAPPING_STATIC: 1,
+    },
+  },
+  {
     name: 'mapping_protocol',
     values: {
       MAPPING_TCP: 0,
@@ -1743,72 +2693,100 @@ export const enumLayouts: readonly EnumLayout[] = [
     },
   },
   {
+    name: 'network_flag',
+    values: {
+      NETWORK_PINNED: 1,
+    },
+  },
+  {
     name: 'reason',
     values: {
       REASON_OUTBOUND_SNAT: 0,
       REASON_OUTBOUND_FLOATING_IP: 1,
       REASON_INBOUND_SNAT: 2,
       REASON_INBOUND_FLOATING_IP: 3,
-      REASON_ARP_REPLY_INNER: 4,
-      REASON_ARP_REPLY_UNDERLAY: 5,
-      REASON_ARP_REPLY_EXTERNAL: 6,
-      REASON_ECHO_REPLY_INNER: 7,
-      REASON_ECHO_REPLY_EXTERNAL: 8,
-      REASON_PASS_TO_KERNEL: 9,
-      REASON_COMMIT_SENT: 10,
-      REASON_COMMIT_RELEASED: 11,
-      REASON_COMMIT_APPLIED: 12,
-      REASON_SYNC_APPLIED: 13,
-      REASON_SYNC_ACKNOWLEDGED: 14,
-      REASON_HEARTBEAT_TURNED: 15,
-      REASON_HEARTBEAT_RETURNED: 16,
-      REASON_SYNC_TO_CONTROL_PLANE: 17,
-      REASON_SESSION_UNPROTECTED: 18,
-      REASON_COMMIT_OVERSIZE: 19,
-      REASON_SESSION_CREATED: 20,
-      REASON_SESSION_ESTABLISHED: 21,
-      REASON_SESSION_EXPIRED: 22,
-      REASON_VM_LEARNED: 23,
-      REASON_VM_MOVED: 24,
-      REASON_DROP_TRUNCATED: 25,
-      REASON_DROP_NOT_ACTIVE: 26,
-      REASON_DROP_GENEVE_VERSION: 27,
-      REASON_DROP_GENEVE_OPTION_LENGTH: 28,
-      REASON_DROP_GENEVE_CRITICAL_OPTION: 29,
-      REASON_DROP_GENEVE_CONTROL: 30,
-      REASON_DROP_GENEVE_PROTOCOL: 31,
-      REASON_DROP_OUTER_FRAGMENT: 32,
-      REASON_DROP_VNI_UNKNOWN: 33,
-      REASON_DROP_INNER_NOT_IPV4: 34,
-      REASON_DROP_INNER_MAC: 35,
-      REASON_DROP_INNER_ARP: 36,
-      REASON_DROP_IPV4_HEADER: 37,
-      REASON_DROP_SOURCE_NOT_IN_SUBNET: 38,
-      REASON_DROP_DESTINATION_NOT_ROUTED: 39,
-      REASON_DROP_TTL_EXCEEDED: 40,
-      REASON_DROP_FRAGMENT: 41,
-      REASON_DROP_PROTOCOL_NOT_TRANSLATED: 42,
-      REASON_DROP_ICMP_TYPE: 43,
-      REASON_DROP_NO_SHARED_SNAT: 44,
-      REASON_DROP_NO_MAPPING: 45,
-      REASON_DROP_FILTERED: 46,
-      REASON_DROP_PORTS_EXHAUSTED: 47,
-      REASON_DROP_VM_TABLE_FULL: 48,
-      REASON_DROP_SESSION_TABLE_FULL: 49,
-      REASON_DROP_NEIGHBOUR_UNRESOLVED: 50,
-      REASON_DROP_GATEWAY_UNRESOLVED: 51,
-      REASON_DROP_ENDPOINT_UNKNOWN: 52,
-      REASON_DROP_MTU_EXCEEDED: 53,
-      REASON_DROP_CONGESTION: 54,
-      REASON_DROP_ADJUST_FAILED: 55,
-      REASON_DROP_SYNC_VERSION: 56,
-      REASON_DROP_SYNC_MALFORMED: 57,
-      REASON_DROP_SYNC_MAC: 58,
-      REASON_DROP_SYNC_REPLAYED: 59,
-      REASON_DROP_SYNC_OWN: 60,
-      REASON_DROP_SYNC_TERM: 61,
-      REASON_DROP_SYNC_UNAPPLIED: 62,
-      REASONS: 63,
+      REASON_OUTBOUND_FORWARDING: 4,
+      REASON_INBOUND_FORWARDING: 5,
+      REASON_HAIRPIN: 6,
+      REASON_EAST_WEST: 7,
+      REASON_ICMP_ERROR_OUTBOUND: 8,
+      REASON_ICMP_ERROR_INBOUND: 9,
+      REASON_ICMP_ERROR_TO_VM: 10,
+      REASON_ICMP_ERROR_TO_OUTSIDE: 11,
+      REASON_ICMP_ERROR_LIMITED: 12,
+      REASON_ARP_REPLY_INNER: 13,
+      REASON_ARP_REPLY_UNDERLAY: 14,
+      REASON_ARP_REPLY_EXTERNAL: 15,
+      REASON_ECHO_REPLY_INNER: 16,
+      REASON_ECHO_REPLY_EXTERNAL: 17,
+      REASON_PASS_TO_KERNEL: 18,
+      REASON_COMMIT_SENT: 19,
+      REASON_COMMIT_RELEASED: 20,
+      REASON_COMMIT_APPLIED: 21,
+      REASON_SYNC_APPLIED: 22,
+      REASON_SYNC_ACKNOWLEDGED: 23,
+      REASON_HEARTBEAT_TURNED: 24,
+      REASON_HEARTBEAT_RETURNED: 25,
+      REASON_SYNC_TO_CONTROL_PLANE: 26,
+      REASON_SESSION_UNPROTECTED: 27,
+      REASON_COMMIT_OVERSIZE: 28,
+      REASON_SESSION_CREATED: 29,
+      REASON_SESSION_ESTABLISHED: 30,
+      REASON_SESSION_EXPIRED: 31,
+      REASON_VM_LEARNED: 32,
+      REASON_VM_MOVED: 33,
+      REASON_VM_EXPIRED: 34,
+      REASON_MSS_CLAMPED: 35,
+      REASON_ENDPOINT_ANNOUNCED: 36,
+      REASON_DROP_TRUNCATED: 37,
+      REASON_DROP_NOT_ACTIVE: 38,
+      REASON_DROP_GENEVE_VERSION: 39,
+      REASON_DROP_GENEVE_OPTION_LENGTH: 40,
+      REASON_DROP_GENEVE_CRITICAL_OPTION: 41,
+      REASON_DROP_GENEVE_CONTROL: 42,
+      REASON_DROP_GENEVE_PROTOCOL: 43,
+      REASON_DROP_OUTER_FRAGMENT: 44,
+      REASON_DROP_VXLAN_HEADER: 45,
+      REASON_DROP_VLAN: 46,
+      REASON_DROP_VNI_UNKNOWN: 47,
+      REASON_DROP_INNER_NOT_IPV4: 48,
+      REASON_DROP_INNER_MAC: 49,
+      REASON_DROP_INNER_ARP: 50,
+      REASON_DROP_IPV4_HEADER: 51,
+      REASON_DROP_SOURCE_NOT_IN_SUBNET: 52,
+      REASON_DROP_ENDPOINT_SPOOFED: 53,
+      REASON_DROP_DESTINATION_NOT_ROUTED: 54,
+      REASON_DROP_TTL_EXCEEDED: 55,
+      REASON_DROP_FRAGMENT: 56,
+      REASON_DROP_FRAGMENT_EARLY: 57,
+      REASON_DROP_FRAGMENTATION_NEEDED: 58,
+      REASON_DROP_PROTOCOL_NOT_TRANSLATED: 59,
+      REASON_DROP_ICMP_TYPE: 60,
+      REASON_DROP_ICMP_QUOTE: 61,
+      REASON_DROP_NO_SHARED_SNAT: 62,
+      REASON_DROP_NO_MAPPING: 63,
+      REASON_DROP_FILTERED: 64,
+      REASON_DROP_PORTS_EXHAUSTED: 65,
+      REASON_DROP_VM_SESSION_LIMIT: 66,
+      REASON_DROP_VM_SESSION_RATE: 67,
+      REASON_DROP_ROUTER_SESSION_LIMIT: 68,
+      REASON_DROP_NETWORK_VM_LIMIT: 69,
+      REASON_DROP_VM_TABLE_FULL: 70,
+      REASON_DROP_SESSION_TABLE_FULL: 71,
+      REASON_DROP_NEIGHBOUR_UNRESOLVED: 72,
+      REASON_DROP_GATEWAY_UNRESOLVED: 73,
+      REASON_DROP_ENDPOINT_UNKNOWN: 74,
+      REASON_DROP_MTU_EXCEEDED: 75,
+      REASON_DROP_CONGESTION: 76,
+      REASON_DROP_ADJUST_FAILED: 77,
+      REASON_DROP_SYNC_VERSION: 78,
+      REASON_DROP_SYNC_MALFORMED: 79,
+      REASON_DROP_SYNC_MAC: 80,
+      REASON_DROP_SYNC_REPLAYED: 81,
+      REASON_DROP_SYNC_OWN: 82,
+      REASON_DROP_SYNC_TERM: 83,
+      REASON_DROP_SYNC_UNAPPLIED: 84,
+      REASONS: 85,
     },
   },
   {
@@ -1817,6 +2795,15 @@ export const enumLayouts: readonly EnumLayout[] = [
       REPLAY_REQUESTS: 0,
       REPLAY_REPLIES: 1,
       REPLAY_DIRECTIONS: 2,
+    },
+  },
+  {
+    name: 'route_kind',
+    values: {
+      ROUTE_NETWORK: 1,
+      ROUTE_VM: 2,
+      ROUTE_ON_LINK: 3,
+      ROUTE_GATEWAY: 4,
     },
   },
   {
@@ -1861,6 +2848,7 @@ export const enumLayouts: readonly EnumLayout[] = [
       RECORD_VM: 1,
       RECORD_SESSION: 2,
       RECORD_DELETE: 3,
+      RECORD_VM_DELETE: 4,
     },
   },
   {
@@ -1885,6 +2873,9 @@ export const enumLayouts: readonly EnumLayout[] = [
     name: 'vm_flag',
     values: {
       VM_COMMITTED: 1,
+      VM_PINNED: 2,
+      VM_HAS_FORWARDINGS: 4,
+      VM_RETIRED: 8,
     },
   },
   {

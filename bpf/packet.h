@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
+/* A packet on its way through: what every stage finds and leaves behind. */
+#pragma once
+
+#include "geneve.h"
+
+/*
+ * The packet that an ICMP error speaks of (RFC 792). `source` and `destination`
+ * are its own: what we sent, seen from whoever complains.
+ */
+struct quote {
+	__u16 offset;                 /* of its IPv4 header in the frame */
+	__u16 l4_offset;
+	__u16 length;                 /* bytes that are quoted, header included */
+	__u8 protocol;
+	__u8 icmp_type;
+	__be32 source;
+	__be32 destination;
+	__be16 source_port;           /* or query id */
+	__be16 destination_port;
+};
+
+/*
+ * Too large for the stack of 512 bytes that all functions of a call chain share.
+ * A CPU handles one packet at a time.
+ */
+struct packet {
+	struct ipv4 ip;               /* tunnelled: the inner one. Kept true while it is rewritten */
+	struct quote quote;           /* where ip.icmp_error */
+	struct tunnel tunnel;         /* from INTERFACE_UNDERLAY */
+	__u32 from;                   /* enum interface_role: where it came in */
+	__u32 vm;                     /* index: who sent it */
+	__u32 end;                    /* tunnelled: bytes of the frame up to the end of the outer packet */
+	__u16 vlan;                   /* 802.1Q identifier that it came with; 0: untagged */
+	__u16 mtu;                    /* DROP_MTU_EXCEEDED: the largest IPv4 packet that would pass */
+	__u8 mac[6];                  /* who sent it: tunnelled, the inner source */
+	bool rewritten;               /* no longer what was sent: not to be quoted */
+	bool committed;               /* the record of this packet has to reach the peer first */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct packet);
+} packets SEC(".maps");
+
+static __always_inline struct packet *packet_scratch(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&packets, &zero);
+}
+
+/* Who has to do with it. Pointers do not survive in a map: these live on the stack of a program. */
+struct party {
+	struct gateway *gateway;
+	struct network *network;      /* the VM's */
+	struct router *router;
+	struct virtual_router *virtual_router;
+	struct vm *vm;
+};
+
+/* A packet as shared SNAT sees it: one end is ours, the other is the remote. */
+struct flow {
+	__u32 protocol;               /* enum mapping_protocol */
+	__be32 remote;
+	__be16 remote_port;
+	__be16 port;                  /* outbound: the VM's; inbound: the external one */
+	__u8 tcp_flags;
+	bool error;                   /* an ICMP error about the flow: makes, refreshes and ends nothing (RFC 5382 REQ-10) */
+};
+
+/* One address and port for another, on one side of a packet. */
+struct rewrite {
+	__be32 from;
+	__be32 to;
+	__be16 from_port;
+	__be16 to_port;
+	bool source;                  /* else the destination */
+};
