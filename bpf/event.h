@@ -11,25 +11,31 @@ struct event_with_frame {
 	__u8 frame[EVENT_MAX_FRAME];
 };
 
-/*
- * What a VM's packets cause by themselves may fill so much of the ring buffer: a
- * tenant that scans the provider's subnet must not keep the gateways from speaking.
- */
 static __always_inline bool event_has_room(__u64 bytes)
 {
 	return bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) < bytes;
 }
 
-/* Bounded by the ring buffer: where it is full the event is lost, the packet's own counter remains. */
-__noinline int event_emit(struct xdp_md *ctx, __u32 type, __u32 interface, __be32 address,
-				 __u32 offset)
+/*
+ * What a VM's packets cause by themselves may fill so much of the ring buffer: a
+ * tenant that scans the provider's subnet must not keep the gateways from speaking.
+ */
+static __always_inline __u64 event_share(__u32 type)
+{
+	return type == EVENT_SYNC_MESSAGE ? EVENTS_BYTES : EVENTS_BYTES / 4;
+}
+
+/*
+ * Sends `about` with the frame from `offset` on; its length is filled in here.
+ * Bounded by the ring buffer: where it is full the event is lost, the packet's
+ * own counter remains.
+ */
+__noinline int event_emit(struct hook_context *ctx, const struct event *about, __u32 offset)
 {
 	__u32 length = packet_length(ctx);
 	struct event_with_frame *event;
 
-	if (offset >= length)
-		return -1;
-	if (type == EVENT_NEIGHBOUR_UNRESOLVED && !event_has_room(EVENTS_BYTES / 4))
+	if (!about || offset >= length || !event_has_room(event_share(about->type)))
 		return -1;
 	/*
 	 * Bounded as the index of the last byte: verifiers before Linux 6.8 do not
@@ -43,10 +49,9 @@ __noinline int event_emit(struct xdp_md *ctx, __u32 type, __u32 interface, __be3
 	event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
 	if (!event)
 		return -1;
-	event->head = (struct event){
-		.type = type, .interface = interface, .address = address, .length = length,
-	};
-	if (bpf_xdp_load_bytes(ctx, offset, event->frame, length)) {
+	event->head = *about;
+	event->head.length = length;
+	if (frame_load(ctx, offset, event->frame, length)) {
 		bpf_ringbuf_discard(event, 0);
 		return -1;
 	}
