@@ -25,43 +25,77 @@ export function pseudoHeader(source: Uint8Array, destination: Uint8Array, protoc
   return header;
 }
 
-const ETHERNET_BYTES = 14;
+const VLAN_BYTES = 4;
 const GENEVE_PORT = 6081;
+const VXLAN_PORT = 4789;
+/** Unreachable, source quench, redirect, time exceeded, parameter problem: they quote a packet. */
+const ICMP_ERRORS = [3, 4, 5, 11, 12];
 
-function isIpv4Frame(frame: Buffer): boolean {
-  return frame.length >= ETHERNET_BYTES + 20 && frame.readUInt16BE(12) === 0x0800;
+/** The IPv4 packet of an Ethernet frame, tagged or not. */
+function packetOf(frame: Buffer): Buffer | undefined {
+  for (let type = 12; frame.length >= type + 2; type += VLAN_BYTES) {
+    const etherType = frame.readUInt16BE(type);
+    if (etherType === 0x0800) return frame.length >= type + 2 + 20 ? frame.subarray(type + 2) : undefined;
+    if (etherType !== 0x8100) return undefined;
+  }
+  return undefined;
 }
 
 /**
  * Every wrong checksum of an Ethernet frame, outermost first: IPv4 header, then
- * ICMP, TCP or UDP (zero allowed, RFC 768), then the same inside Geneve.
- * Fragments' transport checksums cannot be told from one packet and are left out.
+ * ICMP, TCP, UDP (zero allowed, RFC 768) or UDP-Lite, then the same inside of
+ * Geneve and VXLAN, and of what an ICMP error quotes. Transport sums of
+ * fragments and of cut quotes cannot be told and are left out.
  */
 export function checksumFaults(frame: Buffer, where = 'frame'): string[] {
-  if (!isIpv4Frame(frame)) return [];
-  const packet = frame.subarray(ETHERNET_BYTES);
+  const packet = packetOf(frame);
+  return packet === undefined ? [] : packetFaults(packet, where, false);
+}
+
+function packetFaults(packet: Buffer, where: string, isQuote: boolean): string[] {
   const headerBytes = (packet[0]! & 0x0f) * 4;
   const totalLength = packet.readUInt16BE(2);
-  if (headerBytes < 20 || totalLength < headerBytes || totalLength > packet.length) {
+  const isCut = totalLength > packet.length;
+  if (headerBytes < 20 || totalLength < headerBytes || packet.length < headerBytes || (isCut && !isQuote)) {
     return [`${where}: IPv4 lengths do not fit (${headerBytes}, ${totalLength} of ${packet.length})`];
   }
   const header = packet.subarray(0, headerBytes);
   const faults = internetChecksum(header) === 0 ? [] : [`${where}: IPv4 header checksum`];
-  if ((packet.readUInt16BE(6) & 0x3fff) !== 0) return faults;
+  if (isCut || (packet.readUInt16BE(6) & 0x3fff) !== 0) return faults;
   return [...faults, ...segmentFaults(header, packet.subarray(headerBytes, totalLength), where)];
 }
 
 function segmentFaults(header: Buffer, segment: Buffer, where: string): string[] {
   const protocol = header[9]!;
   const pseudo = pseudoHeader(header.subarray(12, 16), header.subarray(16, 20), protocol, segment.length);
-  if (protocol === 1) return internetChecksum(segment) === 0 ? [] : [`${where}: ICMP checksum`];
+  if (protocol === 1) return icmpFaults(segment, where);
   if (protocol === 6) return internetChecksum(pseudo, segment) === 0 ? [] : [`${where}: TCP checksum`];
+  if (protocol === 136) return udpLiteFaults(pseudo, segment, where);
   if (protocol !== 17) return [];
   if (segment.length < 8) return [`${where}: UDP header does not fit`];
   const sumIsAbsent = segment.readUInt16BE(6) === 0;
   const faults = sumIsAbsent || internetChecksum(pseudo, segment) === 0 ? [] : [`${where}: UDP checksum`];
   if (segment.readUInt16BE(4) !== segment.length) faults.push(`${where}: UDP length`);
-  return [...faults, ...geneveFaults(segment, where)];
+  return [...faults, ...geneveFaults(segment, where), ...vxlanFaults(segment, where)];
+}
+
+function icmpFaults(message: Buffer, where: string): string[] {
+  const faults = internetChecksum(message) === 0 ? [] : [`${where}: ICMP checksum`];
+  if (!ICMP_ERRORS.includes(message[0]!) || message.length < 8 + 20) return faults;
+  return [...faults, ...packetFaults(message.subarray(8), `${where}.quote`, true)];
+}
+
+/** RFC 3828 §3.1: the sum is of as many bytes as the header says, the pseudo-header's length is the datagram's. */
+function udpLiteFaults(pseudo: Buffer, segment: Buffer, where: string): string[] {
+  if (segment.length < 8) return [`${where}: UDP-Lite header does not fit`];
+  const coverage = segment.readUInt16BE(4) || segment.length;
+  if (coverage < 8 || coverage > segment.length) return [`${where}: UDP-Lite coverage`];
+  return internetChecksum(pseudo, segment.subarray(0, coverage)) === 0 ? [] : [`${where}: UDP-Lite checksum`];
+}
+
+function vxlanFaults(segment: Buffer, where: string): string[] {
+  if (segment.readUInt16BE(2) !== VXLAN_PORT || segment.length < 16) return [];
+  return checksumFaults(segment.subarray(16), `${where}.inner`);
 }
 
 function geneveFaults(segment: Buffer, where: string): string[] {

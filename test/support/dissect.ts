@@ -3,7 +3,7 @@
  * the result again gives the same bytes, whatever the bytes were.
  */
 import { bufferToMac, numberToIpv4 } from './bytes.js';
-import { ETHER_TYPE, GENEVE_PORT, PROTOCOL, type GeneveOption, type Layer } from './packet.js';
+import { ETHER_TYPE, GENEVE_PORT, ICMP_ERRORS, PROTOCOL, VXLAN_PORT, type GeneveOption, type Layer } from './packet.js';
 import { decodeSync, SYNC_PORT, SYNC_TYPE } from './sync-frame.js';
 
 /** Never throws: what does not parse becomes payload. */
@@ -16,10 +16,28 @@ export function dissect(frame: Buffer): Layer[] {
     source: bufferToMac(frame.subarray(6, 12)),
     etherType,
   };
-  const body = frame.subarray(14);
-  if (etherType === ETHER_TYPE.ipv4) return [link, ...dissectIpv4(body)];
-  if (etherType === ETHER_TYPE.arp) return [link, ...dissectArp(body)];
-  return [link, ...rest(body)];
+  return [link, ...dissectBody(etherType, frame.subarray(14))];
+}
+
+function dissectBody(etherType: number, body: Buffer): Layer[] {
+  if (etherType === ETHER_TYPE.ipv4) return dissectIpv4(body);
+  if (etherType === ETHER_TYPE.arp) return dissectArp(body);
+  if (etherType === ETHER_TYPE.vlan) return dissectVlan(body);
+  return rest(body);
+}
+
+function dissectVlan(bytes: Buffer): Layer[] {
+  if (bytes.length < 4) return rest(bytes);
+  const control = bytes.readUInt16BE(0);
+  const etherType = bytes.readUInt16BE(2);
+  const layer: Layer = {
+    layer: 'vlan',
+    identifier: control & 0x0fff,
+    priority: control >> 13,
+    dropEligible: (control & 0x1000) !== 0,
+    etherType,
+  };
+  return [layer, ...dissectBody(etherType, bytes.subarray(4))];
 }
 
 function rest(bytes: Buffer): Layer[] {
@@ -81,6 +99,7 @@ function dissectSegment(protocol: number, bytes: Buffer): Layer[] {
   if (protocol === PROTOCOL.icmp) return dissectIcmp(bytes);
   if (protocol === PROTOCOL.tcp) return dissectTcp(bytes);
   if (protocol === PROTOCOL.udp) return dissectUdp(bytes);
+  if (protocol === PROTOCOL.udpLite) return dissectUdpLite(bytes);
   return rest(bytes);
 }
 
@@ -93,6 +112,20 @@ function dissectIcmp(bytes: Buffer): Layer[] {
     checksum: bytes.readUInt16BE(2),
     identifier: bytes.readUInt16BE(4),
     sequence: bytes.readUInt16BE(6),
+  };
+  const body = bytes.subarray(8);
+  if (ICMP_ERRORS.includes(layer.type) && body.length >= 20) return [layer, { layer: 'quote', layers: dissectIpv4(body) }];
+  return [layer, ...rest(body)];
+}
+
+function dissectUdpLite(bytes: Buffer): Layer[] {
+  if (bytes.length < 8) return rest(bytes);
+  const layer: Layer = {
+    layer: 'udpLite',
+    sourcePort: bytes.readUInt16BE(0),
+    destinationPort: bytes.readUInt16BE(2),
+    coverage: bytes.readUInt16BE(4),
+    checksum: bytes.readUInt16BE(6),
   };
   return [layer, ...rest(bytes.subarray(8))];
 }
@@ -128,6 +161,7 @@ function dissectUdp(bytes: Buffer): Layer[] {
   };
   const body = bytes.subarray(8);
   if (destinationPort === GENEVE_PORT) return [layer, ...dissectGeneve(body)];
+  if (destinationPort === VXLAN_PORT) return [layer, ...dissectVxlan(body)];
   if (destinationPort === SYNC_PORT) return [layer, ...dissectSync(body)];
   return [layer, ...rest(body)];
 }
@@ -152,6 +186,18 @@ function dissectGeneve(bytes: Buffer): Layer[] {
   };
   const body = bytes.subarray(end);
   return [layer, ...(protocolType === ETHER_TYPE.transparentEthernet ? dissect(body) : rest(body))];
+}
+
+function dissectVxlan(bytes: Buffer): Layer[] {
+  if (bytes.length < 8) return rest(bytes);
+  const layer: Layer = {
+    layer: 'vxlan',
+    flags: bytes[0]!,
+    reserved: bytes.readUIntBE(1, 3),
+    vni: bytes.readUIntBE(4, 3),
+    reserved2: bytes[7]!,
+  };
+  return [layer, ...dissect(bytes.subarray(8))];
 }
 
 function dissectOptions(bytes: Buffer): GeneveOption[] | undefined {

@@ -31,12 +31,17 @@ export function describeDifference(actual: Buffer, expected: Buffer): string {
 /** 'layer number.layer.field' → text, in the order of the wire. */
 function fields(bytes: Buffer): Map<string, string> {
   const result = new Map<string, string>();
-  dissect(bytes).forEach((layer, index) => {
+  collect(dissect(bytes), '', result);
+  return result;
+}
+
+function collect(layers: readonly Layer[], prefix: string, result: Map<string, string>): void {
+  layers.forEach((layer, index) => {
+    if (layer.layer === 'quote') return collect(layer.layers, `${prefix}${index}.quote.`, result);
     for (const [name, value] of Object.entries(layer)) {
-      if (name !== 'layer') result.set(`${index}.${layer.layer}.${name}`, format(value));
+      if (name !== 'layer') result.set(`${prefix}${index}.${layer.layer}.${name}`, format(value));
     }
   });
-  return result;
 }
 
 function format(value: unknown): string {

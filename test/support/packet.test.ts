@@ -148,6 +148,106 @@ describe('builder', () => {
   });
 });
 
+describe('builder / tags and tunnels', () => {
+  const link = packet.ethernet({ source: '02:00:00:00:00:01', destination: '02:00:00:00:00:02' });
+  const network = packet.ipv4({ source: '10.0.0.1', destination: '10.0.0.2' });
+  const datagram = packet.udp({ sourcePort: 1, destinationPort: 2 });
+  const inside = [link, network, datagram, packet.payload('inner')];
+
+  it('802.1Q: priority, drop eligible, identifier, then the type of what follows', () => {
+    const bytes = packet.frame(link, packet.vlan(100, { priority: 5, dropEligible: true }), network, datagram);
+    expect(bytes.subarray(12, 18).toString('hex')).toBe('8100b0640800');
+    expect(checksumFaults(bytes)).toEqual([]);
+    expectFrame(packet.frame(...dissect(bytes)), bytes);
+    expect(layerOf(dissect(bytes), 'vlan')).toMatchObject({ identifier: 100, priority: 5, dropEligible: true, etherType: 0x0800 });
+  });
+
+  it('802.1Q does not hide a wrong sum', () => {
+    const bytes = packet.frame(link, packet.vlan(1), { ...network, checksum: 1 }, datagram);
+    expect(checksumFaults(bytes)).toEqual(['frame: IPv4 header checksum']);
+  });
+
+  it('VXLAN: the flag that the VNI is valid, and the VNI (RFC 7348 §5)', () => {
+    const bytes = packet.frame(link, network, packet.udp({ sourcePort: 5, destinationPort: packet.VXLAN_PORT }), packet.vxlan({ vni: 0x123456 }), ...inside);
+    expect(bytes.subarray(42, 50).toString('hex')).toBe('0800000012345600');
+    expect(checksumFaults(bytes)).toEqual([]);
+    expectFrame(packet.frame(...dissect(bytes)), bytes);
+    expect(layerOf(dissect(bytes), 'ipv4', 1).source).toBe('10.0.0.1');
+    bytes[bytes.length - 1]! ^= 1;
+    expect(checksumFaults(bytes)).toContain('frame.inner: UDP checksum');
+  });
+});
+
+describe('builder / ICMP errors', () => {
+  const link = packet.ethernet({ source: '02:00:00:00:00:01', destination: '02:00:00:00:00:02' });
+  const outer = packet.ipv4({ source: '10.0.0.9', destination: '10.0.0.1' });
+  const sent = [packet.ipv4({ source: '10.0.0.1', destination: '10.0.0.2' }), packet.udp({ sourcePort: 1, destinationPort: 2 }), packet.payload('sent')];
+  const error = packet.icmp({ type: packet.ICMP.unreachable, code: packet.UNREACHABLE.port });
+  const wholeQuote = packet.frame(link, outer, error, packet.quote(sent));
+
+  it('quote the packet with the sums that it had', () => {
+    expect(wholeQuote.subarray(42).equals(packet.frame(...sent))).toBe(true);
+    expect(checksumFaults(wholeQuote)).toEqual([]);
+    expectFrame(packet.frame(...dissect(wholeQuote)), wholeQuote);
+  });
+
+  it('cut to eight bytes keep the lengths of the packet that was sent (RFC 792)', () => {
+    const bytes = packet.frame(link, outer, error, packet.quote(sent, 8));
+    expect(bytes.length).toBe(42 + 20 + 8);
+    expect(bytes.readUInt16BE(42 + 2)).toBe(32);
+    expect(bytes.subarray(42 + 20).equals(packet.frame(...sent).subarray(20, 28))).toBe(true);
+    expect(checksumFaults(bytes)).toEqual([]);
+    expectFrame(packet.frame(...dissect(bytes)), bytes);
+  });
+
+  it.each([
+    ['the quoted header', 42 + 8, 'frame.quote: IPv4 header checksum'],
+    ['the quoted ports', 42 + 20, 'frame.quote: UDP checksum'],
+    ['the message', 34 + 1, 'frame: ICMP checksum'],
+  ])('a change of %s is a fault', (_, offset, fault) => {
+    const bytes = Buffer.from(wholeQuote);
+    bytes[offset]! ^= 1;
+    expect(checksumFaults(bytes)).toContain(fault);
+  });
+
+  it('a difference inside of the quote is named', () => {
+    const other = packet.frame(link, outer, error, packet.quote([{ ...sent[0]!, ttl: 3 } as Layer, ...sent.slice(1)]));
+    expect(describeDifference(other, wholeQuote)).toContain('3.quote.0.ipv4.ttl: expected 64 (0x40), got 3 (0x3)');
+  });
+});
+
+describe('builder / transport', () => {
+  const link = packet.ethernet({ source: '02:00:00:00:00:01', destination: '02:00:00:00:00:02' });
+  const network = packet.ipv4({ source: '10.0.0.1', destination: '10.0.0.2' });
+
+  it('TCP options fill whole words', () => {
+    const options = packet.tcpOptions(packet.tcpOption.mss(1460), packet.tcpOption.sackPermitted, packet.tcpOption.windowScale(7));
+    expect(options.toString('hex')).toBe('020405b4' + '0402' + '030307' + '000000');
+    const bytes = packet.frame(link, network, packet.tcp({ sourcePort: 1, destinationPort: 2, options }));
+    expect(layerOf(dissect(bytes), 'tcp').dataOffset).toBe(8);
+    expect(checksumFaults(bytes)).toEqual([]);
+  });
+
+  it.each([undefined, 0, 8, 12])('UDP-Lite with a coverage of %s (RFC 3828)', (coverage) => {
+    const datagram = packet.udpLite({ sourcePort: 1, destinationPort: 2, ...(coverage === undefined ? {} : { coverage }) });
+    const bytes = packet.frame(link, network, datagram, packet.payload('eight by'));
+    expect(bytes[23]).toBe(packet.PROTOCOL.udpLite);
+    expect(checksumFaults(bytes)).toEqual([]);
+    expectFrame(packet.frame(...dissect(bytes)), bytes);
+    bytes[bytes.length - 1]! ^= 1;
+    expect(checksumFaults(bytes)).toEqual(coverage ? [] : ['frame: UDP-Lite checksum']);
+    bytes[26]! ^= 1;
+    expect(checksumFaults(bytes)).toContain('frame: UDP-Lite checksum');
+  });
+
+  it('a packet inside of a tunnel is split into fragments without a link layer', () => {
+    const datagram = [network, packet.udp({ sourcePort: 1, destinationPort: 2 }), packet.payload(Buffer.alloc(30))] as const;
+    const parts = packet.split(16, datagram).map((part) => packet.frame(...part));
+    expect(parts.map((part) => part.readUInt16BE(6))).toEqual([0x2000, 0x2002, 0x0004]);
+    expect(Buffer.concat(parts.map((part) => part.subarray(20))).equals(packet.frame(...datagram).subarray(20))).toBe(true);
+  });
+});
+
 describe('difference', () => {
   it('names the field and marks the byte', () => {
     const link = packet.ethernet({ source: '02:00:00:00:00:01', destination: '02:00:00:00:00:02' });
