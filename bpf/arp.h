@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
-/* RFC 826 requests for the addresses that we hold. */
+/* RFC 826 for the addresses that we hold, RFC 5227 for those that announce themselves. */
 #pragma once
 
 #include "parse.h"
@@ -19,23 +19,36 @@ struct arp {
 #define ARP_REQUEST 1
 #define ARP_REPLY 2
 
-/* The ARP request at `offset` (behind its Ethernet header), or NULL for anything else. Announcements ask nothing. */
-static __always_inline struct arp *arp_request_at(struct xdp_md *ctx, __u32 offset)
+/* ARP of Ethernet and IPv4 at `offset` (behind its Ethernet header), or NULL. */
+static __always_inline struct arp *arp_at(struct hook_context *ctx, __u32 offset)
 {
 	struct arp *arp = packet_at(ctx, offset, sizeof(*arp));
 
 	if (!arp || arp->hardware != bpf_htons(1) || arp->protocol != bpf_htons(ETH_P_IP) ||
-	    arp->hardware_length != 6 || arp->protocol_length != 4 ||
-	    arp->operation != bpf_htons(ARP_REQUEST) || arp->sender == arp->target)
+	    arp->hardware_length != 6 || arp->protocol_length != 4)
 		return NULL;
 	return arp;
 }
 
-/* Answers the request whose Ethernet header is at `offset`, in place. */
-static __always_inline int arp_answer(struct xdp_md *ctx, __u32 offset, const __u8 *mac)
+/* Announcements ask nothing. */
+static __always_inline bool arp_is_request(const struct arp *arp)
 {
-	struct ethhdr *eth = packet_at(ctx, offset, sizeof(*eth) + sizeof(struct arp));
-	struct arp *arp = packet_at(ctx, offset + sizeof(*eth), sizeof(*arp));
+	return arp->operation == bpf_htons(ARP_REQUEST) && arp->sender != arp->target;
+}
+
+/* The sender says where it is: unasked (RFC 5227 §3), or as an answer. */
+static __always_inline bool arp_is_announcement(const struct arp *arp)
+{
+	return arp->operation == bpf_htons(ARP_REPLY) ||
+	       (arp->operation == bpf_htons(ARP_REQUEST) && arp->sender == arp->target);
+}
+
+/* Answers in place the request whose Ethernet header is at `eth_offset`, and ARP at `offset`. */
+static __always_inline int arp_answer(struct hook_context *ctx, __u32 eth_offset, __u32 offset,
+				      const __u8 *mac)
+{
+	struct ethhdr *eth = packet_at(ctx, eth_offset, sizeof(*eth));
+	struct arp *arp = packet_at(ctx, offset, sizeof(*arp));
 	__be32 asked;
 
 	if (!eth || !arp)

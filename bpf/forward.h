@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
-/* Next hops, and the frame around a packet that is ready to go. */
+/* The frame around a packet that is ready to go, whichever side it leaves on. */
 #pragma once
 
-#include "event.h"
-#include "vm.h"
+#include "mss.h"
+#include "route.h"
 
 /*
  * While draining, stragglers leave on the external side with the interface's own
@@ -12,12 +12,12 @@
  * packets as well (Open vSwitch does), and keep it. There the switch is taught
  * for a moment, which costs nothing, since both of us forward.
  */
-static __always_inline int forward_source_mac(const struct virtual_router *router, __u32 role,
-					      __u8 *mac)
+static __always_inline int forward_source_mac(const struct virtual_router *router, __u8 *mac)
 {
+	__u32 role = INTERFACE_EXTERNAL;
 	struct interface *interface;
 
-	if (router->state == VIRTUAL_ROUTER_ACTIVE || role == INTERFACE_UNDERLAY) {
+	if (router->state == VIRTUAL_ROUTER_ACTIVE) {
 		__builtin_memcpy(mac, router->mac, 6);
 		return 0;
 	}
@@ -28,54 +28,16 @@ static __always_inline int forward_source_mac(const struct virtual_router *route
 	return 0;
 }
 
-/* The MAC on the external side towards `destination`. Unresolved: the control plane gets the whole frame, to send it again. */
-static __always_inline int forward_next_hop(struct xdp_md *ctx, const struct router *router,
-					    __be32 destination, __u8 *mac)
+/* The packet, out of whatever it came in, in an Ethernet frame on the external side. */
+static __always_inline int forward_to_outside(struct hook_context *ctx, struct packet *packet,
+					      const __u8 *source_mac, const __u8 *next_hop_mac, __u16 vlan)
 {
-	struct neighbour_key key = { .interface = INTERFACE_EXTERNAL, .address = destination };
-	__u32 network_index = router->external_network;
-	struct external_network *network;
-	struct neighbour *neighbour;
-
-	network = bpf_map_lookup_elem(&external_networks, &network_index);
-	if (!network)
-		return REASON_DROP_DESTINATION_NOT_ROUTED;
-	if ((destination & network->netmask) != network->subnet) {
-		if (mac_is_zero(network->gateway_mac)) {
-			event_emit(ctx, EVENT_NEIGHBOUR_UNRESOLVED, INTERFACE_EXTERNAL,
-				   network->gateway, 0);
-			return REASON_DROP_GATEWAY_UNRESOLVED;
-		}
-		__builtin_memcpy(mac, network->gateway_mac, 6);
-		return 0;
-	}
-	neighbour = bpf_map_lookup_elem(&neighbours, &key);
-	if (!neighbour) {
-		event_emit(ctx, EVENT_NEIGHBOUR_UNRESOLVED, INTERFACE_EXTERNAL, destination, 0);
-		return REASON_DROP_NEIGHBOUR_UNRESOLVED;
-	}
-	__builtin_memcpy(mac, neighbour->mac, 6);
-	return 0;
-}
-
-/* Removes the tunnel and addresses the inner frame to its next hop. */
-static __always_inline int forward_decapsulate(struct xdp_md *ctx, __u32 inner_offset,
-					       const __u8 *source_mac, const __u8 *next_hop_mac)
-{
-	struct ethhdr *eth;
-
-	if (bpf_xdp_adjust_head(ctx, inner_offset))
+	if (frame_move_front(ctx, (int)packet->ip.offset - (int)ethernet_length(vlan)))
 		return REASON_DROP_ADJUST_FAILED;
-	eth = packet_at(ctx, 0, sizeof(*eth));
-	if (!eth)
-		return REASON_DROP_TRUNCATED;
-	__builtin_memcpy(eth->h_dest, next_hop_mac, 6);
-	__builtin_memcpy(eth->h_source, source_mac, 6);
-	eth->h_proto = bpf_htons(ETH_P_IP);
-	return 0;
+	return ethernet_write(ctx, next_hop_mac, source_mac, vlan) ? 0 : REASON_DROP_TRUNCATED;
 }
 
-/* RFC 8926 §3.3: the outer source port spreads flows over paths and queues. */
+/* RFC 8926 §3.3, RFC 7348 §5: the outer source port spreads flows over paths and queues. */
 static __always_inline __be16 forward_entropy_port(const struct ipv4 *ip)
 {
 	__u32 hash = ip->source ^ ip->destination ^
@@ -85,91 +47,156 @@ static __always_inline __be16 forward_entropy_port(const struct ipv4 *ip)
 	return bpf_htons(49152 | hash >> 18);
 }
 
-/* What the outer headers depend on beside the VM and the virtual router. */
-struct forward_tunnel {
-	__u32 inner_length;           /* bytes of the inner frame */
-	__be16 entropy_port;
-	__u8 tos;                     /* RFC 6040 §4.1: the inner one, congestion mark included */
-	__u8 source_mac[6];
-};
+static __always_inline bool vm_uses_vxlan(const struct vm *vm)
+{
+	return vm->vni >> ENCAPSULATION_SHIFT == ENCAPSULATION_VXLAN;
+}
 
 static __always_inline __u32 forward_option_length(const struct vm *vm)
 {
-	return vm->option_length == GENEVE_OVN_LENGTH ? GENEVE_OVN_LENGTH : 0;
+	return vm->option_length == TUNNEL_OPTION_LENGTH ? TUNNEL_OPTION_LENGTH : 0;
 }
 
-/* Writes the outer headers from the frame's first byte on, with the option that the VM's own tunnel carries. */
-static __always_inline int forward_write_tunnel(struct xdp_md *ctx, const struct vm *vm,
-						const struct virtual_router *router,
-						const struct forward_tunnel *tunnel)
+/* IPv4, UDP and tunnel headers: what is between the outer Ethernet header and the inner one. */
+struct forward_headers {
+	struct iphdr ip;
+	struct udphdr udp;
+	union {
+		struct geneve_header geneve;
+		struct vxlan_header vxlan;
+	} tunnel;
+} __attribute__((packed));
+
+/* Bytes that a tunnel to this VM adds to an IPv4 packet, inner Ethernet header included: its cost of the outer MTU. */
+static __always_inline __u32 forward_overhead(const struct vm *vm)
 {
-	struct geneve_encapsulation *outer = packet_at(ctx, 0, sizeof(*outer));
+	return sizeof(struct forward_headers) + forward_option_length(vm) + sizeof(struct ethhdr);
+}
+
+/* Outer headers from `offset` on, for a packet of `ip`, which they carry. */
+static __always_inline int forward_write_headers(struct hook_context *ctx, __u32 offset,
+						 const struct vm *vm,
+						 const struct virtual_router *router,
+						 const struct ipv4 *ip)
+{
+	struct forward_headers *outer = packet_at(ctx, offset, sizeof(*outer));
 	__u32 option_length = forward_option_length(vm);
-	__u32 outer_length = sizeof(*outer) - sizeof(outer->eth) + option_length + tunnel->inner_length;
+	__u32 length = forward_overhead(vm) + ip->total_length;
+	__u64 *option;
 
 	if (!outer)
 		return REASON_DROP_TRUNCATED;
-	__builtin_memcpy(outer->eth.h_dest, vm->next_hop_mac, 6);
-	__builtin_memcpy(outer->eth.h_source, tunnel->source_mac, 6);
-	outer->eth.h_proto = bpf_htons(ETH_P_IP);
 	outer->ip = (struct iphdr){
-		.version = 4, .ihl = 5, .tos = tunnel->tos, .tot_len = bpf_htons(outer_length),
+		.version = 4, .ihl = 5, .tos = ip->tos, .tot_len = bpf_htons(length),
 		.frag_off = bpf_htons(IPV4_DONT_FRAGMENT), .ttl = 64, .protocol = IPPROTO_UDP,
 		.saddr = router->address, .daddr = vm->tunnel_endpoint,
 	};
 	outer->ip.check = checksum_ipv4_header(&outer->ip);
-	/* RFC 8926 §3.3 lets IPv4 send no sum: the inner packet has its own. */
+	/* RFC 8926 §3.3 and RFC 7348 §5 let IPv4 send no sum: the inner packet has its own. */
 	outer->udp = (struct udphdr){
-		.source = tunnel->entropy_port, .dest = bpf_htons(GENEVE_UDP_PORT),
-		.len = bpf_htons(outer_length - sizeof(outer->ip)),
+		.source = forward_entropy_port(ip),
+		.dest = bpf_htons(vm_uses_vxlan(vm) ? VXLAN_UDP_PORT : GENEVE_UDP_PORT),
+		.len = bpf_htons(length - sizeof(outer->ip)),
 	};
-	outer->geneve = (struct geneve_header){
+	if (vm_uses_vxlan(vm)) {
+		outer->tunnel.vxlan = (struct vxlan_header){
+			.flags = VXLAN_VNI_VALID, .vni = { vm->vni >> 16, vm->vni >> 8, vm->vni },
+		};
+		return 0;
+	}
+	outer->tunnel.geneve = (struct geneve_header){
 		.option_words = option_length / 4,
 		.flags = option_length ? GENEVE_CRITICAL : 0,
 		.protocol = bpf_htons(GENEVE_PROTOCOL_ETHERNET),
 		.vni = { vm->vni >> 16, vm->vni >> 8, vm->vni },
 	};
-	if (option_length) {
-		__u64 *option = packet_at(ctx, sizeof(*outer), GENEVE_OVN_LENGTH);
-
-		if (!option)
-			return REASON_DROP_TRUNCATED;
-		__builtin_memcpy(option, vm->option, GENEVE_OVN_LENGTH);
-	}
+	if (!option_length)
+		return 0;
+	option = packet_at(ctx, offset + sizeof(*outer), TUNNEL_OPTION_LENGTH);
+	if (!option)
+		return REASON_DROP_TRUNCATED;
+	__builtin_memcpy(option, vm->option, TUNNEL_OPTION_LENGTH);
 	return 0;
 }
 
-/* Puts the packet into a tunnel to its VM's compute. */
-static __always_inline int forward_encapsulate(struct xdp_md *ctx, const struct vm *vm,
-					       const struct network *network,
-					       const struct virtual_router *router,
-					       const struct forward_tunnel *tunnel)
+/* The outer Ethernet header's destination: as the VM's own packets came, else asked for. */
+static __always_inline int forward_compute_mac(struct hook_context *ctx, const struct packet *packet,
+					       const struct vm *vm, __u8 *mac)
 {
-	__u32 added = sizeof(struct geneve_encapsulation) + forward_option_length(vm);
-	struct ethhdr *inner;
-
-	if (bpf_xdp_adjust_head(ctx, -(int)added))
-		return REASON_DROP_ADJUST_FAILED;
-	inner = packet_at(ctx, added, sizeof(*inner));
-	if (!inner)
-		return REASON_DROP_TRUNCATED;
-	__builtin_memcpy(inner->h_dest, vm->mac, 6);
-	__builtin_memcpy(inner->h_source, network->gateway_mac, 6);
-	inner->h_proto = bpf_htons(ETH_P_IP);
-	return forward_write_tunnel(ctx, vm, router, tunnel);
+	if (!mac_is_zero(vm->next_hop_mac)) {
+		__builtin_memcpy(mac, vm->next_hop_mac, 6);
+		return 0;
+	}
+	return neighbour_find(ctx, packet, INTERFACE_UNDERLAY, 0, vm->tunnel_endpoint, mac);
 }
 
 /*
- * Sends an inner frame that has been answered in place back to its VM, in a
- * tunnel of our own: what came in the outer headers is not reflected.
+ * The packet, out of whatever it came in, in a tunnel of our own to the VM's
+ * compute: what came in outer headers is never reflected. `protocol`: Ethernet's.
  */
-static __always_inline int forward_return(struct xdp_md *ctx, const struct vm *vm,
-					  const struct virtual_router *router, __u32 inner_offset,
-					  const struct forward_tunnel *tunnel)
+static __always_inline int forward_to_vm(struct hook_context *ctx, struct packet *packet,
+					 const struct vm *vm, const struct network *network,
+					 const struct virtual_router *router,
+					 const __u8 *compute_mac, __be16 protocol)
 {
-	__u32 needed = sizeof(struct geneve_encapsulation) + forward_option_length(vm);
+	__u32 role = INTERFACE_UNDERLAY, outer_length, inner_offset;
+	struct interface *underlay = bpf_map_lookup_elem(&interfaces, &role);
+	struct ethhdr *inner;
+	__u16 vlan;
+	int reason;
 
-	if (bpf_xdp_adjust_head(ctx, (int)inner_offset - (int)needed))
+	if (!underlay)
 		return REASON_DROP_ADJUST_FAILED;
-	return forward_write_tunnel(ctx, vm, router, tunnel);
+	vlan = underlay->vlan;
+	outer_length = ethernet_length(vlan);
+	inner_offset = outer_length + forward_overhead(vm) - sizeof(struct ethhdr);
+	if (frame_move_front(ctx, (int)packet->ip.offset - (int)(inner_offset + sizeof(struct ethhdr))))
+		return REASON_DROP_ADJUST_FAILED;
+	if (!ethernet_write(ctx, compute_mac, router->mac, vlan))
+		return REASON_DROP_TRUNCATED;
+	reason = forward_write_headers(ctx, outer_length, vm, router, &packet->ip);
+	inner = packet_at(ctx, inner_offset, sizeof(*inner));
+	if (reason || !inner)
+		return REASON_DROP_TRUNCATED;
+	__builtin_memcpy(inner->h_dest, vm->mac, 6);
+	__builtin_memcpy(inner->h_source, network->gateway_mac, 6);
+	inner->h_proto = protocol;
+	return 0;
+}
+
+/*
+ * Whether an IPv4 packet of `mtu` bytes is the largest that may go on. A larger
+ * one is told so, or split by the control plane where its sender allows that.
+ */
+static __always_inline int forward_check_mtu(struct hook_context *ctx, struct packet *packet, __u32 mtu)
+{
+	struct event about = {
+		.type = EVENT_FRAGMENTATION_NEEDED, .interface = packet->from, .mtu = mtu,
+	};
+
+	if (packet->ip.total_length <= mtu || frame_is_segmented(ctx))
+		return 0;
+	packet->mtu = mtu;
+	if (packet->ip.dont_fragment)
+		return REASON_DROP_MTU_EXCEEDED;
+	event_emit(ctx, &about, 0);
+	return REASON_DROP_FRAGMENTATION_NEEDED;
+}
+
+/* The largest IPv4 packet that fits into a tunnel to the VM. */
+static __always_inline __u32 forward_vm_mtu(const struct vm *vm)
+{
+	__u32 role = INTERFACE_UNDERLAY;
+	struct interface *underlay = bpf_map_lookup_elem(&interfaces, &role);
+
+	return underlay ? underlay->mtu - forward_overhead(vm) : 0;
+}
+
+/* The largest segment that needs no fragmentation on the way through the tunnel, said where both ends listen: in SYNs. */
+static __always_inline int forward_clamp_mss(struct hook_context *ctx, const struct packet *packet,
+					     const struct network *network)
+{
+	if (!(packet->ip.tcp_flags & TCP_SYN) || packet->ip.later_fragment || !network->mss)
+		return 0;
+	return mss_clamp(ctx, packet, network->mss);
 }

@@ -2,7 +2,7 @@
 /* RFC 8926: the tunnel header, its options, and building one. */
 #pragma once
 
-#include "parse.h"
+#include "tunnel.h"
 
 #define GENEVE_UDP_PORT 6081
 #define GENEVE_PROTOCOL_ETHERNET 0x6558
@@ -12,7 +12,7 @@
 /* The only option that we understand: OVN's ingress and egress port keys. */
 #define GENEVE_OVN_CLASS 0x0102
 #define GENEVE_OVN_TYPE 0x80
-#define GENEVE_OVN_LENGTH 8
+#define GENEVE_OVN_LENGTH TUNNEL_OPTION_LENGTH
 
 struct geneve_header {
 	__u8 option_words;            /* version in the upper two bits */
@@ -26,17 +26,6 @@ struct geneve_option {
 	__be16 option_class;
 	__u8 type;
 	__u8 words;                   /* lower five bits */
-};
-
-struct tunnel {
-	__be32 source;
-	__be32 destination;
-	__u32 vni;
-	__u32 inner_offset;
-	__u8 source_mac[6];
-	__u8 option_length;
-	__u8 tos;
-	__u8 option[GENEVE_OVN_LENGTH];
 };
 
 struct geneve_option_walk {
@@ -105,10 +94,10 @@ static __always_inline int geneve_parse(struct hook_context *ctx, const struct i
 {
 	__u32 offset = outer->l4_offset + sizeof(struct udphdr);
 	struct geneve_header *geneve = packet_at(ctx, offset, sizeof(*geneve));
-	struct ethhdr *eth = packet_at(ctx, 0, sizeof(*eth));
 	__u32 options_length;
+	int reason;
 
-	if (!geneve || !eth)
+	if (!geneve)
 		return REASON_DROP_TRUNCATED;
 	if (geneve->option_words >> 6)
 		return REASON_DROP_GENEVE_VERSION;
@@ -117,30 +106,13 @@ static __always_inline int geneve_parse(struct hook_context *ctx, const struct i
 	if (geneve->protocol != bpf_htons(GENEVE_PROTOCOL_ETHERNET))
 		return REASON_DROP_GENEVE_PROTOCOL;
 	options_length = (geneve->option_words & 0x3f) * 4;
-	*tunnel = (struct tunnel){
-		.source = outer->source,
-		.destination = outer->destination,
-		.vni = geneve->vni[0] << 16 | geneve->vni[1] << 8 | geneve->vni[2],
-		.inner_offset = offset + sizeof(*geneve) + options_length,
-		.tos = outer->tos,
-	};
-	__builtin_memcpy(tunnel->source_mac, eth->h_source, 6);
-	if (tunnel->inner_offset > outer->offset + outer->total_length)
+	reason = tunnel_fill(ctx, outer, tunnel_vni(geneve->vni, ENCAPSULATION_GENEVE),
+			     sizeof(*geneve) + options_length, tunnel);
+	if (reason)
+		return reason;
+	if (tunnel->inner_offset > (__u32)outer->offset + outer->total_length)
 		return REASON_DROP_GENEVE_OPTION_LENGTH;
 	if (!options_length)
 		return 0;
 	return geneve_options_parse(ctx, tunnel, offset + sizeof(*geneve));
-}
-
-struct geneve_encapsulation {
-	struct ethhdr eth;
-	struct iphdr ip;
-	struct udphdr udp;
-	struct geneve_header geneve;
-} __attribute__((packed));
-
-/* Bytes that a tunnel adds to an IPv4 packet, inner Ethernet header included. */
-static __always_inline __u32 geneve_overhead(__u32 option_length)
-{
-	return sizeof(struct geneve_encapsulation) + option_length;
 }

@@ -35,4 +35,10 @@ static __always_inline int frame_store(struct hook_context *ctx, __u32 offset, v
 	return bpf_xdp_store_bytes(ctx, offset, from, length);
 }
 
+/* Whether the kernel will cut the packet to the size of its segments on the way out. */
+static __always_inline bool frame_is_segmented(struct hook_context *ctx __attribute__((unused)))
+{
+	return false;
+}
+
 #endif

@@ -202,7 +202,6 @@ enum reason {
 	REASON_DROP_GENEVE_PROTOCOL,
 	REASON_DROP_OUTER_FRAGMENT,
 	REASON_DROP_VXLAN_HEADER,
-	REASON_DROP_VLAN,
 	REASON_DROP_VNI_UNKNOWN,
 	REASON_DROP_INNER_NOT_IPV4,
 	REASON_DROP_INNER_MAC,
@@ -541,8 +540,10 @@ struct fragment {
 	__be16 source_port;
 	__be16 destination_port;
 	__u32 last_seen;              /* ticks */
+	__u8 icmp_type;
+	__u8 pad[3];
 };
-ASSERT_SIZE(struct fragment, 8);
+ASSERT_SIZE(struct fragment, 12);
 
 /* icmp_budgets[0], per CPU. */
 struct icmp_budget {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "geneve.h"
+#include "vxlan.h"
 
 /*
  * The packet that an ICMP error speaks of (RFC 792). `source` and `destination`
@@ -18,6 +19,7 @@ struct quote {
 	__be32 destination;
 	__be16 source_port;           /* or query id */
 	__be16 destination_port;
+	bool later_fragment;          /* has no L4 header */
 };
 
 /*
@@ -29,13 +31,15 @@ struct packet {
 	struct quote quote;           /* where ip.icmp_error */
 	struct tunnel tunnel;         /* from INTERFACE_UNDERLAY */
 	__u32 from;                   /* enum interface_role: where it came in */
+	__u32 network;                /* index: tunnelled, where it came from */
 	__u32 vm;                     /* index: who sent it */
 	__u32 end;                    /* tunnelled: bytes of the frame up to the end of the outer packet */
 	__u16 vlan;                   /* 802.1Q identifier that it came with; 0: untagged */
 	__u16 mtu;                    /* DROP_MTU_EXCEEDED: the largest IPv4 packet that would pass */
 	__u8 mac[6];                  /* who sent it: tunnelled, the inner source */
+	__u8 destination_mac[6];      /* tunnelled, the inner destination */
 	bool rewritten;               /* no longer what was sent: not to be quoted */
-	bool committed;               /* the record of this packet has to reach the peer first */
+	bool explainable;             /* from a VM that may send: it is told what became of the packet */
 };
 
 struct {
@@ -78,4 +82,5 @@ struct rewrite {
 	__be16 from_port;
 	__be16 to_port;
 	bool source;                  /* else the destination */
+	__u8 pad[3];                  /* global functions take it whole */
 };

@@ -1,32 +1,72 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
-/* What both directions of shared SNAT do with a packet: protocol, mapping, session. */
+/* A packet as a flow of its translated end, whichever direction it takes. */
 #pragma once
 
+#include "fragment.h"
+#include "quote.h"
 #include "rewrite.h"
-#include "replicate.h"
+#include "snat.h"
 
-/* enum mapping_protocol, or the reason that shared SNAT cannot carry the packet, negative. */
-static __always_inline int translate_protocol(const struct ipv4 *ip, bool outbound)
+/* enum mapping_protocol, or -1. */
+static __always_inline int translate_protocol(__u8 protocol)
 {
-	if (ip->fragment)
-		return -REASON_DROP_FRAGMENT;
-	if (ip->protocol == IPPROTO_TCP)
+	if (protocol == IPPROTO_TCP)
 		return MAPPING_TCP;
-	if (ip->protocol == IPPROTO_UDP)
+	if (protocol == IPPROTO_UDP)
 		return MAPPING_UDP;
-	if (ip->protocol != IPPROTO_ICMP)
-		return -REASON_DROP_PROTOCOL_NOT_TRANSLATED;
-	if (ip->icmp_type != (outbound ? ICMP_ECHO : ICMP_ECHOREPLY))
-		return -REASON_DROP_ICMP_TYPE;
-	return MAPPING_ICMP;
+	return protocol == IPPROTO_ICMP ? MAPPING_ICMP : -1;
 }
 
-/* An ICMP error quotes addresses that would have to be translated too; a half-translated one is worse than none. */
-static __always_inline bool translate_is_icmp_error(const struct ipv4 *ip)
+/* An ICMP error belongs to the flow that it quotes: who gets it sent the quoted packet. */
+static __always_inline int translate_quoted_flow(const struct quote *quote, bool outbound,
+						 struct flow *flow)
 {
-	if (ip->protocol != IPPROTO_ICMP || ip->later_fragment)
-		return false;
-	return ip->icmp_type == ICMP_DEST_UNREACH || ip->icmp_type == ICMP_SOURCE_QUENCH ||
-	       ip->icmp_type == ICMP_REDIRECT || ip->icmp_type == ICMP_TIME_EXCEEDED ||
-	       ip->icmp_type == ICMP_PARAMETERPROB;
+	int protocol = translate_protocol(quote->protocol);
+
+	if (protocol < 0)
+		return REASON_DROP_PROTOCOL_NOT_TRANSLATED;
+	*flow = (struct flow){
+		.protocol = protocol, .error = true,
+		.port = outbound ? quote->destination_port : quote->source_port,
+		.remote = outbound ? quote->source : quote->destination,
+		.remote_port = outbound ? quote->source_port : quote->destination_port,
+	};
+	/* A quoted fragment without its ports could be anybody's. */
+	return flow->port ? 0 : REASON_DROP_ICMP_QUOTE;
+}
+
+/* The flow whose remote shared SNAT and forwardings have to know. 0, or why they cannot carry it. */
+static __always_inline int translate_flow(const struct packet *packet, bool outbound, struct flow *flow)
+{
+	const struct ipv4 *ip = &packet->ip;
+	int protocol = translate_protocol(ip->protocol);
+
+	if (ip->icmp_error)
+		return translate_quoted_flow(&packet->quote, outbound, flow);
+	if (protocol < 0)
+		return REASON_DROP_PROTOCOL_NOT_TRANSLATED;
+	if (protocol == MAPPING_ICMP && ip->icmp_type != (outbound ? ICMP_ECHO : ICMP_ECHOREPLY))
+		return REASON_DROP_ICMP_TYPE;
+	*flow = (struct flow){
+		.protocol = protocol, .tcp_flags = ip->tcp_flags,
+		.port = outbound ? ip->source_port : ip->destination_port,
+		.remote = outbound ? ip->destination : ip->source,
+		.remote_port = outbound ? ip->destination_port : ip->source_port,
+	};
+	return 0;
+}
+
+/* Gives a fragment the ports of its first. Early: the control plane gets the frame, to bring it again. */
+static __always_inline int translate_complete_fragment(struct hook_context *ctx, struct packet *packet,
+						       __u32 segment)
+{
+	struct event about = { .type = EVENT_FRAGMENT_EARLY, .interface = packet->from };
+	int reason;
+
+	if (!packet->ip.fragment)
+		return 0;
+	reason = fragment_complete(ctx, packet, segment);
+	if (reason == REASON_DROP_FRAGMENT_EARLY)
+		event_emit(ctx, &about, 0);
+	return reason;
 }

@@ -15,6 +15,12 @@ static __always_inline void count(enum reason reason, __u64 bytes)
 	counter->bytes += bytes;
 }
 
+/* Every reason from the first of them on is a drop. */
+static __always_inline bool reason_is_drop(int reason)
+{
+	return reason >= REASON_DROP_TRUNCATED;
+}
+
 /* The action of every reason but COMMIT_RELEASED, whose way out is in its header. */
 static __always_inline int verdict(enum reason reason, __u64 bytes)
 {
@@ -22,12 +28,20 @@ static __always_inline int verdict(enum reason reason, __u64 bytes)
 	switch (reason) {
 	case REASON_OUTBOUND_SNAT:
 	case REASON_OUTBOUND_FLOATING_IP:
+	case REASON_OUTBOUND_FORWARDING:
+	case REASON_ICMP_ERROR_OUTBOUND:
 		return bpf_redirect_map(&ports, INTERFACE_EXTERNAL, 0);
 	case REASON_INBOUND_SNAT:
 	case REASON_INBOUND_FLOATING_IP:
+	case REASON_INBOUND_FORWARDING:
+	case REASON_ICMP_ERROR_INBOUND:
+	case REASON_HAIRPIN:
+	case REASON_EAST_WEST:
 		return bpf_redirect_map(&ports, INTERFACE_UNDERLAY, 0);
 	case REASON_COMMIT_SENT:
 		return bpf_redirect_map(&ports, INTERFACE_HA, 0);
+	case REASON_ICMP_ERROR_TO_VM:
+	case REASON_ICMP_ERROR_TO_OUTSIDE:
 	case REASON_ARP_REPLY_INNER:
 	case REASON_ARP_REPLY_UNDERLAY:
 	case REASON_ARP_REPLY_EXTERNAL:
