@@ -13,34 +13,30 @@ static __always_inline __u16 checksum_fold(__u64 sum)
 	return (__u16)sum;
 }
 
+/* What a sum changes by; differences add up, and are folded once. */
+static __always_inline __u64 checksum_difference4(__be32 from, __be32 to)
+{
+	return (__u64)(__u32)~from + to;
+}
+
+static __always_inline __u64 checksum_difference2(__be16 from, __be16 to)
+{
+	return (__u64)(__u16)~from + to;
+}
+
+static __always_inline void checksum_apply(__u16 *check, __u64 difference)
+{
+	*check = ~checksum_fold((__u16)~*check + difference);
+}
+
 static __always_inline void checksum_replace4(__u16 *check, __be32 from, __be32 to)
 {
-	__u64 sum = (__u16)~*check;
-
-	sum += (__u32)~from;
-	sum += to;
-	*check = ~checksum_fold(sum);
+	checksum_apply(check, checksum_difference4(from, to));
 }
 
 static __always_inline void checksum_replace2(__u16 *check, __be16 from, __be16 to)
 {
-	__u64 sum = (__u16)~*check;
-
-	sum += (__u16)~from;
-	sum += to;
-	*check = ~checksum_fold(sum);
-}
-
-/* RFC 768: a sum that was not computed stays so, one that computes to zero is sent as ones. */
-static __always_inline void checksum_udp_replace(__u16 *check, __be32 from, __be32 to,
-						 __be16 from_port, __be16 to_port)
-{
-	if (!*check)
-		return;
-	checksum_replace4(check, from, to);
-	checksum_replace2(check, from_port, to_port);
-	if (!*check)
-		*check = 0xffff;
+	checksum_apply(check, checksum_difference2(from, to));
 }
 
 /* Of a 20-byte IPv4 header whose check field is zero. */

@@ -2,91 +2,265 @@
 /* Rewriting decides nothing: addresses, ports, TTL and their sums. */
 #pragma once
 
-#include "parse.h"
+#include "packet.h"
 
-struct rewrite {
-	__be32 from;
-	__be32 to;
-	__be16 from_port;
-	__be16 to_port;
-	bool source;                  /* else the destination */
-};
+/* Where the headers keep their sums. UDP-Lite and DCCP have it where UDP has. */
+#define TCP_CHECK 16
+#define UDP_CHECK 6
+#define ICMP_CHECK 2
+#define ICMP_QUERY_ID 4
 
-static __always_inline int rewrite_tcp(struct xdp_md *ctx, __u32 offset, const struct rewrite *rewrite)
+/* RFC 768: a sum that was not computed stays so, one that computes to zero is sent as ones. */
+#define L4_SUM_OPTIONAL 1
+
+/*
+ * The one place where the L4 sum of a frame changes. Behind the kernel a sum may
+ * be left to the hardware, and is then of the pseudo-header alone: what changed
+ * in the pseudo-header is told apart from what changed in the segment.
+ */
+static __always_inline int frame_l4_sum(struct hook_context *ctx, __u32 check_offset, __u32 flags,
+					__u64 pseudo_header, __u64 segment)
 {
-	struct tcphdr *tcp = packet_at(ctx, offset, sizeof(*tcp));
+	__u16 *check = packet_at(ctx, check_offset, sizeof(*check));
 
-	if (!tcp)
+	if (!check)
 		return REASON_DROP_TRUNCATED;
-	if (rewrite->source)
-		tcp->source = rewrite->to_port;
-	else
-		tcp->dest = rewrite->to_port;
-	checksum_replace4(&tcp->check, rewrite->from, rewrite->to);
-	checksum_replace2(&tcp->check, rewrite->from_port, rewrite->to_port);
+	if ((flags & L4_SUM_OPTIONAL) && !*check)
+		return 0;
+	checksum_apply(check, pseudo_header + segment);
+	if ((flags & L4_SUM_OPTIONAL) && !*check)
+		*check = 0xffff;
 	return 0;
 }
 
-static __always_inline int rewrite_udp(struct xdp_md *ctx, __u32 offset, const struct rewrite *rewrite)
+static __always_inline int rewrite_address(struct hook_context *ctx, struct ipv4 *ip,
+					   const struct rewrite *rewrite)
 {
-	struct udphdr *udp = packet_at(ctx, offset, sizeof(*udp));
+	struct iphdr *header = packet_at(ctx, ip->offset, sizeof(*header));
 
-	if (!udp)
+	if (!header)
 		return REASON_DROP_TRUNCATED;
-	if (rewrite->source)
-		udp->source = rewrite->to_port;
-	else
-		udp->dest = rewrite->to_port;
-	checksum_udp_replace(&udp->check, rewrite->from, rewrite->to, rewrite->from_port,
-			     rewrite->to_port);
+	/* An ICMP error may come from another host than the one that it speaks of: not rewrite->from. */
+	if (rewrite->source) {
+		checksum_replace4(&header->check, ip->source, rewrite->to);
+		header->saddr = rewrite->to;
+		ip->source = rewrite->to;
+	} else {
+		checksum_replace4(&header->check, ip->destination, rewrite->to);
+		header->daddr = rewrite->to;
+		ip->destination = rewrite->to;
+	}
 	return 0;
+}
+
+/* Ports lie alike in TCP and UDP. */
+static __always_inline int rewrite_segment(struct hook_context *ctx, const struct ipv4 *ip,
+					   const struct rewrite *rewrite, __u32 check, __u32 flags)
+{
+	if (rewrite->from_port != rewrite->to_port) {
+		__be16 *port = packet_at(ctx, ip->l4_offset + (rewrite->source ? 0 : 2), sizeof(*port));
+
+		if (!port)
+			return REASON_DROP_TRUNCATED;
+		*port = rewrite->to_port;
+	}
+	return frame_l4_sum(ctx, ip->l4_offset + check, flags,
+			    checksum_difference4(rewrite->from, rewrite->to),
+			    checksum_difference2(rewrite->from_port, rewrite->to_port));
 }
 
 /* ICMP's sum has no pseudo-header: only the query id counts. */
-static __always_inline int rewrite_icmp(struct xdp_md *ctx, __u32 offset, const struct rewrite *rewrite)
+static __always_inline int rewrite_query(struct hook_context *ctx, const struct ipv4 *ip,
+					 const struct rewrite *rewrite)
 {
-	struct icmphdr *icmp = packet_at(ctx, offset, sizeof(*icmp));
+	__be16 *id;
 
-	if (!icmp)
-		return REASON_DROP_TRUNCATED;
 	if (rewrite->from_port == rewrite->to_port)
 		return 0;
-	icmp->un.echo.id = rewrite->to_port;
-	checksum_replace2(&icmp->checksum, rewrite->from_port, rewrite->to_port);
+	id = packet_at(ctx, ip->l4_offset + ICMP_QUERY_ID, sizeof(*id));
+	if (!id)
+		return REASON_DROP_TRUNCATED;
+	*id = rewrite->to_port;
+	return frame_l4_sum(ctx, ip->l4_offset + ICMP_CHECK, 0, 0,
+			    checksum_difference2(rewrite->from_port, rewrite->to_port));
+}
+
+/* Changes the port or query id that is quoted. What it changes in the sums is added to *difference. */
+static __always_inline int rewrite_quoted_port(struct hook_context *ctx, struct quote *quote,
+					       const struct rewrite *rewrite, __u64 *difference)
+{
+	__u32 offset = quote->l4_offset;
+	__be16 *port;
+
+	if (rewrite->from_port == rewrite->to_port)
+		return 0;
+	if (quote->protocol == IPPROTO_ICMP)
+		offset += ICMP_QUERY_ID;
+	else if (rewrite->source)
+		offset += 2;
+	port = packet_at(ctx, offset, sizeof(*port));
+	if (!port)
+		return REASON_DROP_TRUNCATED;
+	*difference = checksum_difference2(*port, rewrite->to_port);
+	*port = rewrite->to_port;
+	if (rewrite->source)
+		quote->destination_port = rewrite->to_port;
+	else
+		quote->source_port = rewrite->to_port;
 	return 0;
 }
 
-/* Applies *rewrite to the packet that *ip describes and decrements its TTL. 0, or the reason. */
-static __always_inline int rewrite_packet(struct xdp_md *ctx, const struct ipv4 *ip,
+/* Offset of the sum in a quoted L4 header; 0: it has none that a translation changes. */
+static __always_inline __u32 quote_check(__u8 protocol)
+{
+	if (protocol == IPPROTO_TCP)
+		return TCP_CHECK;
+	if (protocol == IPPROTO_UDP || protocol == IPPROTO_UDPLITE || protocol == IPPROTO_DCCP)
+		return UDP_CHECK;
+	return protocol == IPPROTO_ICMP ? ICMP_CHECK : 0;
+}
+
+/* `address` and `port` are what these change the quoted sum by. Returns what the change of that sum itself is. */
+static __always_inline __u64 rewrite_quoted_sum(struct hook_context *ctx, const struct quote *quote,
+						__u64 address, __u64 port)
+{
+	__u32 offset = quote->l4_offset + quote_check(quote->protocol);
+	bool optional = quote->protocol == IPPROTO_UDP || quote->protocol == IPPROTO_UDPLITE;
+	__u16 *check, before;
+
+	/* Eight bytes of L4 header are all that has to be quoted: TCP's sum lies behind them. */
+	if (offset == quote->l4_offset || offset + sizeof(*check) > (__u32)quote->offset + quote->length)
+		return 0;
+	check = packet_at(ctx, offset, sizeof(*check));
+	if (!check || (optional && !*check))
+		return 0;
+	before = *check;
+	checksum_apply(check, port + (quote->protocol == IPPROTO_ICMP ? 0 : address));
+	if (optional && !*check)
+		*check = 0xffff;
+	return checksum_difference2(before, *check);
+}
+
+/* Changes the quoted address. *address is what that changes a sum by, *difference what all of the header does. */
+static __always_inline int rewrite_quoted_address(struct hook_context *ctx, struct quote *quote,
+						  const struct rewrite *rewrite, __u64 *address,
+						  __u64 *difference)
+{
+	struct iphdr *header = packet_at(ctx, quote->offset, sizeof(*header));
+	__u16 before;
+
+	if (!header)
+		return REASON_DROP_TRUNCATED;
+	if (rewrite->source) {
+		*address = checksum_difference4(quote->destination, rewrite->to);
+		header->daddr = rewrite->to;
+		quote->destination = rewrite->to;
+	} else {
+		*address = checksum_difference4(quote->source, rewrite->to);
+		header->saddr = rewrite->to;
+		quote->source = rewrite->to;
+	}
+	before = header->check;
+	checksum_apply(&header->check, *address);
+	*difference = *address + checksum_difference2(before, header->check);
+	return 0;
+}
+
+/*
+ * RFC 5508 REQ-4, REQ-5: the packet that the error is about gets back the form in
+ * which its sender knows it. It went the other way: its other end is translated.
+ */
+static __always_inline int rewrite_quote(struct hook_context *ctx, struct packet *packet,
+					 const struct rewrite *rewrite)
+{
+	struct quote *quote = &packet->quote;
+	__u64 address, port = 0, difference;
+	int reason = rewrite_quoted_address(ctx, quote, rewrite, &address, &difference);
+
+	if (reason)
+		return reason;
+	if (!quote->later_fragment) {
+		reason = rewrite_quoted_port(ctx, quote, rewrite, &port);
+		if (reason)
+			return reason;
+		difference += port + rewrite_quoted_sum(ctx, quote, address, port);
+	}
+	return frame_l4_sum(ctx, packet->ip.l4_offset + ICMP_CHECK, 0, 0, difference);
+}
+
+/* All but TCP and UDP: rarer, and verified once. Without a case: no sum of theirs covers an address. */
+__noinline int rewrite_rarer(struct hook_context *ctx, struct packet *packet,
+			     const struct rewrite *rewrite)
+{
+	if (!packet || !rewrite)
+		return REASON_DROP_TRUNCATED;
+	if (packet->ip.icmp_error)
+		return rewrite_quote(ctx, packet, rewrite);
+	if (packet->ip.protocol == IPPROTO_ICMP)
+		return rewrite_query(ctx, &packet->ip, rewrite);
+	if (packet->ip.protocol != IPPROTO_UDPLITE && packet->ip.protocol != IPPROTO_DCCP)
+		return 0;
+	/* Nothing has looked at their headers yet. */
+	if ((__u32)packet->ip.offset + packet->ip.total_length <
+	    packet->ip.l4_offset + sizeof(struct udphdr))
+		return REASON_DROP_TRUNCATED;
+	return rewrite_segment(ctx, &packet->ip, rewrite, UDP_CHECK,
+			       packet->ip.protocol == IPPROTO_UDPLITE ? L4_SUM_OPTIONAL : 0);
+}
+
+static __always_inline int rewrite_l4(struct hook_context *ctx, struct packet *packet,
+				      const struct rewrite *rewrite)
+{
+	if (packet->ip.later_fragment)
+		return 0;
+	if (packet->ip.protocol == IPPROTO_TCP)
+		return rewrite_segment(ctx, &packet->ip, rewrite, TCP_CHECK, 0);
+	if (packet->ip.protocol == IPPROTO_UDP)
+		return rewrite_segment(ctx, &packet->ip, rewrite, UDP_CHECK, L4_SUM_OPTIONAL);
+	return rewrite_rarer(ctx, packet, rewrite);
+}
+
+/*
+ * Applies *rewrite to the packet, and to what it quotes; equal ports leave those
+ * of the packet alone. 0, or the reason.
+ */
+static __always_inline int rewrite_packet(struct hook_context *ctx, struct packet *packet,
 					  const struct rewrite *rewrite)
 {
-	struct iphdr *header = packet_at(ctx, ip->offset, sizeof(*header));
+	int reason = rewrite_address(ctx, &packet->ip, rewrite);
+
+	if (!reason)
+		reason = rewrite_l4(ctx, packet, rewrite);
+	if (reason)
+		return reason;
+	packet->rewritten = true;
+	if (packet->ip.icmp_error || rewrite->from_port == rewrite->to_port)
+		return 0;
+	if (rewrite->source)
+		packet->ip.source_port = rewrite->to_port;
+	else
+		packet->ip.destination_port = rewrite->to_port;
+	return 0;
+}
+
+/* RFC 1812 §5.3.1; whoever calls has seen that it is above one. */
+static __always_inline int rewrite_ttl(struct hook_context *ctx, struct packet *packet)
+{
+	struct iphdr *header = packet_at(ctx, packet->ip.offset, sizeof(*header));
 	__be16 before, after;
 
 	if (!header)
 		return REASON_DROP_TRUNCATED;
-	if (rewrite->source)
-		header->saddr = rewrite->to;
-	else
-		header->daddr = rewrite->to;
-	checksum_replace4(&header->check, rewrite->from, rewrite->to);
 	before = *(__be16 *)&header->ttl;
 	header->ttl -= 1;
 	after = *(__be16 *)&header->ttl;
 	checksum_replace2(&header->check, before, after);
-	if (ip->later_fragment)
-		return 0;
-	if (ip->protocol == IPPROTO_TCP)
-		return rewrite_tcp(ctx, ip->l4_offset, rewrite);
-	if (ip->protocol == IPPROTO_UDP)
-		return rewrite_udp(ctx, ip->l4_offset, rewrite);
-	if (ip->protocol == IPPROTO_ICMP)
-		return rewrite_icmp(ctx, ip->l4_offset, rewrite);
+	packet->ip.ttl = header->ttl;
 	return 0;
 }
 
 /* Turns an echo request into its reply, in place (RFC 792, RFC 1122 §3.2.2.6). */
-static __always_inline int rewrite_echo_reply(struct xdp_md *ctx, const struct ipv4 *ip)
+static __always_inline int rewrite_echo_reply(struct hook_context *ctx, const struct ipv4 *ip)
 {
 	struct iphdr *header = packet_at(ctx, ip->offset, sizeof(*header));
 	struct icmphdr *icmp = packet_at(ctx, ip->l4_offset, sizeof(*icmp));
@@ -103,6 +277,5 @@ static __always_inline int rewrite_echo_reply(struct xdp_md *ctx, const struct i
 	before = *(__be16 *)icmp;
 	icmp->type = ICMP_ECHOREPLY;
 	after = *(__be16 *)icmp;
-	checksum_replace2(&icmp->checksum, before, after);
-	return 0;
+	return frame_l4_sum(ctx, ip->l4_offset + ICMP_CHECK, 0, 0, checksum_difference2(before, after));
 }
