@@ -28,7 +28,7 @@ const wire = (sender: { mac: string; address: string }, target: string, ...more:
 
 describe('ARP on the underlay', () => {
   it('the virtual address is answered with the virtual MAC', () => {
-    const result = gateway.run('underlay_xdp', wire(world.compute1, world.VIRTUAL_ADDRESS));
+    const result = gateway.run('underlay', wire(world.compute1, world.VIRTUAL_ADDRESS));
 
     expect(result.verdict).toBe('TX');
     expectFrame(result.frame, [
@@ -39,13 +39,13 @@ describe('ARP on the underlay', () => {
   });
 
   it('a padded request is answered too', () => {
-    const result = gateway.run('underlay_xdp', wire(world.compute1, world.VIRTUAL_ADDRESS, padding(18)));
+    const result = gateway.run('underlay', wire(world.compute1, world.VIRTUAL_ADDRESS, padding(18)));
     expect(result.verdict).toBe('TX');
     expect(layerOf(dissect(result.frame), 'arp').senderMac).toBe(world.VIRTUAL_MAC);
   });
 
   it.each([world.nodeA.underlay.address, '192.168.33.99'])('%s is the kernel\'s', (target) => {
-    const result = gateway.run('underlay_xdp', wire(world.compute1, target));
+    const result = gateway.run('underlay', wire(world.compute1, target));
     expect(result.verdict).toBe('PASS');
     expect(result.counters).toEqual({ pass_to_kernel: 1 });
   });
@@ -53,7 +53,7 @@ describe('ARP on the underlay', () => {
 
 describe('ARP on the external side', () => {
   it.each([a1.tenant.externalAddress, world.tenantB.externalAddress, a2.floatingIp!, b2.floatingIp!])('%s is answered with the virtual MAC', (target) => {
-    const result = gateway.run('external_xdp', wire(world.externalRouter, target));
+    const result = gateway.run('external', wire(world.externalRouter, target));
 
     expect(result.verdict).toBe('TX');
     expectFrame(result.frame, [
@@ -64,12 +64,12 @@ describe('ARP on the external side', () => {
   });
 
   it.each([world.nodeA.external.address, '10.0.2.77'])('%s is the kernel\'s', (target) => {
-    expect(gateway.run('external_xdp', wire(world.externalRouter, target)).verdict).toBe('PASS');
+    expect(gateway.run('external', wire(world.externalRouter, target)).verdict).toBe('PASS');
   });
 
   it('a reply is the kernel\'s: it keeps next hops resolved', () => {
     const answer = reply(world.externalRouter.mac, world.externalRouter.address, { mac: world.nodeA.external.mac, address: world.nodeA.external.address });
-    const result = gateway.run('external_xdp', frame(ethernet({ source: world.externalRouter.mac, destination: world.nodeA.external.mac }), answer));
+    const result = gateway.run('external', frame(ethernet({ source: world.externalRouter.mac, destination: world.nodeA.external.mac }), answer));
     expect(result.verdict).toBe('PASS');
   });
 });
@@ -78,9 +78,9 @@ describe.each(['initialize', 'backup', 'draining'] as const)('ARP while %s', (st
   it('answers nothing with the virtual MAC', () => {
     gateway.reset({ syncMode: 'none', state });
     const results = [
-      gateway.run('underlay_xdp', wire(world.compute1, world.VIRTUAL_ADDRESS)),
-      gateway.run('external_xdp', wire(world.externalRouter, a2.floatingIp!)),
-      gateway.run('external_xdp', wire(world.externalRouter, a1.tenant.externalAddress)),
+      gateway.run('underlay', wire(world.compute1, world.VIRTUAL_ADDRESS)),
+      gateway.run('external', wire(world.externalRouter, a2.floatingIp!)),
+      gateway.run('external', wire(world.externalRouter, a1.tenant.externalAddress)),
     ];
     for (const result of results) expect(['DROP', 'PASS']).toContain(result.verdict);
   });
@@ -88,7 +88,7 @@ describe.each(['initialize', 'backup', 'draining'] as const)('ARP while %s', (st
 
 describe('ARP of VMs', () => {
   it('the subnet\'s gateway is answered in the tunnel', () => {
-    const result = gateway.run('underlay_xdp', frameFromVm(a1, [request(a1, a1.tenant.gateway)], { inner: { destination: BROADCAST } }));
+    const result = gateway.run('underlay', frameFromVm(a1, [request(a1, a1.tenant.gateway)], { inner: { destination: BROADCAST } }));
 
     expect(result.verdict).toBe('TX');
     const sourcePort = layerOf(dissect(result.frame), 'udp').sourcePort;
@@ -98,7 +98,7 @@ describe('ARP of VMs', () => {
   });
 
   it('a unicast refresh is answered', () => {
-    expect(gateway.run('underlay_xdp', frameFromVm(a1, [request(a1, a1.tenant.gateway)])).verdict).toBe('TX');
+    expect(gateway.run('underlay', frameFromVm(a1, [request(a1, a1.tenant.gateway)])).verdict).toBe('TX');
   });
 
   it.each([
@@ -106,7 +106,7 @@ describe('ARP of VMs', () => {
     ['a reply', reply(a1.mac, a1.address, { mac: a1.tenant.gatewayMac, address: a1.tenant.gateway })],
     ['a gratuitous request', request(a1, a1.address)],
   ])('%s is nobody\'s business', (_, message) => {
-    const result = gateway.run('underlay_xdp', frameFromVm(a1, [message], { inner: { destination: BROADCAST } }));
+    const result = gateway.run('underlay', frameFromVm(a1, [message], { inner: { destination: BROADCAST } }));
     expect(result.verdict).toBe('DROP');
     expect(result.counters).toEqual({ drop_inner_arp: 1 });
   });
@@ -116,13 +116,13 @@ describe('ARP of VMs', () => {
     ['outer IP options', { ipv4: { options: Buffer.from('01010101', 'hex') } }],
     ['outer TTL and type of service', { ipv4: { ttl: 3, tos: 0xb8 } }],
   ])('%s is not reflected to the compute', (_, tunnel) => {
-    const result = gateway.run('underlay_xdp', frameFromVm(a1, [request(a1, a1.tenant.gateway)], tunnel));
+    const result = gateway.run('underlay', frameFromVm(a1, [request(a1, a1.tenant.gateway)], tunnel));
     const sourcePort = layerOf(dissect(result.frame), 'udp').sourcePort;
     expectFrame(result.frame, toVm(a1, sourcePort, [reply(a1.tenant.gatewayMac, a1.tenant.gateway, a1)]));
   });
 
   it('keeps no option where there was none', () => {
-    const result = gateway.run('underlay_xdp', frameFromVm(a1, [request(a1, a1.tenant.gateway)], { geneve: { options: [] } }));
+    const result = gateway.run('underlay', frameFromVm(a1, [request(a1, a1.tenant.gateway)], { geneve: { options: [] } }));
     expect(layerOf(dissect(result.frame), 'geneve').options).toEqual([]);
     expectValidChecksums(result.frame);
   });
@@ -133,7 +133,7 @@ describe('echo', () => {
 
   it('to the subnet\'s gateway is answered in the tunnel', () => {
     const packet = [ipv4({ source: a1.address, destination: a1.tenant.gateway, identification: 3 }), ...echo(ICMP.echo)];
-    const result = gateway.run('underlay_xdp', frameFromVm(a1, packet));
+    const result = gateway.run('underlay', frameFromVm(a1, packet));
 
     expect(result.verdict).toBe('TX');
     const layers = dissect(result.frame);
@@ -148,11 +148,11 @@ describe('echo', () => {
 
   it('to the gateway from TTL 1 is answered: it is for us, not through us', () => {
     const packet = [ipv4({ source: a1.address, destination: a1.tenant.gateway, ttl: 1 }), ...echo(ICMP.echo)];
-    expect(gateway.run('underlay_xdp', frameFromVm(a1, packet)).verdict).toBe('TX');
+    expect(gateway.run('underlay', frameFromVm(a1, packet)).verdict).toBe('TX');
   });
 
   it.each([world.tenantA, world.tenantB])('to external address $externalAddress is answered', ({ externalAddress }) => {
-    const result = gateway.run('external_xdp', fromOutside([ipv4({ source: server, destination: externalAddress }), ...echo(ICMP.echo)]));
+    const result = gateway.run('external', fromOutside([ipv4({ source: server, destination: externalAddress }), ...echo(ICMP.echo)]));
 
     expect(result.verdict).toBe('TX');
     const { ttl, identification } = layerOf(dissect(result.frame), 'ipv4');
@@ -164,8 +164,8 @@ describe('echo', () => {
 
   it('backup answers none', () => {
     gateway.reset({ syncMode: 'none', state: 'backup' });
-    const inner = gateway.run('underlay_xdp', frameFromVm(a1, [ipv4({ source: a1.address, destination: a1.tenant.gateway }), ...echo(ICMP.echo)]));
-    const outer = gateway.run('external_xdp', fromOutside([ipv4({ source: server, destination: a1.tenant.externalAddress }), ...echo(ICMP.echo)]));
+    const inner = gateway.run('underlay', frameFromVm(a1, [ipv4({ source: a1.address, destination: a1.tenant.gateway }), ...echo(ICMP.echo)]));
+    const outer = gateway.run('external', fromOutside([ipv4({ source: server, destination: a1.tenant.externalAddress }), ...echo(ICMP.echo)]));
     expect([inner.verdict, outer.verdict]).toEqual(['DROP', 'DROP']);
   });
 });
@@ -182,11 +182,11 @@ describe('what is not ours goes to the kernel', () => {
   const ipv6 = frame(ethernet({ source: world.compute1.mac, destination: '33:33:00:00:00:01', etherType: 0x86dd }), payload(Buffer.alloc(40, 0x60)));
 
   it.each([
-    ['underlay_xdp', 'own address', ssh(own.underlay)],
-    ['underlay_xdp', 'VRRP', vrrp],
-    ['underlay_xdp', 'IPv6', ipv6],
-    ['external_xdp', 'own address', ssh(own.external)],
-    ['external_xdp', 'IPv6', ipv6],
+    ['underlay', 'own address', ssh(own.underlay)],
+    ['underlay', 'VRRP', vrrp],
+    ['underlay', 'IPv6', ipv6],
+    ['external', 'own address', ssh(own.external)],
+    ['external', 'IPv6', ipv6],
     ['ha_xdp', 'IPv6', ipv6],
     ['ha_xdp', 'other traffic', ssh(world.nodeA.ha)],
   ] as const)('%s / %s', (program, _, bytes) => {

@@ -13,7 +13,7 @@ import { expectFrame } from '../support/expect-frame.js';
 import { GatewayFixture, type RunResult } from '../support/gateway-fixture.js';
 import { frame, ICMP, type Layer } from '../support/packet.js';
 import { readPcap } from '../support/pcap.js';
-import { VIRTUAL_MAC, VRID } from '../support/world.js';
+import { a2, tenantA, VIRTUAL_MAC, VRID, type Tenant } from '../support/world.js';
 
 const gateway = GatewayFixture.load();
 afterAll(() => gateway.close());
@@ -52,6 +52,8 @@ function changed(packet: readonly Layer[], header: object, ports: object): Layer
   });
 }
 
+const ovn: Tenant = { ...tenantA, vni: 2, gatewayMac: OUTSIDE_MAC, externalAddress: SNAT_ADDRESS };
+
 function setEndpoint(address: string): void {
   gateway.virtualRouters.update(VRID, { address: ipv4ToNumber(address) });
   gateway.virtualRouterByAddress.set(ipv4ToNumber(address), VRID);
@@ -62,15 +64,12 @@ function configureAsOvn(): void {
   gateway.reset({ syncMode: 'none' });
   setEndpoint('192.168.33.10');
   gateway.networkByVni.set(2, 0);
-  gateway.networks.set(0, { ...gateway.networks.get(0)!, vni: 2, gatewayMac: macToBuffer(OUTSIDE_MAC) });
-  gateway.routers.set(0, { ...gateway.routers.get(0)!, externalAddress: ipv4ToNumber(SNAT_ADDRESS) });
-  gateway.externalAddresses.set(ipv4ToNumber(SNAT_ADDRESS), { kind: 2, index: 0, router: 0 });
-  const nextHop = { gateway: ipv4ToNumber('10.0.2.2'), gatewayMac: macToBuffer(OUTSIDE_MAC) };
-  gateway.externalNetworks.set(0, { ...gateway.externalNetworks.get(0)!, ...nextHop });
-  gateway.neighbours.set({ interface: 1, address: nextHop.gateway }, { mac: nextHop.gatewayMac });
-  const tenant = { vni: 2, subnet: '172.16.100.0', netmask: '255.255.255.0', gateway: '172.16.100.1', gatewayMac: OUTSIDE_MAC, externalAddress: SNAT_ADDRESS };
-  const vm = { tenant, address: '172.16.100.11', mac: '', compute: { address: '', mac: '' }, option: { optionClass: 0, type: 0, data: Buffer.alloc(0) }, floatingIp: FLOATING_IP };
-  gateway.externalAddresses.set(ipv4ToNumber(FLOATING_IP), { kind: 1, index: gateway.ensureVm(vm), router: 0 });
+  gateway.setNetwork({ vni: 2, gatewayMac: macToBuffer(OUTSIDE_MAC) }, ovn);
+  gateway.setRouter({ externalAddress: ipv4ToNumber(SNAT_ADDRESS) }, ovn);
+  gateway.addSnatAddress(0, SNAT_ADDRESS, ovn);
+  gateway.setExternalNetwork({ gateway: ipv4ToNumber('10.0.2.2'), gatewayMac: macToBuffer(OUTSIDE_MAC) });
+  gateway.addNeighbour('external', '10.0.2.2', OUTSIDE_MAC);
+  gateway.addFloatingIp({ ...a2, tenant: ovn }, FLOATING_IP);
 }
 
 describe('OVN, shared SNAT', () => {
@@ -91,7 +90,7 @@ describe('OVN, shared SNAT', () => {
 
   /** Our port is ours to choose; the rest of the packet is not. */
   function expectTranslatedNorth(bytes: Buffer, packet: Layer[]): void {
-    const result = gateway.run('underlay_xdp', bytes);
+    const result = gateway.run('underlay', bytes);
     expect(result.verdict, JSON.stringify(result.counters)).toBe('REDIRECT');
     const mapping = mappingOf(packet[1]!);
     const ports = packet[1]!.layer === 'icmp' ? { identifier: mapping.externalPort } : { sourcePort: mapping.externalPort };
@@ -106,7 +105,7 @@ describe('OVN, shared SNAT', () => {
   function expectTranslatedSouth(reply: Layer[], shown: Layer[]): void {
     const mapping = mappingOf(shown[1]!);
     const ports = shown[1]!.layer === 'icmp' ? { identifier: mapping.externalPort } : { destinationPort: mapping.externalPort };
-    const result = gateway.run('external_xdp', frame(reply[0]!, ...changed(reply.slice(1), {}, ports)));
+    const result = gateway.run('external', frame(reply[0]!, ...changed(reply.slice(1), {}, ports)));
     expect(result.verdict, JSON.stringify(result.counters)).toBe('REDIRECT');
     expectFrame(frame(...innermost(dissect(result.frame))), frame(...shown));
     expectTunnel(result);
@@ -134,7 +133,7 @@ describe('OVN, floating IP', () => {
     expect(north.length).toBeGreaterThanOrEqual(6);
     expect(expected.length).toBe(north.length);
     for (const [index, { bytes }] of north.entries()) {
-      const result = gateway.run('underlay_xdp', bytes);
+      const result = gateway.run('underlay', bytes);
       const theirs = expected[index]!;
       expectFrame(result.frame, [
         { layer: 'ethernet', source: VIRTUAL_MAC, destination: OUTSIDE_MAC },
@@ -145,13 +144,13 @@ describe('OVN, floating IP', () => {
   });
 
   it('ovn-04: what comes from outside reaches the VM as OVN showed it', () => {
-    gateway.run('underlay_xdp', capture('ovn-04-fip-underlay').find(fromCompute)!.bytes);
+    gateway.run('underlay', capture('ovn-04-fip-underlay').find(fromCompute)!.bytes);
     const inbound = capture('ovn-04-fip-external').filter(isIpv4From('10.0.2.2'));
     const shown = capture('ovn-04-fip-underlay').filter(toCompute).filter(isIpv4From('10.0.2.2')).map(({ layers }) => innermost(layers));
     expect(shown.length).toBeGreaterThanOrEqual(6);
     expect(inbound.length).toBe(shown.length);
     for (const [index, { bytes }] of inbound.entries()) {
-      const result = gateway.run('external_xdp', bytes);
+      const result = gateway.run('external', bytes);
       expectFrame(frame(...innermost(dissect(result.frame))), frame(...shown[index]!));
       expectTunnel(result);
     }
@@ -159,7 +158,7 @@ describe('OVN, floating IP', () => {
 
   it('ovn-04: ARP for it is answered as by OVN, with our MAC', () => {
     const [request, reply] = capture('ovn-04-fip-external');
-    const result = gateway.run('external_xdp', request!.bytes);
+    const result = gateway.run('external', request!.bytes);
     const expected = reply!.layers.map((layer): Layer => {
       if (layer.layer === 'ethernet') return { ...layer, source: VIRTUAL_MAC };
       return layer.layer === 'arp' ? { ...layer, senderMac: VIRTUAL_MAC } : layer;
@@ -182,7 +181,7 @@ describe('OVN, what we refuse', () => {
     const selected = capture(name).filter(selects);
     expect(selected.length).toBeGreaterThan(0);
     for (const { bytes } of selected) {
-      const result = gateway.run('underlay_xdp', bytes);
+      const result = gateway.run('underlay', bytes);
       expect(result.verdict).toBe('DROP');
       expect(result.counters).toMatchObject({ [reason]: 1 });
     }
@@ -191,7 +190,7 @@ describe('OVN, what we refuse', () => {
   it('ovn-06: errors to shared SNAT, whose quoted packet would have to be translated too', () => {
     const errors = capture('ovn-06-icmp-errors-external').filter(({ layers }) => layers.some((layer) => layer.layer === 'icmp' && layer.type === ICMP.unreachable));
     expect(errors.length).toBeGreaterThan(0);
-    for (const { bytes } of errors) expect(gateway.run('external_xdp', bytes).counters).toEqual({ drop_icmp_type: 1 });
+    for (const { bytes } of errors) expect(gateway.run('external', bytes).counters).toEqual({ drop_icmp_type: 1 });
   });
 });
 
@@ -206,14 +205,14 @@ describe('a plain Open vSwitch compute', () => {
     expect(requests.length).toBeGreaterThan(3);
 
     for (const [index, { bytes, layers }] of requests.entries()) {
-      const outbound = gateway.run('underlay_xdp', bytes);
+      const outbound = gateway.run('underlay', bytes);
       expect(outbound.verdict).toBe('REDIRECT');
       const sent = dissect(outbound.frame);
       const answer = innermost(sent).map((layer): Layer => {
         if (layer.layer === 'ipv4') return { ...layer, source: layer.destination, destination: layer.source, ttl: 65, checksum: undefined } as unknown as Layer;
         return layer.layer === 'icmp' ? ({ ...layer, type: ICMP.echoReply, checksum: undefined } as unknown as Layer) : layer;
       });
-      const inbound = gateway.run('external_xdp', frame({ layer: 'ethernet', source: OUTSIDE_MAC, destination: VIRTUAL_MAC }, ...answer));
+      const inbound = gateway.run('external', frame({ layer: 'ethernet', source: OUTSIDE_MAC, destination: VIRTUAL_MAC }, ...answer));
       const got = dissect(inbound.frame);
       const shown = replies[index]!.layers;
       expect(layerOf(got, 'geneve')).toEqual(layerOf(shown, 'geneve'));
@@ -232,7 +231,7 @@ describe('every captured frame through every program', () => {
   it.each(names)('%s: no program aborts, and what comes out sums right', (name) => {
     configureAsOvn();
     for (const { bytes } of capture(name)) {
-      for (const program of ['underlay_xdp', 'external_xdp', 'ha_xdp'] as const) {
+      for (const program of ['underlay', 'external', 'ha_xdp'] as const) {
         const { verdict, frame: output } = gateway.execute(program, bytes);
         expect(verdict).not.toBe('ABORTED');
         if (verdict === 'REDIRECT' || verdict === 'TX') expect(checksumFaults(output)).toEqual([]);

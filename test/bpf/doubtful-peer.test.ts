@@ -25,7 +25,7 @@ const RECORD_EVENT = 4;
 const SYNC_HEAD_BYTES = 14 + 20 + 8 + 32;
 const MS = 1_000_000n;
 const query = (bytes = 8, destination = server): Layer[] => [ipv4({ source: a1.address, destination }), udp({ sourcePort: 5000, destinationPort: 53 }), payload(Buffer.alloc(bytes))];
-const send = (packet: Layer[], vm: world.VirtualMachine = a1): RunResult => pair.a.run('underlay_xdp', frameFromVm(vm, packet));
+const send = (packet: Layer[], vm: world.VirtualMachine = a1): RunResult => pair.a.run('underlay', frameFromVm(vm, packet));
 const segment = (flags: number): Layer[] => [ipv4({ source: a1.address, destination: server }), tcp({ sourcePort: 5000, destinationPort: 80, flags })];
 const template = (type: number, body: Layer[] = []): Buffer =>
   frame(ethernet({ source: nodeA.ha.mac, destination: nodeB.ha.mac }), ipv4({ source: nodeA.ha.address, destination: nodeB.ha.address, ttl: 255 }), udp({ sourcePort: SYNC_PORT, destinationPort: SYNC_PORT, checksum: 0 }), sync({ type }), ...body);
@@ -72,19 +72,19 @@ describe('short silences', () => {
     expect(send(segment(TCP.SYN)).counters).toMatchObject({ session_unprotected: 1 });
     const { externalPort } = pair.a.mappings()[0]!;
     pair.a.setPeerAlive(true);
-    pair.a.run('external_xdp', fromOutside([ipv4({ source: server, destination: a1.tenant.externalAddress }), tcp({ sourcePort: 80, destinationPort: externalPort, flags: TCP.SYN | TCP.ACK })]));
+    pair.a.run('external', fromOutside([ipv4({ source: server, destination: a1.tenant.externalAddress }), tcp({ sourcePort: 80, destinationPort: externalPort, flags: TCP.SYN | TCP.ACK })]));
     pair.a.setPeerAlive(false);
     expect(send(segment(TCP.ACK)).counters).toMatchObject({ session_unprotected: 1 });
     expect(send(segment(TCP.ACK)).counters).toEqual({ outbound_snat: 1 });
   });
 
   it('where a VM moved to in one is told with its next packet', () => {
-    pair.forward(pair.a, 'underlay_xdp', frameFromVm(a1, query()));
+    pair.forward(pair.a, 'underlay', frameFromVm(a1, query()));
     pair.a.setPeerAlive(false);
     const moved = { ...a1, compute: world.compute2 };
     expect(isSyncFrame(send(query(), moved).frame)).toBe(false);
     pair.a.setPeerAlive(true);
-    expect(pair.forward(pair.a, 'underlay_xdp', frameFromVm(moved, query())).steps).toHaveLength(3);
+    expect(pair.forward(pair.a, 'underlay', frameFromVm(moved, query())).steps).toHaveLength(3);
     expect(numberToIpv4(pair.b.vm(a1)!.tunnelEndpoint)).toBe(world.compute2.address);
   });
 });
@@ -127,7 +127,7 @@ describe('a packet that cannot travel with its record', () => {
 
   it('has room for its record, and messages of the peer for theirs, whatever a VM asks for', async () => {
     const nowhere = (host: number): Layer[] => [ipv4({ source: a1.address, destination: `10.0.2.${host}` }), udp({ sourcePort: 1, destinationPort: 1 })];
-    for (let i = 0; i < 1000; i++) pair.a.execute('underlay_xdp', frameFromVm(a1, nowhere(i % 100)));
+    for (let i = 0; i < 1000; i++) pair.a.execute('underlay', frameFromVm(a1, nowhere(i % 100)));
     expect(send(query(BIG)).counters).not.toHaveProperty('session_unprotected');
     pair.a.run('ha_xdp', fromPeer(nodeB, nodeA, { type: SYNC_TYPE.control, sequence: 1n }, [payload('{}')]));
 
@@ -141,7 +141,7 @@ describe('a packet that cannot travel with its record', () => {
     pair.a.interfaces.set(1, { ...pair.a.interfaces.get(1)!, mtu: 9000 });
     for (const bytes of [1750, 1850, 1860, 1900, 2500]) {
       pair.b.reset({ node: nodeB, state: 'backup' });
-      const { final } = pair.forward(pair.a, 'underlay_xdp', frameFromVm(a1, query(bytes, `198.51.100.${bytes % 250}`)));
+      const { final } = pair.forward(pair.a, 'underlay', frameFromVm(a1, query(bytes, `198.51.100.${bytes % 250}`)));
       expect(final.verdict, String(bytes)).toBe('REDIRECT');
       expect(isSyncFrame(final.frame), String(bytes)).toBe(false);
     }
@@ -171,7 +171,7 @@ describe('a mapping that has no session', () => {
     pair.reset({ syncMode: 'none' });
     send(query());
     const index = 65536 + pair.a.mappings()[0]!.externalPort;
-    const none = { remote: 0, remotePort: 0, state: 0, flags: 0, lastSeen: 0, term: 0 };
+    const none = { remote: 0, remotePort: 0, state: 0, flags: 0, lastSeen: 0, internalPort: 0 };
     // A slot that was free for long and has just been claimed.
     pair.a.mappingTable.update(index, { lastSeen: ticksAgo(1000), first: none });
     expect([left(), left()]).toEqual([1, 1]);
@@ -181,7 +181,7 @@ describe('a mapping that has no session', () => {
 });
 
 describe('a session that another CPU is making', () => {
-  const UNDER_WAY = { remote: 0, remotePort: 0, state: 0, flags: 0, lastSeen: 0, term: 0 };
+  const UNDER_WAY = { remote: 0, remotePort: 0, state: 0, flags: 0, lastSeen: 0, internalPort: 0 };
   beforeEach(() => {
     send(query());
     send(query(8, otherServer));
@@ -206,6 +206,6 @@ describe('a session that another CPU is making', () => {
 
 it('a second remote that comes while the first is held is told as well', () => {
   send(query());
-  const { steps } = pair.forward(pair.a, 'underlay_xdp', frameFromVm(a1, query(8, otherServer)));
+  const { steps } = pair.forward(pair.a, 'underlay', frameFromVm(a1, query(8, otherServer)));
   expect(steps).toHaveLength(3);
 });

@@ -28,7 +28,7 @@ const fromA1 = (network: Partial<Parameters<typeof ipv4>[0]> = {}, segment: read
   frameFromVm(a1, [ipv4({ source: a1.address, destination: server, ...network }), ...segment], tunnel);
 const good = (tunnel: TunnelOverrides): (() => Buffer) => () => fromA1({}, datagram, tunnel);
 const option = (type: number, words = 1) => ({ optionClass: 0x0999, type, data: Buffer.alloc(words * 4) });
-const teach = (): void => void gateway.run('underlay_xdp', fromA1());
+const teach = (): void => void gateway.run('underlay', fromA1());
 const mapped = () => gateway.mappings()[0]!;
 const answer = (source: string): Buffer =>
   fromOutside([ipv4({ source, destination: mapped().externalAddress }), udp({ sourcePort: 53, destinationPort: mapped().externalPort })]);
@@ -95,7 +95,7 @@ const underlay: readonly Omit<Row, 'program'>[] = [
   {
     reason: 'icmp_type',
     because: 'an error of a floating IP: the quoted packet would have to be translated too',
-    arrange: () => void gateway.run('underlay_xdp', frameFromVm(a2, [ipv4({ source: a2.address, destination: server }), ...datagram])),
+    arrange: () => void gateway.run('underlay', frameFromVm(a2, [ipv4({ source: a2.address, destination: server }), ...datagram])),
     frame: () => frameFromVm(a2, [ipv4({ source: a2.address, destination: server }), icmp({ type: ICMP.timeExceeded }), payload(Buffer.alloc(28))]),
   },
   {
@@ -163,7 +163,7 @@ const external: readonly Omit<Row, 'program'>[] = [
   {
     reason: 'mtu_exceeded',
     because: 'with its tunnel longer than the underlay allows',
-    arrange: () => void gateway.run('underlay_xdp', frameFromVm(a2, [ipv4({ source: a2.address, destination: server }), ...datagram])),
+    arrange: () => void gateway.run('underlay', frameFromVm(a2, [ipv4({ source: a2.address, destination: server }), ...datagram])),
     frame: () => fromOutside([ipv4({ source: server, destination: a2.floatingIp! }), udp({ sourcePort: 1, destinationPort: 2 }), payload(Buffer.alloc(1600 - 58 - 28 + 1))]),
   },
   { reason: 'icmp_type', because: 'an error to a floating IP', frame: () => fromOutside([ipv4({ source: server, destination: a2.floatingIp! }), icmp({ type: ICMP.unreachable, code: 4, sequence: 1400 }), payload(Buffer.alloc(28))]) },
@@ -204,8 +204,8 @@ const ha: readonly Omit<Row, 'program'>[] = [
 ];
 
 const rows: readonly Row[] = [
-  ...underlay.map((row) => ({ ...row, program: 'underlay_xdp' as const })),
-  ...external.map((row) => ({ ...row, program: 'external_xdp' as const })),
+  ...underlay.map((row) => ({ ...row, program: 'underlay' as const })),
+  ...external.map((row) => ({ ...row, program: 'external' as const })),
   ...ha.map((row) => ({ options: { syncMode: 'strict' as const }, ...row, program: 'ha_xdp' as const })),
 ];
 

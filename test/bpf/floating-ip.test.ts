@@ -22,7 +22,7 @@ const FIP = a2.floatingIp!;
 
 /** The endpoint of a VM is known after any packet of its own. */
 function learn(vm: world.VirtualMachine): void {
-  gateway.run('underlay_xdp', frameFromVm(vm, [ipv4({ source: vm.address, destination: server }), icmp({ type: ICMP.echo })]));
+  gateway.run('underlay', frameFromVm(vm, [ipv4({ source: vm.address, destination: server }), icmp({ type: ICMP.echo })]));
 }
 
 interface Case {
@@ -85,7 +85,7 @@ describe.each(cases)('floating IP / $name', ({ header = {}, segment }) => {
   it('outbound', () => {
     const before = gateway.tables().mappings;
     const packet = [ipv4({ source: a2.address, destination: server, ...header }), ...segment];
-    const result = gateway.run('underlay_xdp', frameFromVm(a2, packet));
+    const result = gateway.run('underlay', frameFromVm(a2, packet));
 
     expect(result.verdict, JSON.stringify(result.counters)).toBe('REDIRECT');
     const expected = [
@@ -100,7 +100,7 @@ describe.each(cases)('floating IP / $name', ({ header = {}, segment }) => {
   it('inbound', () => {
     const before = gateway.tables();
     const packet = [ipv4({ source: server, destination: FIP, ...header }), ...segment];
-    const result = gateway.run('external_xdp', fromOutside(packet));
+    const result = gateway.run('external', fromOutside(packet));
 
     expect(result.verdict, JSON.stringify(result.counters)).toBe('REDIRECT');
     const sourcePort = layerOf(dissect(result.frame), 'udp').sourcePort;
@@ -121,7 +121,7 @@ describe('floating IP', () => {
     const parts = fragments(1480, link, ipv4({ source: server, destination: FIP, identification: 5 }), ...datagram);
     const bodies = parts
       .reverse()
-      .map((part) => gateway.run('external_xdp', part).frame)
+      .map((part) => gateway.run('external', part).frame)
       .map((out) => dissect(out))
       .map((layers) => ({ offset: layerOf(layers, 'ipv4', 1).fragmentOffset, layers }))
       .sort((x, y) => x.offset - y.offset)
@@ -135,7 +135,7 @@ describe('floating IP', () => {
 
   it('short frames from outside are padded: the padding is no part of the packet', () => {
     const packet = [ipv4({ source: server, destination: FIP }), udp({ sourcePort: 1, destinationPort: 2 }), padding(18)];
-    const result = gateway.run('external_xdp', fromOutside(packet));
+    const result = gateway.run('external', fromOutside(packet));
 
     expect(result.verdict).toBe('REDIRECT');
     expect(layerOf(dissect(result.frame), 'ipv4', 1).totalLength).toBe(28);
@@ -145,7 +145,7 @@ describe('floating IP', () => {
   it('of two tenants lead to the right one', () => {
     const to = (vm: world.VirtualMachine): Layer[] => [ipv4({ source: server, destination: vm.floatingIp! }), tcp({ sourcePort: 1, destinationPort: 22 })];
     for (const vm of [a2, b2]) {
-      const layers = dissect(gateway.run('external_xdp', fromOutside(to(vm))).frame);
+      const layers = dissect(gateway.run('external', fromOutside(to(vm))).frame);
       expect(layerOf(layers, 'geneve').vni).toBe(vm.tenant.vni);
       expect(layerOf(layers, 'ethernet', 1).destination).toBe(vm.mac);
     }
@@ -154,32 +154,32 @@ describe('floating IP', () => {
   it('a VM that was never heard of cannot be reached, once heard it can', () => {
     gateway.reset({ syncMode: 'none' });
     const packet = fromOutside([ipv4({ source: server, destination: FIP }), tcp({ sourcePort: 1, destinationPort: 22, flags: TCP.SYN })]);
-    expect(gateway.run('external_xdp', packet).counters).toEqual({ drop_endpoint_unknown: 1 });
+    expect(gateway.run('external', packet).counters).toEqual({ drop_endpoint_unknown: 1 });
     learn(a2);
-    expect(gateway.run('external_xdp', packet).verdict).toBe('REDIRECT');
+    expect(gateway.run('external', packet).verdict).toBe('REDIRECT');
   });
 
   it('its neighbour without one still uses shared SNAT', () => {
     const packet = [ipv4({ source: a1.address, destination: server }), udp({ sourcePort: 1, destinationPort: 2 })];
-    const result = gateway.run('underlay_xdp', frameFromVm(a1, packet));
+    const result = gateway.run('underlay', frameFromVm(a1, packet));
     expect(layerOf(dissect(result.frame), 'ipv4').source).toBe(a1.tenant.externalAddress);
   });
 
   it('a session of shared SNAT keeps its translation when its VM gains a floating IP', () => {
     const packet = [ipv4({ source: a1.address, destination: server }), udp({ sourcePort: 1024, destinationPort: 53 })];
-    const before = gateway.run('underlay_xdp', frameFromVm(a1, packet)).frame;
+    const before = gateway.run('underlay', frameFromVm(a1, packet)).frame;
     gateway.ensureVm({ ...a1, floatingIp: '10.0.2.217' });
-    const after = gateway.run('underlay_xdp', frameFromVm(a1, packet)).frame;
+    const after = gateway.run('underlay', frameFromVm(a1, packet)).frame;
     const fresh = [ipv4({ source: a1.address, destination: server }), udp({ sourcePort: 1025, destinationPort: 53 })];
 
     expectFrame(after, before);
-    expect(layerOf(dissect(gateway.run('underlay_xdp', frameFromVm(a1, fresh)).frame), 'ipv4').source).toBe('10.0.2.217');
+    expect(layerOf(dissect(gateway.run('underlay', frameFromVm(a1, fresh)).frame), 'ipv4').source).toBe('10.0.2.217');
   });
 
   it('a removed floating IP ends at once', () => {
     gateway.ensureVm({ tenant: a2.tenant, address: a2.address, mac: a2.mac, compute: a2.compute, option: a2.option });
     const packet = [ipv4({ source: a2.address, destination: server }), udp({ sourcePort: 1, destinationPort: 2 })];
-    const result = gateway.run('underlay_xdp', frameFromVm(a2, packet));
+    const result = gateway.run('underlay', frameFromVm(a2, packet));
     expect(layerOf(dissect(result.frame), 'ipv4').source).toBe(a2.tenant.externalAddress);
   });
 });

@@ -30,14 +30,14 @@ const commit = fromPeer(nodeB, nodeA, { type: SYNC_TYPE.commit, sequence: 1n, re
 ]);
 
 const frames: readonly [ProgramName, string, Buffer][] = [
-  ['underlay_xdp', 'UDP in a tunnel', fromA1(datagram)],
-  ['underlay_xdp', 'TCP in a tunnel without option', fromA1(segment, { geneve: { options: [] } })],
-  ['underlay_xdp', 'echo in a tunnel with options', fromA1(echo, { geneve: { options: [a1.option, { optionClass: 1, type: 1, data: Buffer.alloc(12) }] } })],
-  ['underlay_xdp', 'echo to the gateway', frameFromVm(a1, [ipv4({ source: a1.address, destination: a1.tenant.gateway }), ...echo])],
-  ['underlay_xdp', 'ARP in a tunnel', frameFromVm(a1, [request])],
-  ['external_xdp', 'UDP to a floating IP', toFloatingIp(datagram)],
-  ['external_xdp', 'TCP to a floating IP', toFloatingIp(segment)],
-  ['external_xdp', 'echo to a router', fromOutside([ipv4({ source: server, destination: a1.tenant.externalAddress }), ...echo])],
+  ['underlay', 'UDP in a tunnel', fromA1(datagram)],
+  ['underlay', 'TCP in a tunnel without option', fromA1(segment, { geneve: { options: [] } })],
+  ['underlay', 'echo in a tunnel with options', fromA1(echo, { geneve: { options: [a1.option, { optionClass: 1, type: 1, data: Buffer.alloc(12) }] } })],
+  ['underlay', 'echo to the gateway', frameFromVm(a1, [ipv4({ source: a1.address, destination: a1.tenant.gateway }), ...echo])],
+  ['underlay', 'ARP in a tunnel', frameFromVm(a1, [request])],
+  ['external', 'UDP to a floating IP', toFloatingIp(datagram)],
+  ['external', 'TCP to a floating IP', toFloatingIp(segment)],
+  ['external', 'echo to a router', fromOutside([ipv4({ source: server, destination: a1.tenant.externalAddress }), ...echo])],
   ['ha_xdp', 'a commit', commit],
   ['ha_xdp', 'records', fromPeer(nodeB, nodeA, { type: SYNC_TYPE.records, sequence: 1n, records: [record, record] })],
   ['ha_xdp', 'a heartbeat', fromPeer(nodeB, nodeA, { type: SYNC_TYPE.heartbeat, sequence: 1n })],
@@ -47,8 +47,8 @@ describe.each(frames)('%s / %s', (program, _, bytes) => {
   it('is good as a whole', () => {
     const verdict = gateway.execute(program, bytes).verdict;
     // To a floating IP whose VM was never heard of there is no way.
-    if (bytes.readUInt16BE(12) === 0x0800 && program === 'external_xdp' && verdict === 'DROP') {
-      gateway.run('underlay_xdp', frameFromVm(a2, [ipv4({ source: a2.address, destination: server }), ...echo]));
+    if (bytes.readUInt16BE(12) === 0x0800 && program === 'external' && verdict === 'DROP') {
+      gateway.run('underlay', frameFromVm(a2, [ipv4({ source: a2.address, destination: server }), ...echo]));
       expect(gateway.execute(program, bytes).verdict).toBe('REDIRECT');
     } else {
       expect(['REDIRECT', 'TX']).toContain(verdict);
@@ -66,7 +66,7 @@ describe.each(frames)('%s / %s', (program, _, bytes) => {
   it('followed by any number of bytes is still good: Ethernet pads', () => {
     for (const more of [1, 2, 7, 18, 46]) {
       gateway.reset();
-      gateway.run('underlay_xdp', frameFromVm(a2, [ipv4({ source: a2.address, destination: server }), ...echo]));
+      gateway.run('underlay', frameFromVm(a2, [ipv4({ source: a2.address, destination: server }), ...echo]));
       const verdict = gateway.execute(program, Buffer.concat([bytes, Buffer.alloc(more)])).verdict;
       expect(['REDIRECT', 'TX'], `${more} bytes`).toContain(verdict);
     }
@@ -74,8 +74,8 @@ describe.each(frames)('%s / %s', (program, _, bytes) => {
 });
 
 describe.each([
-  ['underlay_xdp', frame(ethernet({ source: world.compute1.mac, destination: 'ff:ff:ff:ff:ff:ff' }), { ...request, targetAddress: world.VIRTUAL_ADDRESS })],
-  ['external_xdp', frame(ethernet({ source: world.compute1.mac, destination: 'ff:ff:ff:ff:ff:ff' }), { ...request, targetAddress: a2.floatingIp! })],
+  ['underlay', frame(ethernet({ source: world.compute1.mac, destination: 'ff:ff:ff:ff:ff:ff' }), { ...request, targetAddress: world.VIRTUAL_ADDRESS })],
+  ['external', frame(ethernet({ source: world.compute1.mac, destination: 'ff:ff:ff:ff:ff:ff' }), { ...request, targetAddress: a2.floatingIp! })],
 ] as const)('%s / ARP', (program, bytes) => {
   it('cut off at every byte is the kernel\'s', () => {
     expect(gateway.execute(program, bytes).verdict).toBe('TX');
@@ -91,7 +91,7 @@ describe.each([
     ['protocol length', { protocolLength: 16 }],
     ['operation', { operation: 3 }],
   ])('with another %s is not answered', (_name, lie) => {
-    const message = { ...request, targetAddress: program === 'external_xdp' ? a2.floatingIp! : world.VIRTUAL_ADDRESS, ...lie };
+    const message = { ...request, targetAddress: program === 'external' ? a2.floatingIp! : world.VIRTUAL_ADDRESS, ...lie };
     const bytesWithLie = frame(ethernet({ source: world.compute1.mac, destination: 'ff:ff:ff:ff:ff:ff' }), message);
     expect(gateway.execute(program, bytesWithLie).verdict).toBe('PASS');
   });
@@ -126,12 +126,12 @@ const lyingFrames: readonly [string, number[], (lie: number) => Buffer][] = [
 
 describe('lies about lengths on the underlay', () => {
   it('the truth gets through', () => {
-    expect(gateway.execute('underlay_xdp', frameFromVm(a1, [...plain, ...datagram])).verdict).toBe('REDIRECT');
+    expect(gateway.execute('underlay', frameFromVm(a1, [...plain, ...datagram])).verdict).toBe('REDIRECT');
   });
 
   it.each(lyingFrames)('%s', (_, values, make) => {
     const before = gateway.tables();
-    for (const value of values) expect(gateway.execute('underlay_xdp', make(value)).verdict, `${value}`).toBe('DROP');
+    for (const value of values) expect(gateway.execute('underlay', make(value)).verdict, `${value}`).toBe('DROP');
     expect(gateway.tables()).toEqual(before);
   });
 });
@@ -145,9 +145,9 @@ describe('lies about lengths on the external side', () => {
   ];
 
   it.each(lying)('%s', (_, values, make) => {
-    gateway.run('underlay_xdp', frameFromVm(a2, [ipv4({ source: a2.address, destination: server }), ...echo]));
+    gateway.run('underlay', frameFromVm(a2, [ipv4({ source: a2.address, destination: server }), ...echo]));
     const before = gateway.tables();
-    for (const value of values) expect(gateway.execute('external_xdp', make(value)).verdict, `${value}`).toBe('DROP');
+    for (const value of values) expect(gateway.execute('external', make(value)).verdict, `${value}`).toBe('DROP');
     expect(gateway.tables()).toEqual(before);
   });
 });

@@ -48,7 +48,7 @@ const exchanges: readonly Exchange[] = [
 
 /** Sends the request and returns the mapping that it made. */
 function open(exchange: Exchange, vm = a1): MappingEntry {
-  const result = gateway.run('underlay_xdp', frameFromVm(vm, [ipv4({ source: vm.address, destination: server }), ...exchange.request]));
+  const result = gateway.run('underlay', frameFromVm(vm, [ipv4({ source: vm.address, destination: server }), ...exchange.request]));
   expect(result.verdict, JSON.stringify(result.counters)).toBe('REDIRECT');
   return gateway.mappings().find((mapping) => mapping.externalAddress === vm.tenant.externalAddress)!;
 }
@@ -68,7 +68,7 @@ const headers: readonly { name: string; header: Partial<Ipv4> }[] = [
 describe.each(exchanges)('inbound / $name', (exchange) => {
   it.each(headers)('$name', ({ header }) => {
     const mapping = open(exchange);
-    const result = gateway.run('external_xdp', replyTo(mapping, exchange, header));
+    const result = gateway.run('external', replyTo(mapping, exchange, header));
 
     expect(result.verdict, JSON.stringify(result.counters)).toBe('REDIRECT');
     const inner = ipv4({ source: server, destination: a1.address, ...header, ttl: (header.ttl ?? 64) - 1 });
@@ -79,8 +79,8 @@ describe.each(exchanges)('inbound / $name', (exchange) => {
 
   it('the tunnel goes back the way the VM came: no option stays no option', () => {
     const request = [ipv4({ source: a1.address, destination: server }), ...exchange.request];
-    gateway.run('underlay_xdp', frameFromVm(a1, request, { geneve: { options: [] } }));
-    const result = gateway.run('external_xdp', replyTo(gateway.mappings()[0]!, exchange));
+    gateway.run('underlay', frameFromVm(a1, request, { geneve: { options: [] } }));
+    const result = gateway.run('external', replyTo(gateway.mappings()[0]!, exchange));
 
     expect(layerOf(dissect(result.frame), 'geneve')).toMatchObject({ options: [], optionLength: 0, critical: false });
   });
@@ -89,7 +89,7 @@ describe.each(exchanges)('inbound / $name', (exchange) => {
     const mapping = open(exchange);
     const before = gateway.tables();
     const stranger = replyTo(mapping, exchange, { source: otherServer });
-    const result = gateway.run('external_xdp', stranger);
+    const result = gateway.run('external', stranger);
 
     expect(result.verdict).toBe('DROP');
     expect(result.counters).toEqual({ drop_filtered: 1 });
@@ -98,7 +98,7 @@ describe.each(exchanges)('inbound / $name', (exchange) => {
 
   it('a port without mapping is refused', () => {
     const mapping = open(exchange);
-    const result = gateway.run('external_xdp', replyTo({ ...mapping, externalPort: mapping.externalPort ^ 1 }, exchange));
+    const result = gateway.run('external', replyTo({ ...mapping, externalPort: mapping.externalPort ^ 1 }, exchange));
 
     expect(result.verdict).toBe('DROP');
     expect(result.counters).toEqual({ drop_no_mapping: 1 });
@@ -108,7 +108,7 @@ describe.each(exchanges)('inbound / $name', (exchange) => {
     const mapping = open(exchange);
     gateway.setState('backup');
 
-    const result = gateway.run('external_xdp', replyTo(mapping, exchange));
+    const result = gateway.run('external', replyTo(mapping, exchange));
     expect(result.verdict).toBe('DROP');
     expect(result.counters).toEqual({ drop_not_active: 1 });
   });
@@ -116,7 +116,7 @@ describe.each(exchanges)('inbound / $name', (exchange) => {
   it('draining tunnels with the virtual MAC: computes keep the MAC that tunnelled packets come from', () => {
     const mapping = open(exchange);
     gateway.setState('draining');
-    const result = gateway.run('external_xdp', replyTo(mapping, exchange));
+    const result = gateway.run('external', replyTo(mapping, exchange));
 
     expect(result.verdict).toBe('REDIRECT');
     expect(layerOf(dissect(result.frame), 'ethernet')).toMatchObject({ source: world.VIRTUAL_MAC, destination: a1.compute.mac });
@@ -128,7 +128,7 @@ describe('inbound / which remote', () => {
   it('UDP is filtered by address: another port of the same remote may answer (RFC 4787 REQ-8)', () => {
     const mapping = open(exchanges[1]!);
     const answer = [udp({ sourcePort: 5353, destinationPort: mapping.externalPort })];
-    const result = gateway.run('external_xdp', fromOutside([ipv4({ source: server, destination: mapping.externalAddress }), ...answer]));
+    const result = gateway.run('external', fromOutside([ipv4({ source: server, destination: mapping.externalAddress }), ...answer]));
 
     expect(result.verdict).toBe('REDIRECT');
   });
@@ -136,7 +136,7 @@ describe('inbound / which remote', () => {
   it('TCP is filtered by address and port', () => {
     const mapping = open(exchanges[0]!);
     const answer = [tcp({ sourcePort: 81, destinationPort: mapping.externalPort })];
-    const result = gateway.run('external_xdp', fromOutside([ipv4({ source: server, destination: mapping.externalAddress }), ...answer]));
+    const result = gateway.run('external', fromOutside([ipv4({ source: server, destination: mapping.externalAddress }), ...answer]));
 
     expect(result.counters).toEqual({ drop_filtered: 1 });
   });
@@ -144,7 +144,7 @@ describe('inbound / which remote', () => {
   it('each tenant gets its own answers, though internal addresses and ports are the same', () => {
     for (const vm of [a1, b1]) {
       const mapping = open(exchanges[1]!, vm);
-      const result = gateway.run('external_xdp', replyTo(mapping, exchanges[1]!));
+      const result = gateway.run('external', replyTo(mapping, exchanges[1]!));
       const layers = dissect(result.frame);
       expect(layerOf(layers, 'geneve').vni).toBe(vm.tenant.vni);
       expect(layerOf(layers, 'ethernet', 1)).toMatchObject({ source: vm.tenant.gatewayMac, destination: vm.mac });
@@ -155,8 +155,8 @@ describe('inbound / which remote', () => {
   it('a VM that moved is answered where it is now', () => {
     const mapping = open(exchanges[1]!);
     const moved = { ...a1, compute: world.compute2 };
-    const learned = gateway.run('underlay_xdp', frameFromVm(moved, [ipv4({ source: a1.address, destination: server }), ...exchanges[1]!.request]));
-    const result = gateway.run('external_xdp', replyTo(mapping, exchanges[1]!));
+    const learned = gateway.run('underlay', frameFromVm(moved, [ipv4({ source: a1.address, destination: server }), ...exchanges[1]!.request]));
+    const result = gateway.run('external', replyTo(mapping, exchanges[1]!));
 
     expect(learned.counters).toMatchObject({ vm_moved: 1 });
     expect(layerOf(dissect(result.frame), 'ipv4').destination).toBe(world.compute2.address);
@@ -168,7 +168,7 @@ describe('inbound / tunnel', () => {
   it('the source port is in the dynamic range and the same for all packets of a flow', () => {
     const mapping = open(exchanges[1]!);
     const ports = [1, 2, 3].map((identification) =>
-      entropy(gateway.run('external_xdp', replyTo(mapping, exchanges[1]!, { identification })).frame),
+      entropy(gateway.run('external', replyTo(mapping, exchanges[1]!, { identification })).frame),
     );
     expect(new Set(ports).size).toBe(1);
     expect(ports[0]).toBeGreaterThanOrEqual(0xc000);
@@ -177,25 +177,25 @@ describe('inbound / tunnel', () => {
   it('goes out by the underlay and no other interface', () => {
     const mapping = open(exchanges[1]!);
     gateway.setPorts('external', 'ha');
-    expect(gateway.run('external_xdp', replyTo(mapping, exchanges[1]!)).verdict).toBe('ABORTED');
+    expect(gateway.run('external', replyTo(mapping, exchanges[1]!)).verdict).toBe('ABORTED');
     gateway.setPorts('underlay');
-    expect(gateway.run('external_xdp', replyTo(mapping, exchanges[1]!)).verdict).toBe('REDIRECT');
+    expect(gateway.run('external', replyTo(mapping, exchanges[1]!)).verdict).toBe('REDIRECT');
   });
 
   it('traffic class is copied to the outer header (RFC 6040 §4.1)', () => {
     const mapping = open(exchanges[1]!);
-    const result = gateway.run('external_xdp', replyTo(mapping, exchanges[1]!, { typeOfService: 0x02 }));
+    const result = gateway.run('external', replyTo(mapping, exchanges[1]!, { typeOfService: 0x02 }));
     expect(layerOf(dissect(result.frame), 'ipv4', 0).typeOfService & 3).toBe(2);
   });
 });
 
 describe('TCP session state', () => {
   const segment = (flags: number) => tcp({ sourcePort: 40001, destinationPort: 80, flags });
-  const out = (flags: number) => gateway.run('underlay_xdp', frameFromVm(a1, [ipv4({ source: a1.address, destination: server }), segment(flags)]));
+  const out = (flags: number) => gateway.run('underlay', frameFromVm(a1, [ipv4({ source: a1.address, destination: server }), segment(flags)]));
   const back = (flags: number) => {
     const mapping = gateway.mappings()[0]!;
     const answer = tcp({ sourcePort: 80, destinationPort: mapping.externalPort, flags });
-    return gateway.run('external_xdp', fromOutside([ipv4({ source: server, destination: mapping.externalAddress }), answer]));
+    return gateway.run('external', fromOutside([ipv4({ source: server, destination: mapping.externalAddress }), answer]));
   };
   const state = (): number => gateway.mappings()[0]!.first.state;
 

@@ -20,7 +20,7 @@ const ESTABLISHED_TICKS = 6929;
 const HOLD_DOWN_TICKS = 112;
 
 function send(gateway: GatewayFixture, vm: VirtualMachine, destination: string, ...segment: Layer[]): RunResult {
-  return gateway.run('underlay_xdp', frameFromVm(vm, [ipv4({ source: vm.address, destination }), ...segment]));
+  return gateway.run('underlay', frameFromVm(vm, [ipv4({ source: vm.address, destination }), ...segment]));
 }
 
 const query = (port: number): Layer => udp({ sourcePort: port, destinationPort: 53 });
@@ -147,7 +147,7 @@ describe('ageing', () => {
     const answer = (flags: number): void => {
       const mapping = pair.a.mappings()[0]!;
       const segment = tcp({ sourcePort: 80, destinationPort: mapping.externalPort, flags });
-      pair.a.run('external_xdp', world.fromOutside([ipv4({ source: server, destination: mapping.externalAddress }), segment]));
+      pair.a.run('external', world.fromOutside([ipv4({ source: server, destination: mapping.externalAddress }), segment]));
     };
     send(pair.a, a1, server, tcp({ sourcePort: 5000, destinationPort: 80, flags: TCP.SYN }));
     answer(TCP.SYN | TCP.ACK);

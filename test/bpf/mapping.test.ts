@@ -16,18 +16,18 @@ const BLOCK = 256;
 const OWN_BLOCKS = (256 - 4) / 2;
 
 function udpOut(vm: VirtualMachine, port: number, destination = server, destinationPort = 53): RunResult {
-  return gateway.run('underlay_xdp', frameFromVm(vm, [ipv4({ source: vm.address, destination }), udp({ sourcePort: port, destinationPort })]));
+  return gateway.run('underlay', frameFromVm(vm, [ipv4({ source: vm.address, destination }), udp({ sourcePort: port, destinationPort })]));
 }
 
 /** As udpOut, for loops: whether it got out. */
 function udpGetsOut(vm: VirtualMachine, port: number): boolean {
   const segment = udp({ sourcePort: port, destinationPort: 53 });
-  return gateway.execute('underlay_xdp', frameFromVm(vm, [ipv4({ source: vm.address, destination: server }), segment])).verdict === 'REDIRECT';
+  return gateway.execute('underlay', frameFromVm(vm, [ipv4({ source: vm.address, destination: server }), segment])).verdict === 'REDIRECT';
 }
 
 function tcpOut(vm: VirtualMachine, port: number, destination = server, destinationPort = 80): RunResult {
   const segment = tcp({ sourcePort: port, destinationPort, flags: TCP.SYN });
-  return gateway.run('underlay_xdp', frameFromVm(vm, [ipv4({ source: vm.address, destination }), segment]));
+  return gateway.run('underlay', frameFromVm(vm, [ipv4({ source: vm.address, destination }), segment]));
 }
 
 const udpPort = (result: RunResult): number => layerOf(dissect(result.frame), 'udp').sourcePort;
@@ -54,7 +54,7 @@ describe('endpoint-independent mapping (RFC 4787 REQ-1)', () => {
   it('ICMP: the same query id to another remote is the same external id (RFC 5508 REQ-1)', () => {
     const ids = [server, otherServer].map((destination) => {
       const packet = [ipv4({ source: a1.address, destination }), icmp({ type: ICMP.echo, identifier: 9 })];
-      return layerOf(dissect(gateway.run('underlay_xdp', frameFromVm(a1, packet)).frame), 'icmp').identifier;
+      return layerOf(dissect(gateway.run('underlay', frameFromVm(a1, packet)).frame), 'icmp').identifier;
     });
     expect(ids[0]).toBe(ids[1]);
     expect(gateway.mappings()).toHaveLength(1);
@@ -71,7 +71,7 @@ describe('endpoint-independent mapping (RFC 4787 REQ-1)', () => {
     udpOut(a1, 5000, otherServer);
     for (const source of [server, otherServer]) {
       const answer = [ipv4({ source, destination: a1.tenant.externalAddress }), udp({ sourcePort: 53, destinationPort: port })];
-      expect(gateway.run('external_xdp', fromOutside(answer)).verdict).toBe('REDIRECT');
+      expect(gateway.run('external', fromOutside(answer)).verdict).toBe('REDIRECT');
     }
   });
 });
@@ -178,7 +178,7 @@ describe('hold-down (RFC 6888 REQ-8)', () => {
     const free = (freedTicksAgo: number): void => {
       const mapping = gateway.mappingTable.get(index);
       gateway.mappingTable.set(index, { ...mapping, vm: 0, internalPort: 0, sessionCount: 0, lastSeen: ticksAgo(freedTicksAgo) });
-      gateway.mappingTable.update(index, { first: { remote: 0, remotePort: 0, state: 0, flags: 0, lastSeen: 0, term: 0 } });
+      gateway.mappingTable.update(index, { first: { remote: 0, remotePort: 0, state: 0, flags: 0, lastSeen: 0, internalPort: 0 } });
     };
     gateway.setGateway({ holdDownTicks: 100 });
 
@@ -189,7 +189,7 @@ describe('hold-down (RFC 6888 REQ-8)', () => {
     const again = udpPort(udpOut(a1, 5000));
     gateway.setGateway({ holdDownTicks: 100 });
     const slot = (0 * 3 + 1) * 65536 + again;
-    gateway.mappingTable.set(slot, { vm: 0, internalPort: 0, lastSeen: ticksAgo(101), sessionCount: 0, first: { remote: 0, remotePort: 0, state: 0, flags: 0, lastSeen: 0, term: 0 } });
+    gateway.mappingTable.set(slot, { vm: 0, internalPort: 0, flags: 0, lastSeen: ticksAgo(101), sessionCount: 0, first: { remote: 0, remotePort: 0, state: 0, flags: 0, lastSeen: 0, internalPort: 0 } });
     expect(udpPort(udpOut(a1, 5000))).toBe(again);
   });
 });

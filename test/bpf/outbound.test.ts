@@ -86,7 +86,7 @@ function expected(flow: Flow, header: Partial<Ipv4>, externalPort: number): Laye
 
 describe.each(flows)('outbound / $name', (flow) => {
   it.each(innerVariants)('$name', ({ header }) => {
-    const result = gateway.run('underlay_xdp', frameFromVm(a1, inner(flow, header)));
+    const result = gateway.run('underlay', frameFromVm(a1, inner(flow, header)));
 
     expect(result.verdict).toBe('REDIRECT');
     expectFrame(result.frame, expected(flow, header, onlyMapping().externalPort));
@@ -94,7 +94,7 @@ describe.each(flows)('outbound / $name', (flow) => {
   });
 
   it.each(tunnelVariants)('tunnel: $name', ({ tunnel }) => {
-    const result = gateway.run('underlay_xdp', frameFromVm(a1, inner(flow, {}), tunnel));
+    const result = gateway.run('underlay', frameFromVm(a1, inner(flow, {}), tunnel));
 
     expect(result.verdict, JSON.stringify(result.counters)).toBe('REDIRECT');
     expectFrame(result.frame, expected(flow, {}, onlyMapping().externalPort));
@@ -105,11 +105,11 @@ describe.each(flows)('outbound / $name', (flow) => {
     const frame = frameFromVm(a1, inner(flow, {}), tunnel);
     expect(layerOf(dissect(frame), 'udp').checksum).not.toBe(0);
 
-    expectFrame(gateway.run('underlay_xdp', frame).frame, expected(flow, {}, onlyMapping().externalPort));
+    expectFrame(gateway.run('underlay', frame).frame, expected(flow, {}, onlyMapping().externalPort));
   });
 
   it('mapping, session, VM and counters', () => {
-    const result = gateway.run('underlay_xdp', frameFromVm(a1, inner(flow, {})));
+    const result = gateway.run('underlay', frameFromVm(a1, inner(flow, {})));
 
     expect(result.counters).toMatchObject({ outbound_snat: 1, session_created: 1, vm_learned: 1 });
     const mapping = onlyMapping();
@@ -127,8 +127,8 @@ describe.each(flows)('outbound / $name', (flow) => {
 
   it('the second packet uses the same mapping and creates nothing', () => {
     const frame = frameFromVm(a1, inner(flow, {}));
-    const first = gateway.run('underlay_xdp', frame);
-    const second = gateway.run('underlay_xdp', frame);
+    const first = gateway.run('underlay', frame);
+    const second = gateway.run('underlay', frame);
 
     expect(second.counters).toEqual({ outbound_snat: 1 });
     expect(second.frame.equals(first.frame)).toBe(true);
@@ -140,11 +140,11 @@ describe.each(flows)('outbound / $name', (flow) => {
 describe('outbound / checksum corners', () => {
   /** Payload that makes the translated datagram's sum come out as zero. */
   it('a UDP sum that becomes zero is sent as all ones (RFC 768)', () => {
-    gateway.run('underlay_xdp', frameFromVm(a1, inner(flows[1]!, {})));
+    gateway.run('underlay', frameFromVm(a1, inner(flows[1]!, {})));
     const externalPort = onlyMapping().externalPort;
     const out = (bytes: Buffer): Buffer => {
       const segment = [udp({ sourcePort: flows[1]!.internalPort, destinationPort: 53 }), payload(bytes)];
-      return gateway.run('underlay_xdp', frameFromVm(a1, [ipv4({ source: a1.address, destination: server }), ...segment])).frame;
+      return gateway.run('underlay', frameFromVm(a1, [ipv4({ source: a1.address, destination: server }), ...segment])).frame;
     };
     const sum = layerOf(dissect(out(Buffer.alloc(2))), 'udp').checksum;
     const zeroing = Buffer.alloc(2);
@@ -158,7 +158,7 @@ describe('outbound / checksum corners', () => {
 
   it('a wrong inner transport checksum stays wrong by the same amount: it is the receiver who judges', () => {
     const wrong: Udp = { ...udp({ sourcePort: 40002, destinationPort: 53 }), checksum: 0x1234 };
-    const result = gateway.run('underlay_xdp', frameFromVm(a1, [ipv4({ source: a1.address, destination: server }), wrong, payload('x')]));
+    const result = gateway.run('underlay', frameFromVm(a1, [ipv4({ source: a1.address, destination: server }), wrong, payload('x')]));
 
     expect(result.verdict).toBe('REDIRECT');
     expect(() => expectValidChecksums(result.frame)).toThrow(/UDP checksum/);
@@ -168,7 +168,7 @@ describe('outbound / checksum corners', () => {
     for (let port = 2000; port < 4000; port++) {
       const segment = port % 2 === 0 ? udp({ sourcePort: port, destinationPort: 53 }) : tcp({ sourcePort: port, destinationPort: 53, flags: TCP.SYN });
       const frame = frameFromVm(a1, [ipv4({ source: a1.address, destination: server, identification: port }), segment]);
-      const result = gateway.execute('underlay_xdp', frame);
+      const result = gateway.execute('underlay', frame);
       if (result.verdict === 'REDIRECT') expectValidChecksums(result.frame);
     }
     expect(gateway.mappings().length).toBeGreaterThan(1000);
@@ -180,21 +180,21 @@ describe('outbound / next hop', () => {
     frameFromVm(a1, [ipv4({ source: a1.address, destination }), udp({ sourcePort: 9, destinationPort: 9 })]);
 
   it('a host of the provider network is reached directly', () => {
-    const result = gateway.run('underlay_xdp', packetTo(world.neighbour.address));
+    const result = gateway.run('underlay', packetTo(world.neighbour.address));
 
     expect(result.verdict).toBe('REDIRECT');
     expect(layerOf(dissect(result.frame), 'ethernet')).toMatchObject({ destination: world.neighbour.mac, source: world.VIRTUAL_MAC });
   });
 
   it('everybody else by the router', () => {
-    expect(layerOf(dissect(gateway.run('underlay_xdp', packetTo('8.8.8.8')).frame), 'ethernet').destination).toBe(world.externalRouter.mac);
+    expect(layerOf(dissect(gateway.run('underlay', packetTo('8.8.8.8')).frame), 'ethernet').destination).toBe(world.externalRouter.mac);
   });
 
   it('goes out by the external interface and no other', () => {
     gateway.setPorts('underlay', 'ha');
-    expect(gateway.run('underlay_xdp', packetTo(server)).verdict).toBe('ABORTED');
+    expect(gateway.run('underlay', packetTo(server)).verdict).toBe('ABORTED');
     gateway.setPorts('external');
-    expect(gateway.run('underlay_xdp', packetTo(server)).verdict).toBe('REDIRECT');
+    expect(gateway.run('underlay', packetTo(server)).verdict).toBe('REDIRECT');
   });
 });
 
@@ -212,7 +212,7 @@ describe('outbound / unresolved next hop', () => {
     onTestFinished(() => ring.close());
     const bytes = packetTo(destination);
 
-    expect(gateway.run('underlay_xdp', bytes).counters).toEqual({ [reason]: 1 });
+    expect(gateway.run('underlay', bytes).counters).toEqual({ [reason]: 1 });
     await vi.waitFor(() => expect(events).toHaveLength(1));
     expect(events[0]).toMatchObject({ type: 1, address: nextHop, interface: 1 });
     expectFrame(events[0]!.frame, bytes);
@@ -223,8 +223,8 @@ describe('outbound / unresolved next hop', () => {
 describe('outbound / two tenants with the same addresses', () => {
   it('each leaves by its own external address and keeps its own mapping', () => {
     const packet = [ipv4({ source: '172.16.100.10', destination: server }), udp({ sourcePort: 5000, destinationPort: 53 })];
-    const frameA = gateway.run('underlay_xdp', frameFromVm(a1, packet)).frame;
-    const frameB = gateway.run('underlay_xdp', frameFromVm(b1, packet)).frame;
+    const frameA = gateway.run('underlay', frameFromVm(a1, packet)).frame;
+    const frameB = gateway.run('underlay', frameFromVm(b1, packet)).frame;
 
     expect(layerOf(dissect(frameA), 'ipv4').source).toBe(world.tenantA.externalAddress);
     expect(layerOf(dissect(frameB), 'ipv4').source).toBe(world.tenantB.externalAddress);
@@ -242,7 +242,7 @@ describe('outbound / who forwards', () => {
   it.each(['initialize', 'backup'] as const)('%s drops and learns nothing', (state) => {
     gateway.reset({ syncMode: 'none', state });
     const before = gateway.tables();
-    const result = gateway.run('underlay_xdp', frame);
+    const result = gateway.run('underlay', frame);
 
     expect(result.verdict).toBe('DROP');
     expect(result.counters).toEqual({ drop_not_active: 1 });
@@ -250,9 +250,9 @@ describe('outbound / who forwards', () => {
   });
 
   it('draining forwards an existing session with the own MAC', () => {
-    gateway.run('underlay_xdp', frame);
+    gateway.run('underlay', frame);
     gateway.setState('draining');
-    const result = gateway.run('underlay_xdp', frame);
+    const result = gateway.run('underlay', frame);
 
     expect(result.verdict).toBe('REDIRECT');
     expect(layerOf(dissect(result.frame), 'ethernet')).toMatchObject({
@@ -263,9 +263,9 @@ describe('outbound / who forwards', () => {
 
   it('an ended lease with a living peer stands down, with a silent peer it does not', () => {
     gateway.reset({ syncMode: 'async', leaseMs: -1000, peerAlive: true });
-    expect(gateway.run('underlay_xdp', frame).counters).toEqual({ drop_not_active: 1 });
+    expect(gateway.run('underlay', frame).counters).toEqual({ drop_not_active: 1 });
     gateway.setPeerAlive(false);
-    expect(gateway.run('underlay_xdp', frame).verdict).toBe('REDIRECT');
+    expect(gateway.run('underlay', frame).verdict).toBe('REDIRECT');
   });
 });
 
@@ -289,7 +289,7 @@ describe('outbound / ECN', () => {
     { inner: 0xb9, outer: 0x03, out: 0xbb },
     { inner: 3, outer: 0, out: 3 },
   ])('inner $inner, outer $outer → $out', ({ inner: innerEcn, outer, out }) => {
-    const result = gateway.run('underlay_xdp', packet(innerEcn, outer));
+    const result = gateway.run('underlay', packet(innerEcn, outer));
 
     expect(layerOf(dissect(result.frame), 'ipv4').typeOfService).toBe(out);
     expectValidChecksums(result.frame);

@@ -43,7 +43,7 @@ const syncOf = (result: RunResult) => layerOf(dissect(result.frame), 'sync');
 
 describe('a packet that creates a session', () => {
   it('is held: wrapped with its record and sent to the peer', () => {
-    const held = pair.a.run('underlay_xdp', out(udpPacket()));
+    const held = pair.a.run('underlay', out(udpPacket()));
 
     expect(held.verdict).toBe('REDIRECT');
     expect(held.counters).toEqual({ commit_sent: 1, session_created: 1, vm_learned: 1 });
@@ -85,11 +85,11 @@ describe('a packet that creates a session', () => {
 
   it('is held on its way to the ha interface and no other', () => {
     pair.a.setPorts('underlay', 'external');
-    expect(pair.a.run('underlay_xdp', out(udpPacket())).verdict).toBe('ABORTED');
+    expect(pair.a.run('underlay', out(udpPacket())).verdict).toBe('ABORTED');
   });
 
   it('is applied by the peer and turned round', () => {
-    const held = pair.a.run('underlay_xdp', out(udpPacket()));
+    const held = pair.a.run('underlay', out(udpPacket()));
     const turned = pair.b.run('ha_xdp', held.frame);
 
     expect(turned.verdict).toBe('TX');
@@ -113,7 +113,7 @@ describe('a packet that creates a session', () => {
   });
 
   it('is released unchanged by the interface that it wanted, once', () => {
-    const { steps, final } = pair.forward(pair.a, 'underlay_xdp', out(udpPacket()));
+    const { steps, final } = pair.forward(pair.a, 'underlay', out(udpPacket()));
 
     expect(steps).toHaveLength(3);
     expect(final.verdict).toBe('REDIRECT');
@@ -129,25 +129,25 @@ describe('a packet that creates a session', () => {
   });
 
   it('is released to the external interface and no other', () => {
-    const turned = pair.b.run('ha_xdp', pair.a.run('underlay_xdp', out(udpPacket())).frame);
+    const turned = pair.b.run('ha_xdp', pair.a.run('underlay', out(udpPacket())).frame);
     pair.a.setPorts('external');
     expect(pair.a.run('ha_xdp', turned.frame).verdict).toBe('REDIRECT');
   });
 
   it('padded by Ethernet on its way comes out without padding', () => {
-    const turned = pair.b.run('ha_xdp', Buffer.concat([pair.a.run('underlay_xdp', out(udpPacket())).frame, Buffer.alloc(9)]));
+    const turned = pair.b.run('ha_xdp', Buffer.concat([pair.a.run('underlay', out(udpPacket())).frame, Buffer.alloc(9)]));
     const released = pair.a.run('ha_xdp', turned.frame);
     expect(released.frame.length).toBe(14 + 20 + 8 + 8);
   });
 
   it('the next packet pays nothing', () => {
-    pair.forward(pair.a, 'underlay_xdp', out(udpPacket()));
-    expect(pair.a.run('underlay_xdp', out(udpPacket())).counters).toEqual({ outbound_snat: 1 });
+    pair.forward(pair.a, 'underlay', out(udpPacket()));
+    expect(pair.a.run('underlay', out(udpPacket())).counters).toEqual({ outbound_snat: 1 });
   });
 
   it('a second remote of the same port is held again', () => {
-    pair.forward(pair.a, 'underlay_xdp', out(udpPacket()));
-    const { steps } = pair.forward(pair.a, 'underlay_xdp', out(udpPacket(otherServer)));
+    pair.forward(pair.a, 'underlay', out(udpPacket()));
+    const { steps } = pair.forward(pair.a, 'underlay', out(udpPacket(otherServer)));
     expect(steps).toHaveLength(3);
     expect(pair.b.sessions()).toHaveLength(1);
     expect(numberToIpv4(pair.b.sessions()[0]!.session.remote)).toBe(otherServer);
@@ -157,14 +157,14 @@ describe('a packet that creates a session', () => {
 describe('TCP', () => {
   const answer = (flags: number): RunResult => {
     const segment = tcp({ sourcePort: 80, destinationPort: mappingOf().externalPort, flags });
-    return pair.a.run('external_xdp', fromOutside([ipv4({ source: server, destination: a1.tenant.externalAddress }), segment]));
+    return pair.a.run('external', fromOutside([ipv4({ source: server, destination: a1.tenant.externalAddress }), segment]));
   };
 
   it('SYN and the ACK that establishes are held, nothing else', () => {
-    const lengths = [pair.forward(pair.a, 'underlay_xdp', out(tcpPacket(TCP.SYN))).steps.length];
+    const lengths = [pair.forward(pair.a, 'underlay', out(tcpPacket(TCP.SYN))).steps.length];
     expect(answer(TCP.SYN | TCP.ACK).counters).toEqual({ inbound_snat: 1 });
-    lengths.push(pair.forward(pair.a, 'underlay_xdp', out(tcpPacket(TCP.ACK))).steps.length);
-    lengths.push(pair.forward(pair.a, 'underlay_xdp', out(tcpPacket(TCP.ACK | TCP.PSH, 'GET /'))).steps.length);
+    lengths.push(pair.forward(pair.a, 'underlay', out(tcpPacket(TCP.ACK))).steps.length);
+    lengths.push(pair.forward(pair.a, 'underlay', out(tcpPacket(TCP.ACK | TCP.PSH, 'GET /'))).steps.length);
 
     expect(lengths).toEqual([3, 3, 1]);
     expect(mappingOf(pair.b).first).toMatchObject({ state: 2, flags: expect.any(Number) });
@@ -176,18 +176,18 @@ describe('TCP', () => {
 
 describe('what is lost on the ha link', () => {
   it('a lost commit: the client\'s own retransmission repeats it', () => {
-    const lost = pair.a.run('underlay_xdp', out(tcpPacket(TCP.SYN)));
+    const lost = pair.a.run('underlay', out(tcpPacket(TCP.SYN)));
     expect(isSyncFrame(lost.frame)).toBe(true);
-    const { final } = pair.forward(pair.a, 'underlay_xdp', out(tcpPacket(TCP.SYN)));
+    const { final } = pair.forward(pair.a, 'underlay', out(tcpPacket(TCP.SYN)));
 
     expect(final.counters).toMatchObject({ commit_released: 1 });
     expect(pair.b.mappings()).toHaveLength(1);
   });
 
   it('a lost reply: the peer applies the repetition without a second effect', () => {
-    pair.b.run('ha_xdp', pair.a.run('underlay_xdp', out(tcpPacket(TCP.SYN))).frame);
+    pair.b.run('ha_xdp', pair.a.run('underlay', out(tcpPacket(TCP.SYN))).frame);
     const before = pair.b.tables();
-    const { final } = pair.forward(pair.a, 'underlay_xdp', out(tcpPacket(TCP.SYN)));
+    const { final } = pair.forward(pair.a, 'underlay', out(tcpPacket(TCP.SYN)));
 
     expect(final.counters).toMatchObject({ commit_released: 1 });
     expect(pair.b.tables()).toEqual(before);
@@ -195,8 +195,8 @@ describe('what is lost on the ha link', () => {
 
   it('a silent peer: packets leave at once, sessions are counted as unprotected, once', () => {
     pair.a.setPeerAlive(false);
-    const first = pair.a.run('underlay_xdp', out(udpPacket()));
-    const second = pair.a.run('underlay_xdp', out(udpPacket()));
+    const first = pair.a.run('underlay', out(udpPacket()));
+    const second = pair.a.run('underlay', out(udpPacket()));
 
     expect(isSyncFrame(first.frame)).toBe(false);
     expect(first.counters).toMatchObject({ outbound_snat: 1, session_unprotected: 1 });
@@ -207,17 +207,17 @@ describe('what is lost on the ha link', () => {
   it('silence begins when solo_after has passed since the last authentic frame', () => {
     pair.a.setGateway({ soloAfterNs: 100_000_000n });
     pair.a.states.update(0, { peerHeardNs: process.hrtime.bigint() - 150_000_000n });
-    expect(isSyncFrame(pair.a.run('underlay_xdp', out(udpPacket())).frame)).toBe(false);
+    expect(isSyncFrame(pair.a.run('underlay', out(udpPacket())).frame)).toBe(false);
 
     pair.a.setGateway({ soloAfterNs: 3_600_000_000_000n });
     pair.a.setPeerAlive(false);
     pair.a.run('ha_xdp', fromPeer(nodeB, nodeA, { type: SYNC_TYPE.heartbeat, sequence: 1n }));
-    expect(isSyncFrame(pair.a.run('underlay_xdp', out(udpPacket(otherServer))).frame)).toBe(true);
+    expect(isSyncFrame(pair.a.run('underlay', out(udpPacket(otherServer))).frame)).toBe(true);
   });
 
   it('a peer without room does not stop the packet; the session counts as unprotected', () => {
     pair.b.states.update(0, { vms: pair.b.vms.length });
-    const { final, steps } = pair.forward(pair.a, 'underlay_xdp', out(udpPacket()));
+    const { final, steps } = pair.forward(pair.a, 'underlay', out(udpPacket()));
 
     expect(syncOf(steps[1]!).flags).toBe(SYNC_FLAG.reply | SYNC_UNAPPLIED);
     expect(final.counters).toMatchObject({ commit_released: 1, session_unprotected: 1 });
@@ -230,7 +230,7 @@ describe('larger than the ha link takes', () => {
     const records: Buffer[] = [];
     listen(pair.a, (_event, bytes) => records.push(bytes));
     pair.a.interfaces.set(2, { ...pair.a.interfaces.get(2)!, mtu: 1500 });
-    const held = pair.a.run('underlay_xdp', out([...udpPacket().slice(0, 2), payload(Buffer.alloc(1400))]));
+    const held = pair.a.run('underlay', out([...udpPacket().slice(0, 2), payload(Buffer.alloc(1400))]));
 
     expect(isSyncFrame(held.frame)).toBe(false);
     expect(held.counters).toMatchObject({ outbound_snat: 1, commit_oversize: 1 });
@@ -243,7 +243,7 @@ describe('asynchronous mode', () => {
     pair.reset({ syncMode: 'async' });
     const records: Buffer[] = [];
     listen(pair.a, (_event, bytes) => records.push(bytes));
-    const results = [udpPacket(), udpPacket(), udpPacket(otherServer)].map((packet) => pair.a.run('underlay_xdp', out(packet)));
+    const results = [udpPacket(), udpPacket(), udpPacket(otherServer)].map((packet) => pair.a.run('underlay', out(packet)));
 
     expect(results.map(({ frame: bytes }) => isSyncFrame(bytes))).toEqual([false, false, false]);
     await vi.waitFor(() => expect(records).toHaveLength(2));
@@ -254,7 +254,7 @@ describe('asynchronous mode', () => {
 describe('what the gateway answers itself', () => {
   it('a new VM\'s ARP request is committed before the reply leaves by the underlay', () => {
     const request = arp({ operation: 1, senderMac: a1.mac, senderAddress: a1.address, targetMac: '00:00:00:00:00:00', targetAddress: a1.tenant.gateway });
-    const { final, steps } = pair.forward(pair.a, 'underlay_xdp', frameFromVm(a1, [request]));
+    const { final, steps } = pair.forward(pair.a, 'underlay', frameFromVm(a1, [request]));
 
     expect(steps).toHaveLength(3);
     expect(syncOf(steps[0]!)).toMatchObject({ egress: 0 });
@@ -265,9 +265,9 @@ describe('what the gateway answers itself', () => {
   });
 
   it('a VM that moved is committed again', () => {
-    pair.forward(pair.a, 'underlay_xdp', out(udpPacket()));
+    pair.forward(pair.a, 'underlay', out(udpPacket()));
     const moved = frameFromVm({ ...a1, compute: world.compute2 }, udpPacket());
-    const { steps } = pair.forward(pair.a, 'underlay_xdp', moved);
+    const { steps } = pair.forward(pair.a, 'underlay', moved);
 
     expect(steps).toHaveLength(3);
     expect(numberToIpv4(pair.b.vm(a1)!.tunnelEndpoint)).toBe(world.compute2.address);
@@ -279,19 +279,19 @@ describe('takeover', () => {
     fromOutside([ipv4({ source: server, destination: a1.tenant.externalAddress }), udp({ sourcePort: 53, destinationPort: port }), payload('answer')]);
 
   beforeEach(() => {
-    pair.forward(pair.a, 'underlay_xdp', out(udpPacket()));
-    pair.forward(pair.a, 'underlay_xdp', frameFromVm(a2, [ipv4({ source: a2.address, destination: server }), icmp({ type: ICMP.echo })]));
+    pair.forward(pair.a, 'underlay', out(udpPacket()));
+    pair.forward(pair.a, 'underlay', frameFromVm(a2, [ipv4({ source: a2.address, destination: server }), icmp({ type: ICMP.echo })]));
   });
 
   it('before it the Backup forwards nothing', () => {
-    expect(pair.b.run('external_xdp', reply(mappingOf().externalPort)).counters).toEqual({ drop_not_active: 1 });
+    expect(pair.b.run('external', reply(mappingOf().externalPort)).counters).toEqual({ drop_not_active: 1 });
   });
 
   it('the new Active serves the session both ways with the same port, without hearing the VM first', () => {
     const before = mappingOf(pair.a);
     pair.takeOver(pair.b, 'dead');
-    const inbound = pair.b.run('external_xdp', reply(before.externalPort));
-    const outbound = pair.b.run('underlay_xdp', out(udpPacket()));
+    const inbound = pair.b.run('external', reply(before.externalPort));
+    const outbound = pair.b.run('underlay', out(udpPacket()));
 
     expect(inbound.verdict).toBe('REDIRECT');
     const answer = [ipv4({ source: server, destination: a1.address, ttl: 63 }), udp({ sourcePort: 53, destinationPort: 5000 }), payload('answer')];
@@ -303,7 +303,7 @@ describe('takeover', () => {
   it('the new Active serves floating IPs at once', () => {
     pair.takeOver(pair.b, 'dead');
     const packet = fromOutside([ipv4({ source: server, destination: a2.floatingIp! }), tcp({ sourcePort: 1, destinationPort: 22 })]);
-    const result = pair.b.run('external_xdp', packet);
+    const result = pair.b.run('external', packet);
 
     expect(result.verdict).toBe('REDIRECT');
     expect(layerOf(dissect(result.frame), 'ipv4').destination).toBe(a2.compute.address);
@@ -311,18 +311,18 @@ describe('takeover', () => {
 
   it('new sessions of the new Active take ports from its own half', () => {
     pair.takeOver(pair.b, 'dead');
-    pair.b.run('underlay_xdp', out(udpPacket(server, 6000)));
+    pair.b.run('underlay', out(udpPacket(server, 6000)));
     const fresh = pair.b.mappings().find((mapping) => mapping.internalPort === 6000)!;
     expect(Math.floor(fresh.externalPort / 256) % 2).toBe(1);
   });
 
   it('stragglers of the former Active are still committed during the grace, later they are refused', () => {
     pair.takeOver(pair.b, 'draining');
-    const straggler = pair.forward(pair.a, 'underlay_xdp', out(udpPacket(otherServer, 7000)));
+    const straggler = pair.forward(pair.a, 'underlay', out(udpPacket(otherServer, 7000)));
     expect(straggler.final.counters).toMatchObject({ commit_released: 1 });
 
     pair.b.virtualRouters.update(world.VRID, { activeSinceNs: 1n });
-    const late = pair.forward(pair.a, 'underlay_xdp', out(udpPacket(otherServer, 7001)));
+    const late = pair.forward(pair.a, 'underlay', out(udpPacket(otherServer, 7001)));
     expect(syncOf(late.steps[1]!).flags & SYNC_FLAG.refused).toBe(SYNC_FLAG.refused);
     expect(late.final.verdict).toBe('DROP');
     expect(late.final.counters).toEqual({ drop_sync_term: 1 });
@@ -331,11 +331,11 @@ describe('takeover', () => {
 
   it('a straggler with another key for a VM\'s ports does not hide the sessions of the new Active', () => {
     pair.takeOver(pair.b, 'draining');
-    const before = pair.b.run('underlay_xdp', out(udpPacket(server, 6000)));
+    const before = pair.b.run('underlay', out(udpPacket(server, 6000)));
     const held = pair.b.mappings().find((mapping) => mapping.internalPort === 6000)!;
     pair.a.vms.update(pair.a.vmIndex(a1)!, { portKey: (pair.a.vm(a1)!.portKey ^ 0x5a5a5a5a) >>> 0 });
-    pair.forward(pair.a, 'underlay_xdp', out(udpPacket(otherServer, 7000)));
-    const after = pair.b.run('underlay_xdp', out(udpPacket(otherServer, 6000)));
+    pair.forward(pair.a, 'underlay', out(udpPacket(otherServer, 7000)));
+    const after = pair.b.run('underlay', out(udpPacket(otherServer, 6000)));
 
     expect([before, after].map(({ verdict }) => verdict)).toEqual(['REDIRECT', 'REDIRECT']);
     expect(pair.b.mappings().filter((mapping) => mapping.internalPort === 6000)).toHaveLength(1);
@@ -347,21 +347,21 @@ describe('takeover', () => {
     ['of a VM that each got to know alone, with another key', false],
   ])('what a lost commit left behind %s does not move the endpoint to another port after the way back', (_, known) => {
     if (!known) pair.reset();
-    pair.a.run('underlay_xdp', out(udpPacket(server, 6000)));
+    pair.a.run('underlay', out(udpPacket(server, 6000)));
     pair.takeOver(pair.b, 'draining');
     pair.a.setState('backup');
-    const { final } = pair.forward(pair.b, 'underlay_xdp', out(udpPacket(server, 6000)));
+    const { final } = pair.forward(pair.b, 'underlay', out(udpPacket(server, 6000)));
     const port = layerOf(dissect(final.frame), 'udp').sourcePort;
     pair.takeOver(pair.a, 'dead');
 
-    expect(layerOf(dissect(pair.a.run('underlay_xdp', out(udpPacket(server, 6000))).frame), 'udp').sourcePort).toBe(port);
+    expect(layerOf(dissect(pair.a.run('underlay', out(udpPacket(server, 6000))).frame), 'udp').sourcePort).toBe(port);
     expect(pair.a.mappings().filter((mapping) => mapping.internalPort === 6000)).toHaveLength(1);
   });
 
   it('split brain: a new session of the fenced Active changes nothing at the rightful one', () => {
     pair.b.setState('active', { term: 2, activeSinceNs: 1n });
     const before = pair.b.tables();
-    const { final } = pair.forward(pair.a, 'underlay_xdp', out(udpPacket(otherServer, 7000)));
+    const { final } = pair.forward(pair.a, 'underlay', out(udpPacket(otherServer, 7000)));
 
     expect(final.verdict).toBe('DROP');
     expect(pair.b.tables()).toEqual(before);
@@ -369,7 +369,7 @@ describe('takeover', () => {
 
   it('the Backup follows the Active\'s term', () => {
     pair.a.setState('active', { term: 7 });
-    pair.forward(pair.a, 'underlay_xdp', out(udpPacket(otherServer, 7000)));
+    pair.forward(pair.a, 'underlay', out(udpPacket(otherServer, 7000)));
     expect(pair.b.virtualRouters.get(world.VRID).term).toBe(7);
   });
 });
@@ -402,7 +402,7 @@ describe('heartbeats and messages', () => {
   it('sequence numbers grow by one whatever is sealed', () => {
     const sequences = [1, 2, 3].map(() => syncOf(pair.a.run('seal_xdp', template(SYNC_TYPE.heartbeat))).sequence);
     expect(sequences).toEqual([1n, 2n, 3n]);
-    expect(syncOf(pair.a.run('underlay_xdp', out(udpPacket()))).sequence).toBe(4n);
+    expect(syncOf(pair.a.run('underlay', out(udpPacket()))).sequence).toBe(4n);
   });
 
   it('a control message reaches the peer\'s control plane with its payload', async () => {

@@ -24,7 +24,7 @@ function setLastSeen(gateway: GatewayFixture, ticks: number): void {
 
 beforeEach(() => {
   pair.reset();
-  pair.forward(pair.a, 'underlay_xdp', out());
+  pair.forward(pair.a, 'underlay', out());
   pair.a.virtualRouters.update(world.VRID, { activeSinceNs: 1n });
 });
 
@@ -36,7 +36,7 @@ describe('what a standby sends to the Active', () => {
     pair.a.virtualRouters.update(world.VRID, { activeSinceNs: BigInt(ticksAgo(1000)) << 30n });
     pair.walk(pair.a, 'age_xdp');
 
-    const next = pair.a.run('underlay_xdp', out());
+    const next = pair.a.run('underlay', out());
     expect(next.counters).toEqual({ outbound_snat: 1 });
     expect(sourcePort(next.frame)).toBe(externalPort);
   });
@@ -51,7 +51,7 @@ describe('what a standby sends to the Active', () => {
 
   it('does not send packets to where a VM was before', () => {
     pair.a.setPeerAlive(false);
-    pair.a.run('underlay_xdp', frameFromVm({ ...a1, compute: world.compute2 }, query()));
+    pair.a.run('underlay', frameFromVm({ ...a1, compute: world.compute2 }, query()));
     pair.walk(pair.b, 'bulk_xdp');
     expect(numberToIpv4(pair.a.vm(a1)!.tunnelEndpoint)).toBe(world.compute2.address);
   });
@@ -60,14 +60,14 @@ describe('what a standby sends to the Active', () => {
     const stale = pair.a.mappings()[0]!;
     const index = stale.externalPort + UDP * 65536;
     // Ended and made anew in a silence: the old port rests, so the new one is another.
-    pair.a.mappingTable.set(index, { ...pair.a.mappingTable.get(index), vm: 0, internalPort: 0, lastSeen: ticksAgo(0), first: { remote: 0, remotePort: 0, state: 0, flags: 0, lastSeen: 0, term: 0 } });
+    pair.a.mappingTable.set(index, { ...pair.a.mappingTable.get(index), vm: 0, internalPort: 0, lastSeen: ticksAgo(0), first: { remote: 0, remotePort: 0, state: 0, flags: 0, lastSeen: 0, internalPort: 0 } });
     pair.a.setPeerAlive(false);
-    const port = sourcePort(pair.a.run('underlay_xdp', out()).frame);
+    const port = sourcePort(pair.a.run('underlay', out()).frame);
     expect(port).not.toBe(stale.externalPort);
     pair.a.setPeerAlive(true);
     pair.walk(pair.b, 'bulk_xdp');
 
-    expect(sourcePort(pair.a.run('underlay_xdp', out()).frame)).toBe(port);
+    expect(sourcePort(pair.a.run('underlay', out()).frame)).toBe(port);
     pair.walk(pair.a, 'bulk_xdp');
     expect(pair.b.mappings().map(({ externalPort }) => externalPort)).toEqual([port]);
     for (const result of pair.walk(pair.b, 'bulk_xdp').acknowledged) expect(result.counters).toEqual({ sync_acknowledged: 1 });
@@ -90,7 +90,7 @@ describe('what a standby sends to the Active', () => {
     pair.reset();
     pair.a.setState('backup');
     pair.b.setState('active');
-    pair.forward(pair.b, 'underlay_xdp', out());
+    pair.forward(pair.b, 'underlay', out());
     const [mapping] = pair.b.mappings();
     pair.b.setState('backup');
     pair.a.reset({ node: nodeA });
@@ -103,7 +103,7 @@ describe('a former Active that does not know it yet', () => {
   it('takes over what its successor says of a session, of a VM and of ends', () => {
     const { externalPort, externalAddress } = pair.a.mappings()[0]!;
     pair.b.setState('active', { term: 2 });
-    pair.b.run('underlay_xdp', frameFromVm({ ...a1, compute: world.compute2 }, query()));
+    pair.b.run('underlay', frameFromVm({ ...a1, compute: world.compute2 }, query()));
     pair.walk(pair.b, 'bulk_xdp');
     expect(numberToIpv4(pair.a.vm(a1)!.tunnelEndpoint)).toBe(world.compute2.address);
 

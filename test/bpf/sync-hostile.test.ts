@@ -141,7 +141,7 @@ describe('repetition', () => {
 describe('reflection', () => {
   beforeEach(() => void pair.reset());
   const held = (): Buffer =>
-    pair.a.run('underlay_xdp', frameFromVm(a1, [ipv4({ source: a1.address, destination: server }), udp({ sourcePort: 1, destinationPort: 2 })])).frame;
+    pair.a.run('underlay', frameFromVm(a1, [ipv4({ source: a1.address, destination: server }), udp({ sourcePort: 1, destinationPort: 2 })])).frame;
 
   it('our own request thrown back is not the peer\'s', () => {
     const frame = held();

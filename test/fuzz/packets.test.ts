@@ -18,7 +18,7 @@ vi.setConfig({ testTimeout: 60_000 + runs * 20 });
 afterAll(() => gateway.close());
 beforeEach(() => gateway.reset());
 
-const PROGRAMS = ['underlay_xdp', 'external_xdp', 'ha_xdp'] as const;
+const PROGRAMS = ['underlay', 'external', 'ha_xdp'] as const;
 const MIN_FRAME = 14;
 
 const segments: readonly Layer[][] = [
@@ -29,12 +29,12 @@ const segments: readonly Layer[][] = [
 const request = arp({ operation: 1, senderMac: a1.mac, senderAddress: a1.address, targetMac: '00:00:00:00:00:00', targetAddress: a1.tenant.gateway });
 const corpus: readonly [ProgramName, Buffer][] = [
   ...segments.flatMap((segment) =>
-    [a1, a2, b1].map((vm): [ProgramName, Buffer] => ['underlay_xdp', frameFromVm(vm, [ipv4({ source: vm.address, destination: server }), ...segment])]),
+    [a1, a2, b1].map((vm): [ProgramName, Buffer] => ['underlay', frameFromVm(vm, [ipv4({ source: vm.address, destination: server }), ...segment])]),
   ),
-  ['underlay_xdp', frameFromVm(a1, [request])],
-  ['underlay_xdp', frameFromVm(a1, [ipv4({ source: a1.address, destination: a1.tenant.gateway }), ...segments[2]!])],
-  ...segments.map((segment): [ProgramName, Buffer] => ['external_xdp', fromOutside([ipv4({ source: server, destination: a2.floatingIp! }), ...segment])]),
-  ...segments.map((segment): [ProgramName, Buffer] => ['external_xdp', fromOutside([ipv4({ source: server, destination: a1.tenant.externalAddress }), ...segment])]),
+  ['underlay', frameFromVm(a1, [request])],
+  ['underlay', frameFromVm(a1, [ipv4({ source: a1.address, destination: a1.tenant.gateway }), ...segments[2]!])],
+  ...segments.map((segment): [ProgramName, Buffer] => ['external', fromOutside([ipv4({ source: server, destination: a2.floatingIp! }), ...segment])]),
+  ...segments.map((segment): [ProgramName, Buffer] => ['external', fromOutside([ipv4({ source: server, destination: a1.tenant.externalAddress }), ...segment])]),
   ['ha_xdp', fromPeer(nodeB, nodeA, { type: SYNC_TYPE.heartbeat, sequence: 1n })],
 ];
 

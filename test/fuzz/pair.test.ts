@@ -83,7 +83,7 @@ class History {
     const segment: Layer = next.tcp
       ? tcp({ sourcePort: next.port, destinationPort: 80, flags: TCP.ACK })
       : udp({ sourcePort: next.port, destinationPort: 53 });
-    let result = this.active.run('underlay_xdp', frameFromVm(vm, [ipv4({ source: vm.address, destination: remote }), segment]));
+    let result = this.active.run('underlay', frameFromVm(vm, [ipv4({ source: vm.address, destination: remote }), segment]));
     if (isSyncFrame(result.frame)) {
       if (next.lost === 'request') return;
       const turned = pair.other(this.active).run('ha_xdp', result.frame);
@@ -101,7 +101,7 @@ class History {
     const mappings = this.active.mappings().filter((mapping) => mapping.first.state !== 0);
     const mapping = mappings[next.which % Math.max(1, mappings.length)];
     if (mapping === undefined) return;
-    const result = this.active.run('external_xdp', answerTo(mapping, next.reset));
+    const result = this.active.run('external', answerTo(mapping, next.reset));
     expect(result.verdict, JSON.stringify(result.counters)).toBe('REDIRECT');
   }
 

@@ -4,33 +4,53 @@
  *
  *   const gateway = GatewayFixture.load();
  *   gateway.reset({ syncMode: 'none' });
- *   const result = gateway.run('underlay_xdp', frameFromVm(a1, […]));
+ *   const result = gateway.run('underlay', frameFromVm(a1, […]));
  *   expect(result.verdict).toBe('REDIRECT');
  *
- * The maps hold the two tenants of world.ts.
+ * The maps hold the two tenants of world.ts. The same tables of packets go
+ * through the programs of both hooks: describe.each(hooks)('…, %s', (hook) => …).
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { be32, BpfObject, PerCpuMap, RingBuffer, TypedMap, u32, type BpfMap, type Codec } from 'libbpf-ts';
+import { be32, BpfObject, PerCpuMap, RingBuffer, TypedMap, u32, type BpfMap, type BpfProgram, type Codec } from 'libbpf-ts';
 import * as layout from '../../src/dataplane/layout.generated.js';
-import { ipv4ToNumber, macToBuffer } from './bytes.js';
+import { ipv4ToNumber, macToBuffer, numberToIpv4 } from './bytes.js';
+import { frame, geneve } from './packet.js';
 import * as world from './world.js';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
-const OBJECT = `${ROOT}dist/bpf/floatgate.bpf.o`;
+/** FLOATGATE_TEST_OBJECT: another build than the one of dist, its TC twin beside it. */
+const OBJECT = process.env['FLOATGATE_TEST_OBJECT'] ?? `${ROOT}dist/bpf/floatgate.bpf.o`;
+const TC_OBJECT = join(dirname(OBJECT), 'floatgate-tc.bpf.o');
 
 /** Small, so that a test can fill them. */
-const SIZES = { vms: 64, externalAddresses: 2, sessionBuckets: 8 };
+const SIZES = { vms: 64, snatAddresses: 4, sessionBuckets: 8 };
 const SESSION_BUCKET_SIZE = 8;
 const PORT_BLOCKS_PER_ADDRESS = 256;
 const PROTOCOLS = 3;
 const PORTS = 65536;
+const VM_PORT_BLOCKS = 8;
+const ROUTE_SCOPE_EXTERNAL = 0x80000000;
 const TICK_SHIFT = 30n;
+/** Entries of index tables that a test may have touched. */
+const INDEXES = 8;
 
-export type ProgramName = 'underlay_xdp' | 'external_xdp' | 'ha_xdp' | 'seal_xdp' | 'bulk_xdp' | 'age_xdp';
+export type Hook = 'xdp' | 'tc';
+/** Where the programs that forward run: what a packet test has to be run at. */
+export const hooks: readonly Hook[] = existsSync(TC_OBJECT) ? ['xdp', 'tc'] : ['xdp'];
+
+export type ProgramName = 'underlay' | 'external' | 'ha_xdp' | 'seal_xdp' | 'bulk_xdp' | 'age_xdp';
 export type Verdict = 'ABORTED' | 'DROP' | 'PASS' | 'TX' | 'REDIRECT';
-const VERDICTS: readonly Verdict[] = ['ABORTED', 'DROP', 'PASS', 'TX', 'REDIRECT'];
+const XDP_VERDICTS: readonly Verdict[] = ['ABORTED', 'DROP', 'PASS', 'TX', 'REDIRECT'];
+/** TC_ACT_OK, TC_ACT_SHOT, TC_ACT_PIPE, TC_ACT_REDIRECT. */
+const TC_VERDICTS: Readonly<Record<number, Verdict>> = { 0: 'PASS', 2: 'DROP', 3: 'PASS', 7: 'REDIRECT' };
+/** TC knows no way back but a redirect to where the packet came from. */
+const ANSWERED_IN_PLACE: readonly string[] = [
+  'arp_reply_inner', 'arp_reply_underlay', 'arp_reply_external', 'echo_reply_inner', 'echo_reply_external',
+  'icmp_error_to_vm', 'icmp_error_to_outside',
+];
 
 /** Lower case, without the prefix: a reason as metrics and the CLI name it. */
 export type ReasonName = string;
@@ -40,6 +60,11 @@ export interface RunResult {
   readonly frame: Buffer;
   /** Packets counted by this run, of every reason that counted any. */
   readonly counters: Readonly<Record<ReasonName, number>>;
+}
+
+export interface LoadOptions {
+  /** Default: xdp. */
+  readonly hook?: Hook;
 }
 
 export interface FixtureOptions {
@@ -61,6 +86,35 @@ export interface MappingEntry extends layout.Mapping {
   readonly externalAddress: string;
   readonly protocol: number;
   readonly externalPort: number;
+}
+
+export interface Prefix {
+  readonly address: string;
+  readonly length: number;
+}
+
+export interface PortForwarding {
+  readonly vm: world.VirtualMachine;
+  readonly protocol: 'tcp' | 'udp';
+  readonly internalPort: number;
+  readonly externalPort: number;
+  /** Default: the first of the VM's router. */
+  readonly externalAddress?: string;
+}
+
+/** What the configuration may say of a VM beside its name. */
+export interface VmConfiguration {
+  /** Its endpoint is where the world's VM is, and nowhere else. */
+  readonly pinned?: boolean;
+  readonly hasForwardings?: boolean;
+}
+
+export interface ExternalNetworkDescription {
+  readonly subnet: string;
+  readonly netmask: string;
+  readonly gateway: string;
+  readonly gatewayMac?: string;
+  readonly vlan?: number;
 }
 
 export interface PortBlockEntry extends layout.PortBlock {
@@ -122,22 +176,58 @@ class SharedArray<T> {
 
 function objectPath(): string {
   if (existsSync(OBJECT)) return OBJECT;
+  if (process.env['FLOATGATE_TEST_OBJECT'] !== undefined) throw new Error(`FLOATGATE_TEST_OBJECT: there is no ${OBJECT}`);
   const build = spawnSync(process.execPath, [`${ROOT}.ci/build.mjs`, 'bpf'], { cwd: ROOT, encoding: 'utf8' });
   if (build.status !== 0) throw new Error(`building ${OBJECT} failed:\n${build.stdout}${build.stderr}`);
   return OBJECT;
 }
 
+const sizes: Readonly<Record<string, number>> = {
+  vms: SIZES.vms,
+  vm_by_address: SIZES.vms,
+  free_vms: SIZES.vms,
+  snat_addresses: SIZES.snatAddresses,
+  port_blocks: SIZES.snatAddresses * PORT_BLOCKS_PER_ADDRESS,
+  mappings: SIZES.snatAddresses * PROTOCOLS * PORTS,
+  sessions: SIZES.sessionBuckets * SESSION_BUCKET_SIZE,
+  floating_ip_counters: 64,
+};
+
 function resize(object: BpfObject): void {
-  object.map('vms').setMaxEntries(SIZES.vms);
-  object.map('vm_by_address').setMaxEntries(SIZES.vms);
-  object.map('port_blocks').setMaxEntries(SIZES.externalAddresses * PORT_BLOCKS_PER_ADDRESS);
-  object.map('mappings').setMaxEntries(SIZES.externalAddresses * PROTOCOLS * PORTS);
-  object.map('sessions').setMaxEntries(SIZES.sessionBuckets * SESSION_BUCKET_SIZE);
+  for (const [name, entries] of Object.entries(sizes)) object.maps.get(name)?.setMaxEntries(entries);
 }
 
-const hashMaps = ['virtual_router_by_address', 'network_by_vni', 'external_addresses', 'neighbours', 'vm_by_address'] as const;
+/** The TC programs over the maps of the object that is loaded. */
+function loadTwin(object: BpfObject): BpfObject {
+  const twin = BpfObject.open(TC_OBJECT);
+  resize(twin);
+  for (const [name, map] of twin.maps) {
+    const shared = object.maps.get(name);
+    if (shared !== undefined && !name.includes('.')) map.reuse(shared);
+  }
+  twin.load();
+  return twin;
+}
+
+const hashMaps = [
+  'virtual_router_by_address', 'network_by_vni', 'external_addresses', 'neighbours', 'vm_by_address', 'forwardings', 'routes', 'fragments',
+] as const;
+const indexedMaps = [
+  ['walks', 2], ['replay_windows', 2], ['networks', INDEXES], ['routers', INDEXES], ['external_networks', INDEXES],
+  ['snat_addresses', SIZES.snatAddresses], ['pools', INDEXES], ['network_states', INDEXES], ['router_states', INDEXES],
+] as const;
+
+/** Bits from the left. */
+function netmaskOf(length: number): number {
+  return length === 0 ? 0 : (0xffffffff << (32 - length)) >>> 0;
+}
+
+function lengthOf(netmask: string): number {
+  return 32 - Math.log2(2 ** 32 - ipv4ToNumber(netmask));
+}
 
 export class GatewayFixture {
+  readonly hook: Hook;
   readonly object: BpfObject;
   readonly vms: SharedArray<layout.Vm>;
   readonly portBlockTable: SharedArray<layout.PortBlock>;
@@ -150,7 +240,14 @@ export class GatewayFixture {
   readonly networks: TypedMap<number, layout.Network>;
   readonly routers: TypedMap<number, layout.Router>;
   readonly externalNetworks: TypedMap<number, layout.ExternalNetwork>;
-  readonly externalAddresses: TypedMap<number, layout.ExternalAddress>;
+  readonly externalAddresses: TypedMap<layout.ExternalKey, layout.ExternalAddress>;
+  readonly snatAddresses: TypedMap<number, layout.SnatAddress>;
+  readonly pools: TypedMap<number, number>;
+  readonly routes: TypedMap<layout.RouteKey, layout.Route>;
+  readonly forwardings: TypedMap<layout.ForwardingKey, layout.Forwarding>;
+  readonly fragments: TypedMap<layout.FragmentKey, layout.Fragment>;
+  readonly networkStates: SharedArray<layout.NetworkState>;
+  readonly routerStates: SharedArray<layout.RouterState>;
   readonly virtualRouterByAddress: TypedMap<number, number>;
   readonly networkByVni: TypedMap<number, number>;
   readonly neighbours: TypedMap<layout.NeighbourKey, layout.Neighbour>;
@@ -159,10 +256,17 @@ export class GatewayFixture {
   readonly replayWindows: TypedMap<number, layout.ReplayWindow>;
   readonly ports: TypedMap<number, number>;
   private readonly counterMap: PerCpuMap<number, layout.Counter>;
+  private readonly floatingIpCounters: PerCpuMap<number, layout.FloatingIpCounter>;
+  private readonly icmpBudgets: PerCpuMap<number, layout.IcmpBudget>;
+  private readonly twin: BpfObject | undefined;
+  /** Floating IPs by the index of their counter; 0 is none. */
+  private readonly counted: string[] = [];
   private options: Required<FixtureOptions>;
 
-  private constructor(object: BpfObject) {
+  private constructor(object: BpfObject, hook: Hook) {
     this.object = object;
+    this.hook = hook;
+    this.twin = hook === 'tc' ? loadTwin(object) : undefined;
     const shared = <T>(name: string, codec: Codec<T>): SharedArray<T> => new SharedArray(object.map(name), codec);
     const array = <T>(name: string, codec: Codec<T>): TypedMap<number, T> => new TypedMap(object.map(name), u32, codec);
     this.vms = shared('vms', layout.vmCodec);
@@ -176,7 +280,14 @@ export class GatewayFixture {
     this.networks = array('networks', layout.networkCodec);
     this.routers = array('routers', layout.routerCodec);
     this.externalNetworks = array('external_networks', layout.externalNetworkCodec);
-    this.externalAddresses = new TypedMap(object.map('external_addresses'), be32, layout.externalAddressCodec);
+    this.externalAddresses = new TypedMap(object.map('external_addresses'), layout.externalKeyCodec, layout.externalAddressCodec);
+    this.snatAddresses = array('snat_addresses', layout.snatAddressCodec);
+    this.pools = array('pools', u32);
+    this.routes = new TypedMap(object.map('routes'), layout.routeKeyCodec, layout.routeCodec);
+    this.forwardings = new TypedMap(object.map('forwardings'), layout.forwardingKeyCodec, layout.forwardingCodec);
+    this.fragments = new TypedMap(object.map('fragments'), layout.fragmentKeyCodec, layout.fragmentCodec);
+    this.networkStates = shared('network_states', layout.networkStateCodec);
+    this.routerStates = shared('router_states', layout.routerStateCodec);
     this.virtualRouterByAddress = new TypedMap(object.map('virtual_router_by_address'), be32, u32);
     this.networkByVni = array('network_by_vni', u32);
     this.neighbours = new TypedMap(object.map('neighbours'), layout.neighbourKeyCodec, layout.neighbourCodec);
@@ -185,18 +296,21 @@ export class GatewayFixture {
     this.replayWindows = array('replay_windows', layout.replayWindowCodec);
     this.ports = array('ports', u32);
     this.counterMap = new PerCpuMap(object.map('counters'), u32, layout.counterCodec);
+    this.floatingIpCounters = new PerCpuMap(object.map('floating_ip_counters'), u32, layout.floatingIpCounterCodec);
+    this.icmpBudgets = new PerCpuMap(object.map('icmp_budgets'), u32, layout.icmpBudgetCodec);
     this.options = defaults({});
   }
 
   /** Opens, resizes and loads the object; the first reset() fills the maps. */
-  static load(): GatewayFixture {
+  static load({ hook = 'xdp' }: LoadOptions = {}): GatewayFixture {
     const object = BpfObject.open(objectPath());
     resize(object);
     object.load();
-    return new GatewayFixture(object);
+    return new GatewayFixture(object, hook);
   }
 
   close(): void {
+    this.twin?.close();
     this.object.close();
   }
 
@@ -218,13 +332,25 @@ export class GatewayFixture {
       const name = layout.reasonNames[index]!;
       if (packets !== before[index]) counters[name] = packets - before[index]!;
     });
-    return { verdict, frame: output, counters };
+    const answered = this.hook === 'tc' && verdict === 'REDIRECT' && ANSWERED_IN_PLACE.some((name) => name in counters);
+    return { verdict: answered ? 'TX' : verdict, frame: output, counters };
   }
 
   /** As run(), without looking at the counters: for loops over thousands of frames. */
   execute(program: ProgramName, frame: Buffer): { verdict: Verdict; frame: Buffer } {
-    const result = this.object.program(program).testRun({ data: frame, dataOutSize: frame.length + 512 });
-    return { verdict: VERDICTS[result.returnValue] ?? 'ABORTED', frame: Buffer.from(result.data) };
+    const result = this.program(program).testRun({ data: frame, dataOutSize: frame.length + 512 });
+    const verdicts = this.runsAtTc(program) ? TC_VERDICTS : XDP_VERDICTS;
+    return { verdict: verdicts[result.returnValue] ?? 'ABORTED', frame: Buffer.from(result.data) };
+  }
+
+  /** Only what forwards for VMs has a twin. */
+  private runsAtTc(program: ProgramName): boolean {
+    return this.hook === 'tc' && (program === 'underlay' || program === 'external');
+  }
+
+  private program(name: ProgramName): BpfProgram {
+    if (this.runsAtTc(name)) return this.twin!.program(`${name}_tc`);
+    return this.object.program(name === 'underlay' || name === 'external' ? `${name}_xdp` : name);
   }
 
   /** Packets counted so far, by number of reason, over all CPUs. */
@@ -257,12 +383,179 @@ export class GatewayFixture {
     }
   }
 
+  setRouter(change: Partial<layout.Router>, tenant: world.Tenant = world.tenantA): void {
+    this.routers.set(tenant.router, { ...this.routers.get(tenant.router)!, ...change });
+  }
+
+  setNetwork(change: Partial<layout.Network>, tenant: world.Tenant = world.tenantA): void {
+    const index = this.networkIndex(tenant);
+    this.networks.set(index, { ...this.networks.get(index)!, ...change });
+  }
+
+  setInterface(role: keyof typeof layout.interfaceRole, change: Partial<layout.Interface>): void {
+    const index = layout.interfaceRole[role];
+    this.interfaces.set(index, { ...this.interfaces.get(index)!, ...change });
+  }
+
+  setExternalNetwork(change: Partial<layout.ExternalNetwork>, index = 0): void {
+    this.externalNetworks.set(index, { ...this.externalNetworks.get(index)!, ...change });
+  }
+
+  networkIndex(tenant: world.Tenant): number {
+    const index = this.networkByVni.get(world.vniKey(tenant));
+    if (index === undefined) throw new Error(`no network has VNI ${tenant.vni}`);
+    return index;
+  }
+
+  /** A further network, of the router that `tenant.router` says. */
+  addNetwork(tenant: world.Tenant, index: number): void {
+    this.networkByVni.set(world.vniKey(tenant), index);
+    this.networks.set(index, {
+      vni: world.vniKey(tenant),
+      router: tenant.router,
+      subnet: ipv4ToNumber(tenant.subnet),
+      netmask: ipv4ToNumber(tenant.netmask),
+      gateway: ipv4ToNumber(tenant.gateway),
+      gatewayMac: macToBuffer(tenant.gatewayMac),
+      mss: 0,
+      flags: 0,
+      vmLimit: 0,
+    });
+    const length = lengthOf(tenant.netmask);
+    this.addRoute(tenant, { address: tenant.subnet, length }, { kind: 'network', network: tenant });
+  }
+
+  /** An inner route of the tenant's router. The prefix over all of them grows with it. */
+  addRoute(
+    tenant: world.Tenant,
+    prefix: Prefix,
+    route: { readonly kind: 'network' | 'vm'; readonly network: world.Tenant; readonly via?: string },
+  ): void {
+    this.routes.set(
+      { prefixLength: 32 + prefix.length, scope: tenant.router, address: ipv4ToNumber(prefix.address) },
+      { kind: layout.routeKind[route.kind], network: this.networkIndex(route.network), via: ipv4ToNumber(route.via ?? '0.0.0.0') },
+    );
+    this.coverInnerRoutes(tenant.router);
+  }
+
+  /** A route of an external network: `via` a router, or on link. */
+  addExternalRoute(prefix: Prefix, via?: string, network = 0): void {
+    this.routes.set(
+      { prefixLength: 32 + prefix.length, scope: externalScope(network), address: ipv4ToNumber(prefix.address) },
+      { kind: via === undefined ? layout.routeKind.onLink : layout.routeKind.gateway, network: 0, via: ipv4ToNumber(via ?? '0.0.0.0') },
+    );
+    const { flags } = this.externalNetworks.get(network)!;
+    this.setExternalNetwork({ flags: flags | layout.externalNetworkFlag.hasRoutes }, network);
+  }
+
+  /** Its own subnet is among its routes, which nobody asks before it has another. */
+  addExternalNetwork(index: number, description: ExternalNetworkDescription): void {
+    const { subnet, netmask, gateway, gatewayMac, vlan = 0 } = description;
+    this.externalNetworks.set(index, {
+      subnet: ipv4ToNumber(subnet),
+      netmask: ipv4ToNumber(netmask),
+      gateway: ipv4ToNumber(gateway),
+      gatewayMac: gatewayMac === undefined ? Buffer.alloc(6) : macToBuffer(gatewayMac),
+      vlan,
+      flags: 0,
+    });
+    this.routes.set(
+      { prefixLength: 32 + lengthOf(netmask), scope: externalScope(index), address: ipv4ToNumber(subnet) },
+      { kind: layout.routeKind.onLink, network: 0, via: 0 },
+    );
+  }
+
+  /** Who answers for an address beyond one of the interfaces. */
+  addNeighbour(role: keyof typeof layout.interfaceRole, address: string, mac: string, vlan = 0): void {
+    this.neighbours.set({ interface: layout.interfaceRole[role], vlan, address: ipv4ToNumber(address) }, { mac: macToBuffer(mac) });
+  }
+
+  removeNeighbour(role: keyof typeof layout.interfaceRole, address: string, vlan = 0): void {
+    this.neighbours.delete({ interface: layout.interfaceRole[role], vlan, address: ipv4ToNumber(address) });
+  }
+
+  /** An address of a router's own, at its place in the tables: for shared SNAT once a pool has it. */
+  addSnatAddress(index: number, address: string, tenant: world.Tenant = world.tenantA, vlan = 0): void {
+    this.snatAddresses.set(index, { address: ipv4ToNumber(address), router: tenant.router });
+    this.setExternalAddress(address, { kind: layout.externalAddressKind.router, index, router: tenant.router }, vlan);
+    this.setGateway({ externalAddresses: Math.max(this.gateways.get(0)!.externalAddresses, index + 1) });
+  }
+
+  /** Which addresses a router uses for shared SNAT, by their places in the tables. */
+  setPool(addresses: readonly number[], tenant: world.Tenant = world.tenantA): void {
+    const first = 4 + tenant.router * 2;
+    if (addresses.length > 2 && tenant.router > 0) throw new Error('there is room for two');
+    addresses.forEach((address, place) => this.pools.set(first + place, address));
+    this.setRouter({ pool: first, poolSize: addresses.length }, tenant);
+  }
+
+  setExternalAddress(address: string, value: layout.ExternalAddress, vlan = 0): void {
+    this.externalAddresses.set({ address: ipv4ToNumber(address), vlan }, value);
+  }
+
+  removeExternalAddress(address: string, vlan = 0): void {
+    this.externalAddresses.delete({ address: ipv4ToNumber(address), vlan });
+  }
+
+  /** A floating IP of a VM that the world does not give one. */
+  addFloatingIp(vm: world.VirtualMachine, floatingIp: string, vlan = 0): world.VirtualMachine {
+    const configured = { ...vm, floatingIp };
+    this.fillFloatingIp(configured, floatingIp, vlan);
+    return configured;
+  }
+
+  /** Both ways of a port forwarding. */
+  addForwarding(forwarding: PortForwarding): void {
+    const vm = this.ensureVm(forwarding.vm, { hasForwardings: true });
+    this.runForwarding('forwarding_ensure', forwarding, vm);
+    const { protocol, internalPort, externalPort } = forwarding;
+    const externalAddress = ipv4ToNumber(forwarding.externalAddress ?? forwarding.vm.tenant.externalAddress);
+    this.forwardings.set({ vm, protocol: layout.mappingProtocol[protocol], internalPort }, { externalAddress, externalPort });
+  }
+
+  removeForwarding(forwarding: PortForwarding): void {
+    const vm = this.vmIndex(forwarding.vm)!;
+    this.forwardings.delete({ vm, protocol: layout.mappingProtocol[forwarding.protocol], internalPort: forwarding.internalPort });
+    this.runForwarding('forwarding_remove', forwarding, vm);
+    this.ensureVm(forwarding.vm);
+  }
+
+  private runForwarding(program: 'forwarding_ensure' | 'forwarding_remove', forwarding: PortForwarding, vm: number): void {
+    const { externalAddress = forwarding.vm.tenant.externalAddress, protocol, externalPort, internalPort } = forwarding;
+    const context = Buffer.alloc(layout.forwardingEnsureCodec.size);
+    layout.forwardingEnsureCodec.encode({ mapping: this.mappingIndex(externalAddress, protocol, externalPort), vm, internalPort }, context);
+    const result = this.object.program(program).testRun({ context }).returnValue | 0;
+    if (result !== 0) throw new Error(`${program} returned ${result}`);
+  }
+
+  /** The slot of an external port, whoever has it. */
+  mappingIndex(externalAddress: string, protocol: keyof typeof layout.mappingProtocol, externalPort: number): number {
+    const address = ipv4ToNumber(externalAddress);
+    for (const [index, entry] of this.snatAddresses) {
+      if (entry.address === address) return (index * PROTOCOLS + layout.mappingProtocol[protocol]) * PORTS + externalPort;
+    }
+    throw new Error(`${externalAddress} is no address of a router`);
+  }
+
   /** Index of a VM's slot, made if it does not exist, as the control plane does it. */
-  ensureVm(vm: world.VirtualMachine): number {
+  ensureVm(vm: world.VirtualMachine, { pinned = false, hasForwardings = false }: VmConfiguration = {}): number {
     const context = Buffer.alloc(layout.vmEnsureCodec.size);
-    const floatingIp = vm.floatingIp === undefined ? 0 : ipv4ToNumber(vm.floatingIp);
+    const geneveOption = vm.tenant.encapsulation === 'vxlan' ? Buffer.alloc(0) : geneveOptionBytes(vm);
+    const option = Buffer.alloc(8);
+    if (pinned) geneveOption.copy(option);
     layout.vmEnsureCodec.encode(
-      { vni: vm.tenant.vni, address: ipv4ToNumber(vm.address), floatingIp, vm: 0 },
+      {
+        vni: world.vniKey(vm.tenant),
+        address: ipv4ToNumber(vm.address),
+        floatingIp: vm.floatingIp === undefined ? 0 : ipv4ToNumber(vm.floatingIp),
+        floatingIpCounter: vm.floatingIp === undefined ? 0 : this.counterOf(vm.floatingIp),
+        flags: (pinned ? layout.vmFlag.pinned : 0) | (hasForwardings ? layout.vmFlag.hasForwardings : 0),
+        tunnelEndpoint: pinned ? ipv4ToNumber(vm.compute.address) : 0,
+        mac: pinned ? macToBuffer(vm.mac) : Buffer.alloc(6),
+        optionLength: pinned ? geneveOption.length : 0,
+        option,
+        vm: 0,
+      },
       context,
     );
     const result = this.object.program('vm_ensure').testRun({ context });
@@ -270,8 +563,31 @@ export class GatewayFixture {
     return layout.vmEnsureCodec.decode(result.context).vm;
   }
 
+  /** The VM's endpoint is the configuration's; its compute answers ARP. */
+  pinVm(vm: world.VirtualMachine): number {
+    this.addNeighbour('underlay', vm.compute.address, vm.compute.mac);
+    return this.ensureVm(vm, { pinned: true });
+  }
+
+  /** What a floating IP has carried, over all CPUs. */
+  floatingIpCounter(floatingIp: string): layout.FloatingIpCounter {
+    const sum = { inboundPackets: 0n, inboundBytes: 0n, outboundPackets: 0n, outboundBytes: 0n };
+    for (const counter of this.floatingIpCounters.get(this.counterOf(floatingIp)) ?? []) {
+      sum.inboundPackets += counter.inboundPackets;
+      sum.inboundBytes += counter.inboundBytes;
+      sum.outboundPackets += counter.outboundPackets;
+      sum.outboundBytes += counter.outboundBytes;
+    }
+    return sum;
+  }
+
+  private counterOf(floatingIp: string): number {
+    if (!this.counted.includes(floatingIp)) this.counted.push(floatingIp);
+    return this.counted.indexOf(floatingIp) + 1;
+  }
+
   vmIndex(vm: { readonly tenant: world.Tenant; readonly address: string }): number | undefined {
-    return this.vmByAddress.get({ vni: vm.tenant.vni, address: ipv4ToNumber(vm.address) });
+    return this.vmByAddress.get({ vni: world.vniKey(vm.tenant), address: ipv4ToNumber(vm.address) });
   }
 
   vm(vm: { readonly tenant: world.Tenant; readonly address: string }): layout.Vm | undefined {
@@ -279,10 +595,16 @@ export class GatewayFixture {
     return index === undefined ? undefined : this.vms.get(index);
   }
 
+  /** Addresses for shared SNAT, by their places in the tables. */
+  private snatAddressNames(): string[] {
+    return [...this.snatAddresses].map(([, { address }]) => numberToIpv4(address));
+  }
+
   mappings(): MappingEntry[] {
+    const names = this.snatAddressNames();
     return [...this.mappingTable.used()].map(([index, mapping]) => ({
       ...mapping,
-      externalAddress: world.tenants[Math.floor(index / (PROTOCOLS * PORTS))]!.externalAddress,
+      externalAddress: names[Math.floor(index / (PROTOCOLS * PORTS))]!,
       protocol: Math.floor(index / PORTS) % PROTOCOLS,
       externalPort: index % PORTS,
     }));
@@ -294,9 +616,10 @@ export class GatewayFixture {
   }
 
   portBlocks(): PortBlockEntry[] {
+    const names = this.snatAddressNames();
     return [...this.portBlockTable.used()].map(([index, block]) => ({
       ...block,
-      externalAddress: world.tenants[Math.floor(index / PORT_BLOCKS_PER_ADDRESS)]!.externalAddress,
+      externalAddress: names[Math.floor(index / PORT_BLOCKS_PER_ADDRESS)]!,
       block: index % PORT_BLOCKS_PER_ADDRESS,
     }));
   }
@@ -320,6 +643,7 @@ export class GatewayFixture {
   }
 
   private clear(): void {
+    this.emptyFreeVms();
     for (const table of [this.vms, this.portBlockTable, this.mappingTable, this.sessionTable, this.states, this.virtualRouters]) {
       table.clear();
     }
@@ -327,9 +651,32 @@ export class GatewayFixture {
       const map = this.object.map(name);
       for (const key of [...map.keys()]) map.delete(key);
     }
-    for (const [name, entries] of [['walks', 2], ['replay_windows', 2], ['networks', 4], ['routers', 4]] as const) {
+    for (const [name, entries] of indexedMaps) {
       const map = this.object.map(name);
       for (let index = 0; index < entries; index++) map.update(key32(index), Buffer.alloc(map.info.valueSize));
+    }
+    for (const { raw } of [this.floatingIpCounters, this.icmpBudgets]) {
+      for (const [key, value] of [...raw.entries()]) raw.update(Buffer.from(key), Buffer.alloc(value.length));
+    }
+  }
+
+  /**
+   * A queue can only be taken from: VMs that nobody knows take all slots that
+   * were given back, the next would be new.
+   */
+  private emptyFreeVms(): void {
+    const { vms: ever } = this.states.get(0);
+    const held = [...this.vms.used()].length;
+    if (ever === 0 || held >= ever) return;
+    this.addNetwork({ ...world.tenantA, vni: 0xfffffe }, INDEXES - 1);
+    const nobody = { ...world.a1, tenant: { ...world.tenantA, vni: 0xfffffe } };
+    for (let host = 0; this.states.get(0).vms === ever && host < SIZES.vms; host++) {
+      this.states.update(0, { vms: ever });
+      try {
+        this.ensureVm({ ...nobody, address: numberToIpv4(0x0a000000 + host) });
+      } catch {
+        return;
+      }
     }
   }
 
@@ -339,7 +686,7 @@ export class GatewayFixture {
     const roles = [['underlay', 1600], ['external', 1500], ['ha', 2000]] as const;
     for (const [role, mtu] of roles) {
       const { address, mac } = node[role];
-      const value = { ifindex: LOOPBACK_IFINDEX, mtu, address: ipv4ToNumber(address), mac: macToBuffer(mac) };
+      const value = { ifindex: LOOPBACK_IFINDEX, mtu, address: ipv4ToNumber(address), mac: macToBuffer(mac), vlan: 0 };
       this.interfaces.set(layout.interfaceRole[role], value);
     }
     this.setPorts('underlay', 'external', 'ha');
@@ -356,42 +703,58 @@ export class GatewayFixture {
   }
 
   private fillTenants(): void {
-    this.externalNetworks.set(0, {
-      subnet: ipv4ToNumber(world.provider.subnet),
-      netmask: ipv4ToNumber(world.provider.netmask),
-      gateway: ipv4ToNumber(world.externalRouter.address),
-      gatewayMac: macToBuffer(world.externalRouter.mac),
-    });
-    const key = { interface: layout.interfaceRole.external, address: ipv4ToNumber(world.neighbour.address) };
-    this.neighbours.set(key, { mac: macToBuffer(world.neighbour.mac) });
-    world.tenants.forEach((tenant, index) => this.fillTenant(tenant, index));
+    const { provider, externalRouter, neighbour } = world;
+    this.addExternalNetwork(0, { ...provider, gateway: externalRouter.address, gatewayMac: externalRouter.mac });
+    this.addNeighbour('external', neighbour.address, neighbour.mac);
+    world.tenants.forEach((tenant, index) => this.fillRouter(tenant, index));
+    world.networks.forEach((network, index) => this.addNetwork(network, index));
     for (const vm of world.vms) {
-      if (vm.floatingIp !== undefined) this.fillFloatingIp(vm, vm.floatingIp);
+      if (vm.floatingIp !== undefined) this.fillFloatingIp(vm, vm.floatingIp, 0);
     }
   }
 
-  private fillTenant(tenant: world.Tenant, index: number): void {
-    this.networkByVni.set(tenant.vni, index);
-    this.networks.set(index, {
-      vni: tenant.vni,
-      router: index,
-      subnet: ipv4ToNumber(tenant.subnet),
-      netmask: ipv4ToNumber(tenant.netmask),
-      gateway: ipv4ToNumber(tenant.gateway),
-      gatewayMac: macToBuffer(tenant.gatewayMac),
+  private fillRouter(tenant: world.Tenant, index: number): void {
+    this.routers.set(tenant.router, {
+      externalAddress: ipv4ToNumber(tenant.externalAddress),
+      pool: 0,
+      poolSize: 0,
+      externalNetwork: 0,
+      virtualRouter: world.VRID,
+      innerPrefix: 0,
+      innerMask: 0,
+      mapping: layout.mappingBehaviour.endpointIndependent,
+      filtering: layout.filteringBehaviour.addressDependent,
+      vmBlockLimit: VM_PORT_BLOCKS,
+      sessionLimit: 0,
+      vmSessionLimit: 0,
+      vmSessionsPerSecond: 0,
     });
-    const externalAddress = ipv4ToNumber(tenant.externalAddress);
-    this.routers.set(index, { externalAddress, externalAddressIndex: index, externalNetwork: 0, virtualRouter: world.VRID });
-    this.externalAddresses.set(externalAddress, { kind: layout.externalAddressKind.router, index, router: index });
+    this.addSnatAddress(index, tenant.externalAddress, tenant);
+    this.setPool([index], tenant);
   }
 
-  private fillFloatingIp(vm: world.VirtualMachine, floatingIp: string): void {
-    this.externalAddresses.set(ipv4ToNumber(floatingIp), {
-      kind: layout.externalAddressKind.floatingIp,
-      index: this.ensureVm(vm),
-      router: world.tenants.indexOf(vm.tenant as (typeof world.tenants)[number]),
-    });
+  /** The smallest prefix over all inner routes of a router: outside of it nobody looks for them. */
+  private coverInnerRoutes(router: number): void {
+    const prefixes = [...this.routes.keys()].filter(({ scope }) => scope === router);
+    let length = Math.min(...prefixes.map(({ prefixLength }) => prefixLength - 32));
+    const within = (): boolean => new Set(prefixes.map(({ address }) => (address & netmaskOf(length)) >>> 0)).size === 1;
+    while (!within()) length--;
+    const innerMask = netmaskOf(length);
+    this.routers.set(router, { ...this.routers.get(router)!, innerMask, innerPrefix: (prefixes[0]!.address & innerMask) >>> 0 });
   }
+
+  private fillFloatingIp(vm: world.VirtualMachine, floatingIp: string, vlan: number): void {
+    const value = { kind: layout.externalAddressKind.floatingIp, index: this.ensureVm(vm), router: vm.tenant.router };
+    this.setExternalAddress(floatingIp, value, vlan);
+  }
+}
+
+function externalScope(network: number): number {
+  return (ROUTE_SCOPE_EXTERNAL | network) >>> 0;
+}
+
+function geneveOptionBytes(vm: world.VirtualMachine): Buffer {
+  return frame(geneve({ vni: 0, options: [vm.option] })).subarray(8);
 }
 
 function key32(index: number): Buffer {
@@ -430,7 +793,9 @@ function gatewayValue(node: world.Node, peer: world.Node, syncMode: number, epoc
     udpTicks: 280,
     icmpTicks: 56,
     holdDownTicks: 112,
-    externalAddresses: SIZES.externalAddresses,
+    externalAddresses: 0,
     sessionBuckets: SIZES.sessionBuckets,
+    vmTicks: 3352,
+    icmpErrorsPerSecond: 1000,
   };
 }

@@ -1,15 +1,19 @@
 /** What has to hold in the tables of a gateway after whatever traffic. */
+import { mappingFlag, sessionState } from '../../src/dataplane/layout.generated.js';
 import type { GatewayFixture } from './gateway-fixture.js';
 
 const SESSION_COMMITTED = 1;
 const PORT_BLOCK_SIZE = 256;
 const PORTS = 65536;
 const PROTOCOLS = 3;
+const ICMP = 2;
 
 /** Every broken rule, as a sentence. */
 export function tableFaults(gateway: GatewayFixture): string[] {
-  return [...mappingFaults(gateway), ...blockFaults(gateway), ...sessionFaults(gateway)];
+  return [...mappingFaults(gateway), ...blockFaults(gateway), ...sessionFaults(gateway), ...countFaults(gateway)];
 }
+
+const isStatic = (mapping: { readonly flags: number }): boolean => (mapping.flags & mappingFlag.static) !== 0;
 
 function mappingFaults(gateway: GatewayFixture): string[] {
   const faults: string[] = [];
@@ -19,7 +23,12 @@ function mappingFaults(gateway: GatewayFixture): string[] {
     const { externalAddress, externalPort, protocol, internalPort, vm } = mapping;
     const name = `mapping ${externalAddress}:${externalPort}/${protocol}`;
     const holder = blocks.get(`${externalAddress}/${Math.floor(externalPort / PORT_BLOCK_SIZE)}`);
-    if (externalPort < 1024) faults.push(`${name} is below 1024`);
+    // A port forwarding is where the configuration says, by itself or within a VM's block.
+    if (isStatic(mapping)) continue;
+    if (externalPort < 1024 !== (internalPort < 1024 && protocol !== ICMP)) {
+      faults.push(`${name} serves ${internalPort}, on the other side of 1024`);
+    }
+    if (externalPort < 1024) continue;
     if (holder === undefined || holder.vm !== vm) faults.push(`${name} of VM ${vm} is in a block of VM ${holder?.vm}`);
     // One whose commit was lost may stay beside the one that the peer made instead, until it ages.
     if ((mapping.first.flags & SESSION_COMMITTED) === 0) continue;
@@ -34,7 +43,7 @@ function mappingFaults(gateway: GatewayFixture): string[] {
 function blockFaults(gateway: GatewayFixture): string[] {
   const mappings = gateway.mappings();
   return gateway.portBlocks().flatMap(({ externalAddress, block, vm, mappings: counted }) => {
-    const inside = mappings.filter((mapping) => mapping.externalAddress === externalAddress && Math.floor(mapping.externalPort / PORT_BLOCK_SIZE) === block);
+    const inside = mappings.filter((mapping) => !isStatic(mapping) && mapping.externalAddress === externalAddress && Math.floor(mapping.externalPort / PORT_BLOCK_SIZE) === block);
     const faults = inside.length === counted ? [] : [`block ${externalAddress}/${block} counts ${counted} mappings and has ${inside.length}`];
     if (!gateway.vms.get(vm - 1).blocks.includes(block)) faults.push(`VM ${vm} does not know its block ${block}`);
     return faults;
@@ -63,4 +72,32 @@ function sessionFaults(gateway: GatewayFixture): string[] {
     }
   }
   return faults;
+}
+
+/** What is counted beside the tables is what a count of the tables finds. */
+function countFaults(gateway: GatewayFixture): string[] {
+  const sessions = new Map<number, number>();
+  const mappings = new Map<number, number>();
+  const routers = new Map<number, number>();
+  const networks = new Map<number, number>();
+  const add = (counts: Map<number, number>, key: number, amount = 1): void => void counts.set(key, (counts.get(key) ?? 0) + amount);
+  for (const [, mapping] of gateway.mappingTable.used()) {
+    if (mapping.first.state !== sessionState.free) add(sessions, mapping.vm - 1);
+    if (!isStatic(mapping)) add(mappings, mapping.vm - 1);
+  }
+  for (const { mapping } of gateway.sessions()) add(sessions, gateway.mappingTable.get(mapping - 1).vm - 1);
+
+  const faults: string[] = [];
+  const compare = (what: string, counted: number, found: number): void => {
+    if (counted !== found) faults.push(`${what}: ${counted} counted, ${found} found`);
+  };
+  for (const [index, vm] of gateway.vms.used()) {
+    compare(`sessions of VM ${index}`, vm.sessions, sessions.get(index) ?? 0);
+    compare(`mappings of VM ${index}`, vm.mappingCount, mappings.get(index) ?? 0);
+    add(networks, vm.network);
+    add(routers, gateway.networks.get(vm.network)!.router, sessions.get(index) ?? 0);
+  }
+  for (const index of [...networks.keys(), 0, 1, 2]) compare(`VMs of network ${index}`, gateway.networkStates.get(index).vms, networks.get(index) ?? 0);
+  for (const index of [...routers.keys(), 0, 1]) compare(`sessions of router ${index}`, gateway.routerStates.get(index).sessions, routers.get(index) ?? 0);
+  return [...new Set(faults)];
 }
