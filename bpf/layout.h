@@ -435,20 +435,23 @@ struct vm {
 	__u8 mac[6];
 	__u8 next_hop_mac[6];         /* outer source MAC of its last packet: the way back */
 	__u8 option_length;           /* bytes of option to send: 0 or 8 */
-	__u8 flags;                   /* enum vm_flag */
-	__u8 pad[2];
+	__u8 pad[3];
+	__u32 flags;                  /* enum vm_flag; only ever changed by atomic operations */
 	__u8 option[8];               /* Geneve option, header included, as received */
 	__u32 port_key;               /* makes external ports hard to guess */
 	__u32 last_seen;              /* ticks */
 	__u32 blocks[16];             /* [gateway * VM_PORT_BLOCKS + n]: block numbers; 0: none */
 	__u32 snat_address;           /* where its blocks are: index into snat_addresses + 1; 0: none (RFC 4787 REQ-2) */
 	__u32 floating_ip_counter;    /* index into floating_ip_counters; 0: none */
+	/* Eight bytes that change together: then no session is ever counted at one router and taken off another. */
 	__u32 sessions;               /* that it holds */
+	__u32 session_router;         /* index of the router in whose count they are */
 	/* New sessions that it may still make: a bucket that fills with time. */
 	__u32 session_tokens;
 	__u32 session_tokens_tick;
 	__u32 mapping_count;          /* dynamic ones that it holds: with none it can be forgotten */
-	__u32 pad2[13];
+	__u32 static_mapping_count;   /* with none its slot can be given to another */
+	__u32 pad2[10];
 };
 ASSERT_SIZE(struct vm, 192);
 
@@ -464,9 +467,9 @@ ASSERT_SIZE(struct floating_ip_counter, 32);
 /* port_blocks[address index * PORT_BLOCKS_PER_ADDRESS + block] */
 struct port_block {
 	__u32 vm;                     /* index + 1; 0: free */
-	__u32 mappings;               /* slots in use, all protocols */
+	__u32 mappings;               /* dynamic ones in it, all protocols */
 	__u32 last_seen;              /* ticks: when a slot of it was last taken or freed */
-	__u32 pad;
+	__u32 exhausted;              /* of an address's first block: the tick in which no block of ours was free */
 };
 ASSERT_SIZE(struct port_block, 16);
 
@@ -489,7 +492,7 @@ ASSERT_SIZE(struct session, 16);
 #define SESSION_BUCKET_SIZE 8
 struct session_slot {
 	__u32 mapping;                /* index + 1; 0: free */
-	__u32 pad;
+	__u32 vm;                     /* index + 1: in whose count it is */
 	struct session session;
 };
 ASSERT_SIZE(struct session_slot, 24);
