@@ -17,10 +17,18 @@ export interface Ipv4Subnet {
   readonly prefixLength: number;
 }
 
+/** Both ends belong to it. */
+export interface Ipv4Range {
+  readonly first: Ipv4Address;
+  readonly last: Ipv4Address;
+}
+
 const octet = '(?:25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)';
 /** Dotted decimal without leading zeros: 010 is octal to some programs and ten to others. */
 export const ipv4Pattern = new RegExp(`^(?:${octet}\\.){3}${octet}$`);
 export const ipv4SubnetPattern = new RegExp(`^(?:${octet}\\.){3}${octet}/(?:3[0-2]|[12]?\\d)$`);
+/** One address, a prefix, or two addresses with a hyphen between them. */
+export const ipv4RangePattern = new RegExp(`^(?:${octet}\\.){3}${octet}(?:/(?:3[0-2]|[12]?\\d)|-(?:${octet}\\.){3}${octet})?$`);
 export const macPattern = /^[0-9a-fA-F]{2}(?::[0-9a-fA-F]{2}){5}$/;
 
 /** Dotted decimal → address, or undefined. */
@@ -41,6 +49,25 @@ export function parseIpv4Subnet(text: string): Ipv4Subnet | undefined {
   if (!ipv4SubnetPattern.test(text)) return undefined;
   const [address = '', prefixLength = ''] = text.split('/');
   return { address: parseIpv4(address) as Ipv4Address, prefixLength: Number(prefixLength) };
+}
+
+/** `10.0.2.1`, `10.0.2.0/28` or `10.0.2.1-10.0.2.9` → its addresses, or undefined. Host bits of a prefix are ignored. */
+export function parseIpv4Range(text: string): Ipv4Range | undefined {
+  if (!ipv4RangePattern.test(text)) return undefined;
+  const subnet = parseIpv4Subnet(text);
+  if (subnet !== undefined) return { first: networkAddressOf(subnet), last: broadcastAddressOf(subnet) };
+  const [from = '', to = from] = text.split('-');
+  const [first, last] = [parseIpv4(from) as Ipv4Address, parseIpv4(to) as Ipv4Address];
+  return first <= last ? { first, last } : undefined;
+}
+
+export function sizeOfRange({ first, last }: Ipv4Range): number {
+  return last - first + 1;
+}
+
+/** Every address of it: look at its size first. */
+export function addressesOf(range: Ipv4Range): Ipv4Address[] {
+  return Array.from({ length: sizeOfRange(range) }, (_, i) => (range.first + i) as Ipv4Address);
 }
 
 export function formatIpv4Subnet(subnet: Ipv4Subnet): string {
@@ -71,6 +98,17 @@ export function subnetContains(subnet: Ipv4Subnet, address: Ipv4Address): boolea
 export function subnetsOverlap(one: Ipv4Subnet, other: Ipv4Subnet): boolean {
   const wider = one.prefixLength <= other.prefixLength ? one : other;
   return subnetContains(wider, wider === one ? other.address : one.address);
+}
+
+/** The longest prefix that all of these are in; undefined without any. */
+export function commonPrefixOf(subnets: readonly Ipv4Subnet[]): Ipv4Subnet | undefined {
+  return subnets.reduce<Ipv4Subnet | undefined>((common, subnet) => (common === undefined ? subnet : commonPrefix(common, subnet)), undefined);
+}
+
+function commonPrefix(one: Ipv4Subnet, other: Ipv4Subnet): Ipv4Subnet {
+  const agree = Math.clz32((one.address ^ other.address) >>> 0);
+  const prefixLength = Math.min(agree, one.prefixLength, other.prefixLength);
+  return { address: networkAddressOf({ address: one.address, prefixLength }), prefixLength };
 }
 
 /** An address that a host may have: not 0.0.0.0/8, loopback, multicast or reserved (RFC 6890). */

@@ -2,10 +2,11 @@ import type { z } from 'zod';
 import { crossCheck } from './cross-checks.js';
 import { ConfigurationDocument } from './document.js';
 import { keysAt } from './json-schema.js';
+import { normalise } from './normalise.js';
 import { formatPath } from './problem.js';
 import type { ConfigurationError, ConfigurationErrorCode, ConfigurationWarning, KeyPath, Reporter } from './problem.js';
 import { configurationSchema } from './schema.js';
-import type { Configuration, WrittenConfiguration } from './schema.js';
+import type { Configuration } from './schema.js';
 import { suggest } from './suggestion.js';
 
 export type ConfigurationResult =
@@ -28,12 +29,7 @@ export function parseConfiguration(text: string, fileName: string): Configuratio
   if (!result.success) return { errors: inFileOrder(result.error.issues.flatMap((issue) => schemaErrors(issue, document, report))) };
   const { errors, warnings } = crossCheck(result.data, report);
   if (errors.length > 0) return { errors: inFileOrder(errors) };
-  return { configuration: withSyncMode(result.data), warnings: inFileOrder(warnings) };
-}
-
-/** The one default that depends on another key. */
-function withSyncMode(written: WrittenConfiguration): Configuration {
-  return { ...written, sync: { ...written.sync, mode: written.sync.mode ?? (written.peer ? 'strict' : 'none') } };
+  return { configuration: normalise(result.data), warnings: inFileOrder(warnings) };
 }
 
 function reporter(document: ConfigurationDocument, file: string): Reporter {

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { formatIpv4Subnet, ipv4Pattern, ipv4SubnetPattern, isUnicast, isUnicastMac, macPattern, networkAddressOf, parseIpv4, parseIpv4Subnet, parseMac } from './address.js';
-import type { Ipv4Address, Ipv4Subnet, MacAddress } from './address.js';
+import { formatIpv4Subnet, ipv4Pattern, ipv4RangePattern, ipv4SubnetPattern, isUnicast, isUnicastMac, macPattern, networkAddressOf, parseIpv4, parseIpv4Range, parseIpv4Subnet, parseMac } from './address.js';
+import type { Ipv4Address, Ipv4Range, Ipv4Subnet, MacAddress } from './address.js';
 import { durationPattern, formatDuration, parseDuration, toMilliseconds } from './duration.js';
 import type { Microseconds, Milliseconds } from './duration.js';
 
@@ -80,14 +80,52 @@ export function ipv4Address() {
 
 /** Prefix lengths that leave room for a gateway and a host. */
 export function ipv4Subnet() {
-  const mustBe = 'an IPv4 subnet with a prefix length from 8 to 30, such as 172.16.100.0/24';
+  return prefix('an IPv4 subnet with a prefix length from 8 to 30, such as 172.16.100.0/24', 8, 30);
+}
+
+/** Where a static route leads; everything else is the default route's. */
+export function destination() {
+  return prefix('an IPv4 prefix with a length from 1 to 32, such as 192.168.0.0/16', 1, 32);
+}
+
+function prefix(mustBe: string, shortest: number, longest: number) {
   return parsed<Ipv4Subnet>(mustBe, ipv4SubnetPattern, (text) => {
     const subnet = parseIpv4Subnet(text);
-    if (subnet === undefined || subnet.prefixLength < 8 || subnet.prefixLength > 30 || !isUnicast(subnet.address)) return undefined;
+    if (subnet === undefined || subnet.prefixLength < shortest || subnet.prefixLength > longest || !isUnicast(subnet.address)) return undefined;
     const network = { address: networkAddressOf(subnet), prefixLength: subnet.prefixLength };
     if (network.address === subnet.address) return subnet;
     return { mustBe: `a subnet without host bits: did you mean ${formatIpv4Subnet(network)}` };
   });
+}
+
+/** Several addresses in one word. */
+export function ipv4Range() {
+  const mustBe = 'an IPv4 address, a prefix or a range, such as 10.0.2.1, 10.0.2.16/28 or 10.0.2.1-10.0.2.9';
+  return parsed<Ipv4Range>(mustBe, ipv4RangePattern, (text) => {
+    const range = parseIpv4Range(text);
+    return range !== undefined && isUnicast(range.first) && isUnicast(range.last) ? range : undefined;
+  });
+}
+
+/** Both ends belong to it. */
+export interface PortRange {
+  readonly first: number;
+  readonly last: number;
+}
+
+const portRangePattern = /^\d{1,5}-\d{1,5}$/;
+
+/** A port, or several: 8080 or "8000-8010". */
+export function portRange() {
+  const error = 'a port from 1 to 65535 or a range of them, such as 8080 or "8000-8010"';
+  return z
+    .union([z.number(), z.string().regex(portRangePattern)], { error })
+    .transform((value, context): PortRange => {
+      const [first = 0, last = first] = typeof value === 'number' ? [value] : value.split('-').map(Number);
+      if (Number.isInteger(first) && first >= 1 && first <= last && last <= 65_535) return { first, last };
+      context.issues.push({ code: 'custom', input: value, message: error });
+      return z.NEVER;
+    });
 }
 
 export function macAddress() {

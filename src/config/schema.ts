@@ -1,5 +1,7 @@
 import { z } from 'zod';
-import { absolutePath, boolean, integer, interfaceName, ipv4Address, ipv4Subnet, list, listenAddress, macAddress, mapping, microseconds, milliseconds, name, oneOf, powerOfTwo } from './scalar.js';
+import type { Ipv4Address } from './address.js';
+import { absolutePath, boolean, destination, integer, interfaceName, ipv4Address, ipv4Range, ipv4Subnet, list, listenAddress, macAddress, mapping, microseconds, milliseconds, name, oneOf, portRange, powerOfTwo } from './scalar.js';
+import type { PortRange } from './scalar.js';
 
 /*
  * The configuration file, key by key. The descriptions are the reference:
@@ -14,24 +16,38 @@ const xdpMode = oneOf(['auto', 'native', 'generic'])
     'How programs are attached. `native`: in the driver, or not at all. `generic`: in the kernel, after the driver, on any interface. `auto`: native where the driver has it, else generic, and the log says which. Default: auto. A change needs a restart.',
   );
 
-function interfaceSettings(purpose: string) {
-  return mapping({
-    name: interfaceName().describe('Name of the Linux interface, 1 to 15 characters, such as eth1. A change needs a restart.'),
-    mode: xdpMode,
-  }).describe(purpose);
-}
+const interfaceKeys = {
+  name: interfaceName().describe('Name of the Linux interface, 1 to 15 characters, such as eth1. A change needs a restart.'),
+  mode: xdpMode,
+};
 
 const gateway = mapping({
   name: name().describe('What this gateway is called in logs, metrics and `floatgate status`. 1 to 63 letters, digits, "-", "_", ".".'),
   id: integer(0, 1).describe(
     'Which half of the external ports is ours: 0 or 1, and the other one on the peer. The split makes it impossible that both give one port away. A change needs a restart.',
   ),
+  icmpErrorsPerSecond: integer(0, 1_000_000)
+    .default(1_000)
+    .describe('How many ICMP errors (time exceeded, fragmentation needed, unreachable) are sent in a second on each CPU, 0 to 1000000; 0: none. Default: 1000. RFC 1812 §4.3.2.8.'),
 }).describe('This node.');
 
+/** The card must leave tags to the programs: what it takes off before them, they never see. */
+function vlan(of: string, more: string) {
+  return integer(0, 4_094)
+    .default(0)
+    .describe(`VLAN identifier (802.1Q) of every frame of ${of}, 1 to 4094; 0: untagged. The card must leave tags in the frames (\`ethtool -K ens4 rxvlan off\`). Default: 0. ${more}`);
+}
+
 const interfaces = mapping({
-  underlay: interfaceSettings('Towards the compute nodes: Geneve tunnels end here.'),
-  external: interfaceSettings('Towards the provider network: floating IPs and router addresses are answered here.'),
-  ha: interfaceSettings(
+  underlay: mapping({
+    ...interfaceKeys,
+    vlan: vlan(
+      'the underlay',
+      "With a VLAN, `name` is the interface that carries the tags, and the node's own underlay address is that of the kernel's VLAN interface over it (`ip link add link ens4 name ens4.100 type vlan id 100`), on which the election takes place. A change needs a restart.",
+    ),
+  }).describe('Towards the compute nodes: tunnels end here.'),
+  external: mapping(interfaceKeys).describe('Towards the provider networks: floating IPs and router addresses are answered here. Needs an address of its own only where an external network is untagged.'),
+  ha: mapping(interfaceKeys).describe(
     'Towards the peer: session records, the packets that wait for them, and heartbeats. Its MTU should be larger than the other two by 160 bytes, so that a full packet travels with its record. Needed with a peer; optional without.',
   ).optional(),
 }).describe('The network interfaces, one for each role; no interface can have two.');
@@ -91,27 +107,92 @@ const virtualRouter = mapping({
     ),
 }).describe('One election, and one tunnel endpoint with one virtual MAC address.');
 
+const externalRoute = mapping({
+  destination: destination().describe('Where to: a prefix of 1 to 32 bits without host bits, outside of the subnets, such as 192.168.0.0/16. Each once; the longest one wins.'),
+  via: ipv4Address().describe('The next hop: an address in one of the subnets that is not ours.'),
+}).describe('A static route on a provider network.');
+
 const externalNetwork = mapping({
   name: name().describe('What routers call it in externalNetwork. Unique.'),
-  subnet: ipv4Subnet().describe('The provider subnet, with a prefix length of 8 to 30 and no host bits, such as 10.0.2.0/24. Subnets do not overlap.'),
-  gateway: ipv4Address().describe('The next hop to everything outside the subnet: an address within it.'),
+  vlan: vlan('this network', 'Networks with one VLAN share it, and must not overlap; those with different VLANs may.'),
+  subnet: ipv4Subnet().describe('The provider subnet with the gateway: a prefix length of 8 to 30 and no host bits, such as 10.0.2.0/24. Subnets of one VLAN do not overlap.'),
+  subnets: list(ipv4Subnet().describe('A subnet with a prefix length of 8 to 30 and no host bits.'), 'IPv4 subnets', 64)
+    .prefault([])
+    .describe('More subnets that are on link, at most 64: routers and floating IPs may have addresses of these as well, and neighbours in them need no gateway. Default: none.'),
+  gateway: ipv4Address().describe('The next hop to everything that neither the subnets nor the routes have: an address within subnet.'),
+  routes: list(externalRoute, 'static routes', 1_024).prefault([]).describe('Static routes by way of other routers, at most 1024. Default: none.'),
 }).describe('A provider network behind the external interface.');
 
+const endpoint = mapping({
+  address: ipv4Address().describe("The VM's address: in the network's subnet, each once."),
+  mac: macAddress().describe("The VM's MAC address. Quote it in YAML."),
+  compute: ipv4Address().describe("The compute node's tunnel address: where packets to the VM go, and the only one that packets of the VM may come from."),
+}).describe('Where a VM is, said once and for all: nothing that it sends changes it.');
+
 const network = mapping({
-  name: name().describe("What the router's floatingIps call it. Unique within the router."),
-  vni: integer(1, 16_777_215).describe('Virtual network identifier in the Geneve header, 1 to 16777215, unique in the file. RFC 8926 §3.4.'),
+  name: name().describe("What the router's floatingIps and portForwardings call it. Unique within the router."),
+  vni: integer(1, 16_777_215).describe('Virtual network identifier in the tunnel header, 1 to 16777215, unique in the file among networks of one encapsulation. RFC 8926 §3.4, RFC 7348 §5.'),
+  encapsulation: oneOf(['geneve', 'vxlan'])
+    .default('geneve')
+    .describe('The tunnels of its compute nodes: `geneve` (UDP port 6081, RFC 8926) or `vxlan` (UDP port 4789, RFC 7348). Default: geneve.'),
   subnet: ipv4Subnet().describe(
     "The tenant's subnet, with a prefix length of 8 to 30 and no host bits. Subnets of one router do not overlap; those of different routers may.",
   ),
   gateway: ipv4Address().describe('The address in the subnet that VMs use as their default route. ARP and ICMP echo for it are answered.'),
   mac: macAddress().describe("The MAC address of that gateway address: the logical router port's. Quote it in YAML."),
+  mssClamp: boolean()
+    .default(true)
+    .describe(
+      "Whether a TCP SYN that asks for larger segments than fit into a tunnel is made to ask for less: the underlay's MTU less the encapsulation (58 bytes Geneve with an option, 50 bytes VXLAN), or the external MTU, less 40. Default: true. RFC 879.",
+    ),
+  endpoints: list(endpoint, 'endpoints').prefault([]).describe('VMs whose place is known beforehand; one limits.vms slot each. Default: none, places are learned from what VMs send.'),
+  learnEndpoints: boolean()
+    .default(true)
+    .describe('Whether VMs that endpoints does not name are learned from what they send. With false their packets are dropped. Default: true.'),
+  vmLimit: integer(0, 1_048_576).default(0).describe('How many VMs of this network may be known at a time, 0 to 1048576; 0: no limit but the table. Default: 0.'),
 }).describe('A tenant network.');
 
 const floatingIp = mapping({
-  address: ipv4Address().describe("The address outside: in the subnet of the router's external network, unique in the file."),
+  address: ipv4Address().describe("The address outside: in a subnet of the router's external network, unique on its VLAN."),
   network: name().describe('Name of the network, of the same router, that the VM is in.'),
   fixedIp: ipv4Address().describe("The VM's own address: in the network's subnet, with at most one floating IP."),
 }).describe('An address outside that stands for one VM: both directions, all protocols, all ports.');
+
+const portForwarding = mapping({
+  address: ipv4Address()
+    .optional()
+    .describe(
+      "The address outside: one of the router's own, or another one in a subnet of its external network that is no floating IP; that one takes a place of limits.externalAddresses. Optional: without it the first of the router's addresses.",
+    ),
+  protocol: oneOf(['tcp', 'udp']).describe('tcp or udp.'),
+  port: portRange().describe('The port outside, 1 to 65535, or a range such as "8000-8010". Each port of an address and protocol is forwarded once.'),
+  network: name().describe('Name of the network, of the same router, that the VM is in.'),
+  fixedIp: ipv4Address().describe("The VM's own address: in the network's subnet, without a floating IP."),
+  fixedPort: portRange()
+    .optional()
+    .describe(
+      "The VM's port, or a range of as many as outside. Optional: without it the same as outside. A port of a VM is reached by one port outside only, for its answers must leave by that one.",
+    ),
+}).describe('A port outside that stands for a port of a VM. Works like a static mapping: never expires, and is filtered by nothing.');
+
+const innerRoute = mapping({
+  destination: destination().describe('Where to: a prefix of 1 to 32 bits without host bits, such as 10.99.0.0/16. Each once, and none of the subnets of its networks; the longest one wins.'),
+  via: ipv4Address().describe("The VM that routes on: an address in one of the router's networks, not its gateway."),
+}).describe('A static route to what is behind a VM.');
+
+/** 0 is no limit, as everywhere here. */
+function routerLimit(max: number, what: string) {
+  return integer(0, max).default(0).describe(`${what}, 0 to ${max}; 0: no limit. Default: 0.`);
+}
+
+const routerLimits = mapping({
+  sessions: routerLimit(16_777_216, 'How many sessions all VMs of the router may have at a time'),
+  sessionsPerVm: routerLimit(16_777_216, 'How many sessions one VM may have at a time (RFC 6888 REQ-5)'),
+  newSessionsPerSecondPerVm: routerLimit(1_000_000, 'How many new sessions one VM may make in a second, with a burst of as many'),
+  portBlocksPerVm: integer(1, 8)
+    .default(8)
+    .describe('How many blocks of 256 external ports one VM may have from each gateway, 1 to 8. Default: 8. RFC 6888 REQ-4.'),
+}).describe('What one tenant may take. Floating IPs need no sessions, and are not limited.');
 
 const router = mapping({
   name: name().describe('Unique, such as the UUID that the cloud gave it. A router that gets another name is another router: its sessions end.'),
@@ -120,10 +201,28 @@ const router = mapping({
   externalAddress: ipv4Address()
     .optional()
     .describe(
-      'The address that VMs without a floating IP share (SNAT): in the subnet of the external network, used by this router alone. Optional: without it such VMs cannot reach the outside.',
+      'The address that VMs without a floating IP share (SNAT): in a subnet of the external network, used by this router alone. Short for externalAddresses with one address; with both, it is the first. Optional: without an address such VMs cannot reach the outside.',
     ),
+  externalAddresses: list(ipv4Range().describe('An address, a prefix or a range.'), 'addresses, prefixes or ranges', 64)
+    .prefault([])
+    .describe(
+      'Several such addresses: a VM has one of them, always the same (RFC 4787 REQ-2). Addresses, prefixes (all of their addresses) or ranges such as 10.0.2.10-10.0.2.13, at most 64 addresses in all. The first is what the router itself answers with. Default: none.',
+    ),
+  mapping: oneOf(['endpoint-independent', 'address-and-port-dependent'])
+    .default('endpoint-independent')
+    .describe(
+      'What an external port depends on. `endpoint-independent`: on the internal port alone, as peer-to-peer applications need. `address-and-port-dependent`: on the remote as well, so that one external port serves many connections to different remotes. Default: endpoint-independent. RFC 4787 §4.1.',
+    ),
+  filtering: oneOf(['endpoint-independent', 'address-dependent', 'address-and-port-dependent'])
+    .optional()
+    .describe(
+      'Who may send to an external port that is mapped: anybody, addresses that the VM has sent to, or their very ports. Optional: without it address-dependent, or address-and-port-dependent where mapping is, which allows nothing else. RFC 4787 §5.',
+    ),
+  limits: routerLimits.prefault({}),
   networks: list(network, 'networks').prefault([]).describe('The tenant networks that are attached to it. Default: none.'),
+  routes: list(innerRoute, 'static routes', 1_024).prefault([]).describe('Static routes by way of VMs, at most 1024. Default: none.'),
   floatingIps: list(floatingIp, 'floating IPs').prefault([]).describe('Its floating IPs. Default: none.'),
+  portForwardings: list(portForwarding, 'port forwardings').prefault([]).describe('Its port forwardings. Default: none.'),
 }).describe("A tenant's router.");
 
 const timeouts = mapping({
@@ -142,19 +241,23 @@ const timeouts = mapping({
   portHoldDown: milliseconds('0s', '1h')
     .prefault('120s')
     .describe('How long a freed external port rests before it is given to somebody else. Duration, 0s to 1h. Default: 120s, from RFC 6888 REQ-8.'),
+  vm: milliseconds('0s', '7d')
+    .prefault('1h')
+    .describe('VMs that were learned and have neither ports nor a floating IP are forgotten after so long without a packet; 0s: never. Duration, 0s to 7d. Default: 1h.'),
 }).describe('How long idle state is kept. Counted in ticks of 2^30 ns (about 1.07 s) and rounded up. Take effect at reload.');
 
 const limits = mapping({
   vms: powerOfTwo(16, 1_048_576)
     .default(16_384)
-    .describe('VMs that the gateway can know, of all networks; each floating IP takes one. Power of two, 16 to 1048576. Default: 16384. 128 bytes each.'),
+    .describe('VMs that the gateway can know, of all networks; each that has a floating IP, a port forwarding or an endpoint takes one. Power of two, 16 to 1048576. Default: 16384. 192 bytes each.'),
   sessions: powerOfTwo(1_024, 16_777_216)
     .default(262_144)
     .describe('Sessions beyond the first of each mapping. Power of two, 1024 to 16777216. Default: 262144. 24 bytes each.'),
   externalAddresses: powerOfTwo(1, 256)
     .default(4)
-    .describe('Shared SNAT addresses (externalAddress of routers). Power of two, 1 to 256. Default: 4. Each takes 6 MiB for its 196608 mappings.'),
+    .describe('Shared SNAT addresses (externalAddresses of routers) and further addresses of port forwardings. Power of two, 1 to 256. Default: 4. Each takes 6 MiB for its 196608 mappings.'),
   floatingIps: powerOfTwo(16, 1_048_576).default(65_536).describe('Floating IPs. Power of two, 16 to 1048576. Default: 65536.'),
+  forwardings: powerOfTwo(16, 1_048_576).default(16_384).describe('Forwarded ports, each port of a range by itself. Power of two, 16 to 1048576. Default: 16384.'),
   networks: powerOfTwo(16, 65_536).default(4_096).describe('Tenant networks. Power of two, 16 to 65536. Default: 4096.'),
   routers: powerOfTwo(16, 65_536).default(4_096).describe('Routers. Power of two, 16 to 65536. Default: 4096.'),
 }).describe('Sizes of the tables in the kernel; memory is taken at start. A change needs a restart, and ends all sessions of this gateway.');
@@ -190,19 +293,39 @@ export const configurationSchema = mapping({
     .describe('Structured logs, one JSON object per line on standard output.'),
 }).meta({ title: 'floatgate configuration', description: 'One gateway of a floatgate pair.' });
 
-/** What the file says, before `sync.mode`'s default is chosen. */
+/** What the file says, before what depends on several keys is made one (normalise.ts). */
 export type WrittenConfiguration = z.output<typeof configurationSchema>;
+export type WrittenRouter = WrittenConfiguration['routers'][number];
+export type WrittenForwarding = WrittenRouter['portForwardings'][number];
 
 /** A checked configuration: defaults filled in, addresses and durations parsed, references good. */
-export interface Configuration extends WrittenConfiguration {
+export interface Configuration extends Omit<WrittenConfiguration, 'sync' | 'routers'> {
   readonly sync: WrittenConfiguration['sync'] & { readonly mode: SyncMode };
+  readonly routers: readonly RouterConfiguration[];
+}
+
+export interface RouterConfiguration extends Omit<WrittenRouter, 'externalAddress' | 'externalAddresses' | 'filtering' | 'portForwardings'> {
+  /** Shared by its VMs; each once, the one that the router itself answers with first. */
+  readonly externalAddresses: readonly Ipv4Address[];
+  readonly filtering: Filtering;
+  readonly portForwardings: readonly PortForwardingConfiguration[];
+}
+
+export interface PortForwardingConfiguration {
+  readonly address: Ipv4Address;
+  readonly protocol: 'tcp' | 'udp';
+  readonly ports: PortRange;
+  readonly network: string;
+  readonly fixedIp: Ipv4Address;
+  /** As many as ports. */
+  readonly fixedPorts: PortRange;
 }
 
 export type SyncMode = 'strict' | 'async' | 'none';
+export type Filtering = NonNullable<WrittenRouter['filtering']>;
 export type InterfaceConfiguration = Configuration['interfaces']['underlay'];
 export type InterfaceRole = keyof Configuration['interfaces'];
 export type VirtualRouterConfiguration = Configuration['virtualRouters'][number];
 export type ExternalNetworkConfiguration = Configuration['externalNetworks'][number];
-export type RouterConfiguration = Configuration['routers'][number];
 export type NetworkConfiguration = RouterConfiguration['networks'][number];
 export type FloatingIpConfiguration = RouterConfiguration['floatingIps'][number];

@@ -1,7 +1,7 @@
 import { inspect } from 'node:util';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { broadcastAddressOf, formatIpv4, isUnicast, macBytes, netmaskOf, parseIpv4, parseIpv4Subnet, parseMac, subnetContains, subnetsOverlap } from '../../../src/config/address.js';
+import { addressesOf, broadcastAddressOf, commonPrefixOf, formatIpv4, isUnicast, macBytes, netmaskOf, networkAddressOf, parseIpv4, parseIpv4Range, parseIpv4Subnet, parseMac, subnetContains, subnetsOverlap } from '../../../src/config/address.js';
 import type { Ipv4Address, Ipv4Subnet } from '../../../src/config/address.js';
 import { formatDuration, parseDuration, toMilliseconds, toNanoseconds } from '../../../src/config/duration.js';
 import type { Microseconds } from '../../../src/config/duration.js';
@@ -67,6 +67,28 @@ describe('address', () => {
       }),
     );
   });
+
+  it('common prefix/the longest string of bits that all begin with', () => {
+    fc.assert(
+      fc.property(fc.array(anySubnet, { minLength: 1, maxLength: 5 }), (some) => {
+        const subnets = some.map((subnet) => ({ ...subnet, address: networkAddressOf(subnet) }));
+        const common = commonPrefixOf(subnets)!;
+        expect(common.address).toBe(networkAddressOf(common));
+        expect(subnets.every((subnet) => bits(subnet).startsWith(bits(common)))).toBe(true);
+        const longer = subnets.map((subnet) => bits(subnet)[common.prefixLength]);
+        expect(longer.includes(undefined) || new Set(longer).size > 1).toBe(true);
+      }),
+    );
+    expect(commonPrefixOf([])).toBeUndefined();
+  });
+
+  it.each([
+    ['10.0.2.1', ['10.0.2.1']],
+    ['10.0.2.7/30', ['10.0.2.4', '10.0.2.5', '10.0.2.6', '10.0.2.7']],
+    ['10.0.2.255-10.0.3.1', ['10.0.2.255', '10.0.3.0', '10.0.3.1']],
+  ])('range/%s', (text, all) => expect(addressesOf(parseIpv4Range(text)!).map(formatIpv4)).toEqual(all));
+
+  it.each(['10.0.2.2-10.0.2.1', '10.0.2.1-', '10.0.2.1/33', '10.0.2.1/24-10.0.2.9', '10.0.2.1 - 10.0.2.9'])('range refused/%s', (text) => expect(parseIpv4Range(text)).toBeUndefined());
 
   it.each([
     ['10.0.2.1', true],
