@@ -29,12 +29,14 @@ static __always_inline int forward_source_mac(const struct virtual_router *route
 }
 
 /* The packet, out of whatever it came in, in an Ethernet frame on the external side. */
-static __always_inline int forward_to_outside(struct hook_context *ctx, struct packet *packet,
-					      const __u8 *source_mac, const __u8 *next_hop_mac, __u16 vlan)
+static __always_inline int forward_to_outside(struct hook_context *ctx, const struct packet *packet)
 {
-	if (frame_move_front(ctx, (int)packet->ip.offset - (int)ethernet_length(vlan)))
+	const struct departure *departure = &packet->departure;
+
+	if (frame_move_front(ctx, (int)packet->ip.offset - (int)ethernet_length(departure->vlan)))
 		return REASON_DROP_ADJUST_FAILED;
-	return ethernet_write(ctx, next_hop_mac, source_mac, vlan) ? 0 : REASON_DROP_TRUNCATED;
+	return ethernet_write(ctx, departure->next_hop_mac, departure->source_mac, departure->vlan)
+		       ? 0 : REASON_DROP_TRUNCATED;
 }
 
 /* RFC 8926 §3.3, RFC 7348 §5: the outer source port spreads flows over paths and queues. */

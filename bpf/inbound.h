@@ -60,9 +60,9 @@ static __always_inline int inbound_find_way(struct hook_context *ctx, struct pac
 	return forward_compute_mac(ctx, packet, party->vm, compute_mac);
 }
 
-/* What every way to a VM ends with: rewritten where *rewrite says, one hop older, in the tunnel. */
+/* What every way to a VM ends with: translated where packet->rewrite says how, one hop older, in the tunnel. */
 static __always_inline int inbound_send(struct hook_context *ctx, struct packet *packet,
-					struct party *party, const struct rewrite *rewrite)
+					struct party *party, bool translated)
 {
 	__u8 compute_mac[6];
 	int reason = inbound_find_way(ctx, packet, party, compute_mac);
@@ -71,8 +71,8 @@ static __always_inline int inbound_send(struct hook_context *ctx, struct packet 
 		reason = REASON_DROP_TTL_EXCEEDED;
 	if (!reason)
 		reason = forward_check_mtu(ctx, packet, forward_vm_mtu(party->vm));
-	if (!reason && rewrite)
-		reason = rewrite_packet(ctx, packet, rewrite);
+	if (!reason && translated)
+		reason = rewrite_packet(ctx, packet, &packet->rewrite);
 	if (!reason)
 		reason = rewrite_ttl(ctx, packet);
 	if (!reason)
@@ -86,22 +86,18 @@ static __always_inline int inbound_send(struct hook_context *ctx, struct packet 
 static __always_inline int inbound_floating_ip(struct hook_context *ctx, struct packet *packet,
 					       struct party *party, __u32 vm_index)
 {
-	struct rewrite rewrite = {
-		.from = packet->ip.icmp_error ? packet->quote.source : packet->ip.destination,
-	};
+	__be16 port = packet->ip.icmp_error ? packet->quote.source_port : packet->ip.destination_port;
 	int reason;
 
 	party->vm = vm_at(vm_index);
 	if (!party->vm)
 		return REASON_DROP_ENDPOINT_UNKNOWN;
-	/* An error about a packet that did not come from this address is not the VM's. */
-	if (packet->ip.icmp_error && packet->quote.source != packet->ip.destination)
-		return REASON_DROP_ICMP_QUOTE;
-	rewrite.to = party->vm->address;
 	/* An echo reply's query id is where a destination port would be. */
-	rewrite.from_port = packet->ip.icmp_error ? packet->quote.source_port : packet->ip.destination_port;
-	rewrite.to_port = rewrite.from_port;
-	reason = inbound_send(ctx, packet, party, &rewrite);
+	packet->rewrite = (struct rewrite){
+		.from = packet->ip.destination, .to = party->vm->address,
+		.from_port = port, .to_port = port,
+	};
+	reason = inbound_send(ctx, packet, party, true);
 	if (reason)
 		return reason;
 	floating_ip_count(party->vm, &packet->ip, true);
@@ -112,32 +108,27 @@ static __always_inline int inbound_floating_ip(struct hook_context *ctx, struct 
 static __always_inline int inbound_shared_snat(struct hook_context *ctx, struct packet *packet,
 					       struct party *party, __u32 address_index)
 {
-	struct rewrite rewrite;
-	struct snat snat = {};
-	struct flow flow;
-	int reason = translate_flow(packet, false, &flow);
+	int reason = translate_flow(packet, false, &packet->flow);
 
-	if (!reason && packet->ip.icmp_error && packet->quote.source != packet->ip.destination)
-		reason = REASON_DROP_ICMP_QUOTE;
 	if (!reason)
-		reason = snat_find_inbound(party, address_index, &flow, &snat);
+		reason = snat_find_inbound(party, address_index, &packet->flow, &packet->snat);
 	if (reason)
 		return reason;
-	party->vm = vm_at(snat.vm);
+	party->vm = vm_at(packet->snat.vm);
 	if (!party->vm)
 		return REASON_DROP_NO_MAPPING;
-	rewrite = (struct rewrite){
+	packet->rewrite = (struct rewrite){
 		.from = packet->ip.destination, .to = party->vm->address,
-		.from_port = flow.port, .to_port = snat.port,
+		.from_port = packet->flow.port, .to_port = packet->snat.port,
 	};
-	reason = inbound_send(ctx, packet, party, &rewrite);
+	reason = inbound_send(ctx, packet, party, true);
 	if (reason)
 		return reason;
 	if (packet->ip.icmp_error)
 		return REASON_ICMP_ERROR_INBOUND;
-	if (snat.is_static)
+	if (packet->snat.is_static)
 		return REASON_INBOUND_FORWARDING;
-	snat_track_inbound(party, &flow, &snat);
+	snat_track_inbound(party, &packet->flow, &packet->snat);
 	return REASON_INBOUND_SNAT;
 }
 

@@ -22,40 +22,6 @@ struct quote {
 	bool later_fragment;          /* has no L4 header */
 };
 
-/*
- * Too large for the stack of 512 bytes that all functions of a call chain share.
- * A CPU handles one packet at a time.
- */
-struct packet {
-	struct ipv4 ip;               /* tunnelled: the inner one. Kept true while it is rewritten */
-	struct quote quote;           /* where ip.icmp_error */
-	struct tunnel tunnel;         /* from INTERFACE_UNDERLAY */
-	__u32 from;                   /* enum interface_role: where it came in */
-	__u32 network;                /* index: tunnelled, where it came from */
-	__u32 vm;                     /* index: who sent it */
-	__u32 end;                    /* tunnelled: bytes of the frame up to the end of the outer packet */
-	__u16 vlan;                   /* 802.1Q identifier that it came with; 0: untagged */
-	__u16 mtu;                    /* DROP_MTU_EXCEEDED: the largest IPv4 packet that would pass */
-	__u8 mac[6];                  /* who sent it: tunnelled, the inner source */
-	__u8 destination_mac[6];      /* tunnelled, the inner destination */
-	bool rewritten;               /* no longer what was sent: not to be quoted */
-	bool explainable;             /* from a VM that may send: it is told what became of the packet */
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct packet);
-} packets SEC(".maps");
-
-static __always_inline struct packet *packet_scratch(void)
-{
-	__u32 zero = 0;
-
-	return bpf_map_lookup_elem(&packets, &zero);
-}
-
 /* Who has to do with it. Pointers do not survive in a map: these live on the stack of a program. */
 struct party {
 	struct gateway *gateway;
@@ -84,3 +50,60 @@ struct rewrite {
 	bool source;                  /* else the destination */
 	__u8 pad[3];                  /* global functions take it whole */
 };
+
+/* What shared SNAT made of a flow. */
+struct snat {
+	__u32 mapping;                /* index into mappings */
+	__u32 vm;                     /* inbound: index */
+	__be32 address;               /* outbound: the external one */
+	__be16 port;                  /* outbound: the external one; inbound: the VM's */
+	bool is_static;               /* a port forwarding */
+};
+
+/* How a packet of a VM leaves. */
+struct departure {
+	int forwarded;                /* the reason when nothing fails */
+	__u16 vlan;
+	__u8 source_mac[6];
+	__u8 next_hop_mac[6];
+	bool hairpin;                 /* to an address of ours: it comes in again */
+	bool commit;                  /* commit_record() has to reach the peer first */
+};
+
+/*
+ * Too large for the stack of 512 bytes that all functions of a call chain share.
+ * A CPU handles one packet at a time.
+ */
+struct packet {
+	struct ipv4 ip;               /* tunnelled: the inner one. Kept true while it is rewritten */
+	struct quote quote;           /* where ip.icmp_error */
+	struct tunnel tunnel;         /* from INTERFACE_UNDERLAY */
+	__u32 from;                   /* enum interface_role: where it came in */
+	__u32 network;                /* index: tunnelled, where it came from */
+	__u32 vm;                     /* index: who sent it */
+	__u32 end;                    /* tunnelled: bytes of the frame up to the end of the outer packet */
+	__u16 vlan;                   /* 802.1Q identifier that it came with; 0: untagged */
+	__u16 mtu;                    /* DROP_MTU_EXCEEDED: the largest IPv4 packet that would pass */
+	__u8 mac[6];                  /* who sent it: tunnelled, the inner source */
+	__u8 destination_mac[6];      /* tunnelled, the inner destination */
+	struct flow flow;
+	struct snat snat;
+	struct rewrite rewrite;
+	struct departure departure;   /* tunnelled */
+	bool rewritten;               /* no longer what was sent: not to be quoted */
+	bool explainable;             /* from a VM that may send: it is told what became of the packet */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct packet);
+} packets SEC(".maps");
+
+static __always_inline struct packet *packet_scratch(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&packets, &zero);
+}

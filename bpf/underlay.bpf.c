@@ -134,18 +134,11 @@ static __always_inline int outbound_east_west(struct hook_context *ctx, struct p
 		event_emit(ctx, &about, 0);
 		return REASON_DROP_ENDPOINT_UNKNOWN;
 	}
-	reason = inbound_send(ctx, packet, &to, NULL);
+	reason = inbound_send(ctx, packet, &to, false);
 	if (reason)
 		return reason;
 	return outbound_commit_vm(ctx, party, INTERFACE_UNDERLAY, REASON_EAST_WEST);
 }
-
-/* How a packet of a VM looks outside. */
-struct outbound_translation {
-	struct rewrite rewrite;
-	int forwarded;                /* the reason when nothing fails */
-	bool commit;                  /* commit_record() has to reach the peer first */
-};
 
 /*
  * An ICMP error of a VM that routes is about a packet to another one: that one's
@@ -160,80 +153,80 @@ static __always_inline int outbound_find_quoted_vm(struct packet *packet, struct
 }
 
 /* True where the flow's port is one of a forwarding. */
-static __always_inline bool outbound_forwarding(const struct packet *packet, const struct party *party,
-						const struct flow *flow,
-						struct outbound_translation *translation)
+static __always_inline bool outbound_forwarding(struct packet *packet, const struct party *party)
 {
 	struct forwarding_key key = {
-		.vm = packet->vm, .protocol = flow->protocol, .internal_port = flow->port,
+		.vm = packet->vm, .protocol = packet->flow.protocol, .internal_port = packet->flow.port,
 	};
 	struct forwarding *forwarding;
 
-	if (!(party->vm->flags & VM_HAS_FORWARDINGS) || flow->protocol == MAPPING_ICMP)
+	if (!(party->vm->flags & VM_HAS_FORWARDINGS) || packet->flow.protocol == MAPPING_ICMP)
 		return false;
 	forwarding = bpf_map_lookup_elem(&forwardings, &key);
 	if (!forwarding)
 		return false;
-	translation->rewrite.to = forwarding->external_address;
-	translation->rewrite.to_port = forwarding->external_port;
-	translation->forwarded = REASON_OUTBOUND_FORWARDING;
+	packet->rewrite.to = forwarding->external_address;
+	packet->rewrite.to_port = forwarding->external_port;
+	packet->departure.forwarded = REASON_OUTBOUND_FORWARDING;
 	return true;
 }
 
-static __always_inline void outbound_floating_ip(const struct packet *packet, const struct party *party,
-						 struct outbound_translation *translation)
+static __always_inline int outbound_floating_ip(struct packet *packet, const struct party *party)
 {
-	translation->rewrite.to = party->vm->floating_ip;
-	translation->rewrite.to_port = translation->rewrite.from_port;
-	translation->forwarded = REASON_OUTBOUND_FLOATING_IP;
+	packet->rewrite.to = party->vm->floating_ip;
+	packet->rewrite.to_port = packet->rewrite.from_port;
+	packet->departure.forwarded = REASON_OUTBOUND_FLOATING_IP;
 	floating_ip_count(party->vm, &packet->ip, false);
+	return 0;
+}
+
+/* `found`: packet->snat is what the flow has already. */
+static __always_inline int outbound_shared_snat(struct packet *packet, const struct party *party, bool found)
+{
+	int reason = 0;
+
+	if (packet->flow.error && !found)
+		return REASON_DROP_NO_MAPPING;
+	if (!packet->flow.error)
+		reason = snat_outbound(party, packet->vm, &packet->flow, found, &packet->snat,
+				       &packet->departure.commit);
+	if (reason)
+		return reason;
+	packet->rewrite.to = packet->snat.address;
+	packet->rewrite.to_port = packet->snat.port;
+	packet->departure.forwarded = REASON_OUTBOUND_SNAT;
+	return 0;
 }
 
 /*
  * Forwardings are the configuration's word. A floating IP takes new traffic; what
  * shared SNAT already carries keeps its translation until it ends.
  */
-static __always_inline int outbound_translate(struct packet *packet, struct party *party,
-					      struct outbound_translation *translation)
+static __always_inline int outbound_translate(struct packet *packet, struct party *party)
 {
 	int reason = outbound_find_quoted_vm(packet, party), unfit;
-	struct snat snat = {};
-	struct flow flow = {};
 	bool found;
 
 	if (reason)
 		return reason;
-	translation->rewrite = (struct rewrite){
+	packet->rewrite = (struct rewrite){
 		.from = party->vm->address, .source = true,
 		.from_port = packet->ip.icmp_error ? packet->quote.destination_port : packet->ip.source_port,
 	};
-	unfit = translate_flow(packet, true, &flow);
-	if (!unfit && outbound_forwarding(packet, party, &flow, translation))
+	unfit = translate_flow(packet, true, &packet->flow);
+	if (!unfit && outbound_forwarding(packet, party))
 		return 0;
 	found = !unfit && party->vm->snat_address &&
-		!snat_find_outbound(party, packet->vm, &flow, &snat);
-	if (!found && party->vm->floating_ip) {
-		outbound_floating_ip(packet, party, translation);
-		return 0;
-	}
+		!snat_find_outbound(party, packet->vm, &packet->flow, &packet->snat);
+	if (!found && party->vm->floating_ip)
+		return outbound_floating_ip(packet, party);
 	if (!party->router->pool_size)
 		return REASON_DROP_NO_SHARED_SNAT;
-	if (unfit)
-		return unfit;
-	if (flow.error && !found)
-		return REASON_DROP_NO_MAPPING;
-	if (!flow.error)
-		reason = snat_outbound(party, packet->vm, &flow, found, &snat, &translation->commit);
-	if (reason)
-		return reason;
-	translation->rewrite.to = snat.address;
-	translation->rewrite.to_port = snat.port;
-	translation->forwarded = REASON_OUTBOUND_SNAT;
-	return 0;
+	return unfit ? unfit : outbound_shared_snat(packet, party, found);
 }
 
 /* Translated once as if it went out, then as if it came in: what hairpinning has to look like (RFC 4787 REQ-9). */
-__noinline int outbound_hairpin(struct hook_context *ctx, struct packet *packet, __u32 vlan)
+__noinline int outbound_hairpin(struct hook_context *ctx, struct packet *packet)
 {
 	struct external_address *address;
 	struct party party = {};
@@ -241,11 +234,11 @@ __noinline int outbound_hairpin(struct hook_context *ctx, struct packet *packet,
 
 	if (!packet)
 		return REASON_DROP_DESTINATION_NOT_ROUTED;
-	address = external_address_find(packet->ip.destination, vlan);
+	address = external_address_find(packet->ip.destination, packet->departure.vlan);
 	if (!address || inbound_find_party(address, &party))
 		return REASON_DROP_DESTINATION_NOT_ROUTED;
 	reason = inbound_translate(ctx, packet, &party, address);
-	return reason_is_drop(reason) ? reason : REASON_HAIRPIN;
+	return reason_is_drop(reason) ? reason : 0;
 }
 
 /* Whether the destination is an address of ours that this gateway serves now; if the peer does, the packet goes there. */
@@ -256,16 +249,10 @@ static __always_inline bool outbound_is_hairpin(const struct external_address *a
 	return address && !inbound_find_party(address, &to) && virtual_router_forwards(to.virtual_router);
 }
 
-/* Where a packet to the outside goes. */
-struct outbound_way {
-	struct external_network *network;
-	__u8 source_mac[6];
-	__u8 next_hop_mac[6];
-	bool hairpin;
-};
-
+/* The next hop on the external network, with all that can keep a packet from going there. */
 static __always_inline int outbound_find_way(struct hook_context *ctx, struct packet *packet,
-					     const struct party *party, struct outbound_way *way)
+					     const struct party *party,
+					     const struct external_network *network)
 {
 	__u32 role = INTERFACE_EXTERNAL;
 	struct interface *external = bpf_map_lookup_elem(&interfaces, &role);
@@ -273,86 +260,87 @@ static __always_inline int outbound_find_way(struct hook_context *ctx, struct pa
 
 	if (packet->ip.ttl <= 1)
 		return REASON_DROP_TTL_EXCEEDED;
-	if (way->hairpin)
+	if (packet->departure.hairpin)
 		return 0;
 	if (!external)
 		return REASON_DROP_DESTINATION_NOT_ROUTED;
 	/* A redirect of more than the interface takes would vanish without a count. */
 	reason = forward_check_mtu(ctx, packet, external->mtu);
 	if (!reason)
-		reason = forward_source_mac(party->virtual_router, way->source_mac);
+		reason = forward_source_mac(party->virtual_router, packet->departure.source_mac);
 	if (!reason)
-		reason = external_next_hop(ctx, packet, way->network, party->router->external_network,
-					   packet->ip.destination, way->next_hop_mac);
+		reason = external_next_hop(ctx, packet, network, party->router->external_network,
+					   packet->ip.destination, packet->departure.next_hop_mac);
 	return reason;
 }
 
 /* A fragment has to have its ports where anything but a floating IP's address is translated. */
 static __always_inline int outbound_complete_fragment(struct hook_context *ctx, struct packet *packet,
-						      const struct party *party, bool hairpin)
+						      const struct party *party)
 {
-	if (!hairpin && party->vm && party->vm->floating_ip && !party->vm->mapping_count)
+	if (!packet->departure.hairpin && party->vm && party->vm->floating_ip && !party->vm->mapping_count)
 		return 0;
 	return translate_complete_fragment(ctx, packet, packet->tunnel.vni);
 }
 
 static __always_inline int outbound_send(struct hook_context *ctx, struct packet *packet,
-					 const struct party *party, const struct outbound_way *way,
-					 const struct rewrite *rewrite)
+					 const struct party *party)
 {
-	int reason = rewrite_packet(ctx, packet, rewrite);
+	int reason = rewrite_packet(ctx, packet, &packet->rewrite);
 
 	if (reason)
 		return reason;
-	if (way->hairpin) {
-		reason = outbound_hairpin(ctx, packet, way->network->vlan);
-		return reason == REASON_HAIRPIN ? 0 : reason;
-	}
+	if (packet->departure.hairpin)
+		return outbound_hairpin(ctx, packet);
 	reason = rewrite_ttl(ctx, packet);
 	if (!reason)
 		reason = forward_clamp_mss(ctx, packet, party->network);
-	if (reason)
-		return reason;
-	return forward_to_outside(ctx, packet, way->source_mac, way->next_hop_mac, way->network->vlan);
+	return reason ? reason : forward_to_outside(ctx, packet);
+}
+
+/* Out, or to the peer first with what it has to know. */
+static __always_inline int outbound_leave(struct hook_context *ctx, struct packet *packet,
+					  const struct party *party)
+{
+	__u8 egress = packet->departure.hairpin ? INTERFACE_UNDERLAY : INTERFACE_EXTERNAL;
+	int forwarded = packet->departure.forwarded;
+
+	if (packet->departure.hairpin)
+		forwarded = REASON_HAIRPIN;
+	else if (packet->ip.icmp_error)
+		forwarded = REASON_ICMP_ERROR_OUTBOUND;
+	if (packet->departure.commit)
+		return commit_send(ctx, commit_record(), egress, forwarded);
+	return outbound_commit_vm(ctx, party, egress, forwarded);
 }
 
 static __always_inline int outbound_to_outside(struct hook_context *ctx, struct packet *packet,
 					       struct party *party)
 {
-	struct outbound_translation translation = {};
 	__u32 index = party->router->external_network;
+	struct external_network *network = bpf_map_lookup_elem(&external_networks, &index);
 	struct external_address *address;
-	struct outbound_way way = {};
-	__u8 egress;
 	int reason;
 
-	way.network = bpf_map_lookup_elem(&external_networks, &index);
-	if (!way.network)
+	if (!network)
 		return REASON_DROP_DESTINATION_NOT_ROUTED;
-	address = external_address_on_link(way.network, packet->ip.destination);
-	way.hairpin = outbound_is_hairpin(address);
-	if (way.hairpin && address->kind == EXTERNAL_ROUTER && packet->ip.protocol == IPPROTO_ICMP &&
-	    packet->ip.icmp_type == ICMP_ECHO)
+	address = external_address_on_link(network, packet->ip.destination);
+	packet->departure = (struct departure){
+		.vlan = network->vlan, .hairpin = outbound_is_hairpin(address),
+	};
+	if (packet->departure.hairpin && address->kind == EXTERNAL_ROUTER &&
+	    packet->ip.protocol == IPPROTO_ICMP && packet->ip.icmp_type == ICMP_ECHO)
 		return outbound_to_router(ctx, packet, party);
-	reason = outbound_find_way(ctx, packet, party, &way);
+	reason = outbound_find_way(ctx, packet, party, network);
 	if (!reason)
-		reason = outbound_complete_fragment(ctx, packet, party, way.hairpin);
+		reason = outbound_complete_fragment(ctx, packet, party);
 	if (!reason)
 		reason = outbound_learn(packet, party, packet->ip.source);
 	if (!reason)
-		reason = outbound_translate(packet, party, &translation);
+		reason = outbound_translate(packet, party);
 	if (!reason)
-		reason = outbound_send(ctx, packet, party, &way, &translation.rewrite);
-	if (reason)
-		return reason;
-	if (way.hairpin)
-		translation.forwarded = REASON_HAIRPIN;
-	else if (packet->ip.icmp_error)
-		translation.forwarded = REASON_ICMP_ERROR_OUTBOUND;
-	egress = way.hairpin ? INTERFACE_UNDERLAY : INTERFACE_EXTERNAL;
-	if (translation.commit)
-		return commit_send(ctx, commit_record(), egress, translation.forwarded);
-	return outbound_commit_vm(ctx, party, egress, translation.forwarded);
+		reason = outbound_send(ctx, packet, party);
+	return reason ? reason : outbound_leave(ctx, packet, party);
 }
 
 static __always_inline int outbound_ipv4(struct hook_context *ctx, struct packet *packet,
@@ -453,7 +441,7 @@ static __always_inline int underlay_arp(struct hook_context *ctx, const struct e
 }
 
 static __always_inline int underlay_ipv4(struct hook_context *ctx, struct packet *packet,
-					 const struct ethernet *ethernet)
+					 const struct ethernet *ethernet, __be32 own_address)
 {
 	struct ipv4 outer;
 	int reason = ipv4_parse(ctx, ethernet->length, &outer);
@@ -470,7 +458,13 @@ static __always_inline int underlay_ipv4(struct hook_context *ctx, struct packet
 	reason = outer.destination_port == bpf_htons(GENEVE_UDP_PORT)
 			 ? geneve_parse(ctx, &outer, &packet->tunnel)
 			 : vxlan_parse(ctx, &outer, &packet->tunnel);
-	return reason ? reason : outbound_inner(ctx, packet);
+	if (!reason)
+		reason = outbound_inner(ctx, packet);
+	/* The host may have tunnels of its own. */
+	if ((reason == REASON_DROP_VNI_UNKNOWN || reason == REASON_DROP_NOT_ACTIVE) &&
+	    outer.destination == own_address)
+		return REASON_PASS_TO_KERNEL;
+	return reason;
 }
 
 static __always_inline int underlay_receive(struct hook_context *ctx)
@@ -489,7 +483,7 @@ static __always_inline int underlay_receive(struct hook_context *ctx)
 	if (ethernet.protocol == bpf_htons(ETH_P_ARP))
 		return underlay_arp(ctx, &ethernet);
 	if (ethernet.protocol == bpf_htons(ETH_P_IP))
-		return underlay_ipv4(ctx, packet, &ethernet);
+		return underlay_ipv4(ctx, packet, &ethernet, underlay->address);
 	return REASON_PASS_TO_KERNEL;
 }
 
