@@ -88,13 +88,13 @@ static __always_inline int outbound_find_party(struct packet *packet, struct par
 /* Last of the checks, first of the changes: only a packet that is forwarded or answered teaches anything. */
 static __always_inline int outbound_learn(struct packet *packet, struct party *party, __be32 address)
 {
-	int reason;
-
 	if (!party->vm) {
-		reason = vm_create(packet->tunnel.vni, address, packet->network, &packet->vm);
-		if (reason)
-			return reason;
-		party->vm = vm_at(packet->vm);
+		__s64 created = vm_create(packet->tunnel.vni, address, packet->network, true);
+
+		if (created < 0)
+			return -created;
+		packet->vm = created;
+		party->vm = vm_at(created);
 		if (!party->vm)
 			return REASON_DROP_VM_TABLE_FULL;
 	}
