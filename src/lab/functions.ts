@@ -7,7 +7,7 @@ import type { Download, Measurements } from './measurements.js';
 import { runIn } from './process.js';
 import { clientCommand, digestFile, downloadName } from './servers.js';
 import type { LabState } from './state.js';
-import { outsideAddress, outsideAddressOf, ports, topology, type Vm } from './topology.js';
+import { outsideAddress, outsideAddressesOf, ports, topology, type Vm } from './topology.js';
 import { until } from './wait.js';
 
 type Functions = Pick<Measurements, 'addresses' | 'downloads' | 'echoes' | 'pings' | 'throughput'>;
@@ -23,8 +23,8 @@ export async function measureFunctions(state: LabState, signal?: AbortSignal): P
     ...floatingVms.map(({ node, floatingAddress }) => download('outside', floatingAddress ?? '', node, signal)),
   ]);
   const echoes = await Promise.all([
-    ...topology.vms.map((vm) => echo(state, { from: vm.node, to: 'outside', address: outsideAddress, wanted: outsideAddressOf(vm) }, signal)),
-    ...floatingVms.map(({ node, floatingAddress }) => echo(state, { from: 'outside', to: node, address: floatingAddress ?? '', wanted: outsideAddress }, signal)),
+    ...topology.vms.map((vm) => echo(state, { from: vm.node, to: 'outside', address: outsideAddress, wanted: outsideAddressesOf(vm) }, signal)),
+    ...floatingVms.map(({ node, floatingAddress }) => echo(state, { from: 'outside', to: node, address: floatingAddress ?? '', wanted: [outsideAddress] }, signal)),
   ]);
   const pings = await Promise.all([
     ...topology.vms.map(({ node }) => ping(node, outsideAddress, 'outside', signal)),
@@ -35,7 +35,12 @@ export async function measureFunctions(state: LabState, signal?: AbortSignal): P
 
 async function seenAddress(vm: Vm, signal?: AbortSignal): Promise<Measurements['addresses'][number]> {
   const seen = await runIn(vm.node, ['curl', '-sS', '--max-time', '10', `http://${outsideAddress}/address`], { signal });
-  return { vm: vm.node, wanted: outsideAddressOf(vm), seen: seen.trim() };
+  return { vm: vm.node, ...compared(outsideAddressesOf(vm), seen.trim()) };
+}
+
+/** Any of a pool's addresses is right. */
+function compared(wanted: readonly string[], seen: string): { wanted: string; seen: string } {
+  return { wanted: wanted.includes(seen) ? seen : wanted.join(' or '), seen };
 }
 
 async function download(from: string, address: string, to: string, signal?: AbortSignal): Promise<Download> {
@@ -49,7 +54,7 @@ interface EchoPath {
   readonly from: string;
   readonly to: string;
   readonly address: string;
-  readonly wanted: string;
+  readonly wanted: readonly string[];
 }
 
 async function echo(state: LabState, { from, to, address, wanted }: EchoPath, signal?: AbortSignal): Promise<Measurements['echoes'][number]> {
@@ -58,7 +63,7 @@ async function echo(state: LabState, { from, to, address, wanted }: EchoPath, si
     await client.call('start');
     await until(`a UDP echo from ${to} to ${from}`, async () => (await client.call<ProgressReport>('progress')).advanced === 1, { signal, deadlineMs: 5000 });
     const { flows } = await client.call<{ flows: FlowReport[] }>('stop');
-    return { from, to, wanted, seen: flows[0]?.peers.map((peer) => peer.split(':')[0]).join(', ') ?? '' };
+    return { from, to, ...compared(wanted, flows[0]?.peers.map((peer) => peer.split(':')[0]).join(', ') ?? '') };
   } finally {
     client.close();
   }

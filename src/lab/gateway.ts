@@ -10,7 +10,7 @@ import type { Status } from '../api/status.js';
 import { HopelessError, LabError, messageOf } from './error.js';
 import { isRunning, run, runIn, startDaemon } from './process.js';
 import { stateFolder, type LabState, type ProcessRecord } from './state.js';
-import { externalRouter, externalSubnet, gatewayNamed, tunnelVip, vrid, type Gateway, type Tenant, type Topology } from './topology.js';
+import { gatewayNamed, tenantOf, tunnelVip, vmNamed, vrid, type ExternalNetwork, type Gateway, type Network, type Tenant, type Topology } from './topology.js';
 import { until } from './wait.js';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
@@ -41,24 +41,35 @@ export function gatewayConfiguration(topology: Topology, gateway: Gateway, sync:
     peer: { address: gateway.peerHaAddress },
     sync: { mode: sync, keyFile, heartbeatInterval: '2ms', soloAfter: '20ms' },
     virtualRouters: [{ vrid, interface: 'underlay', address: tunnelVip, priority: gateway.priority, advertisementInterval: '100ms', preempt: true, preemptDelay: '0s' }],
-    externalNetworks: [{ name: 'provider', subnet: externalSubnet, gateway: externalRouter }],
+    externalNetworks: topology.externalNetworks.map(externalNetworkOf),
     routers: topology.tenants.map((tenant) => routerOf(topology, tenant)),
     stateDirectory: stateDirectory(gateway.node),
     log: { level: 'info' },
   };
 }
 
+function externalNetworkOf({ name, vlan, subnet, gateway, subnets, routes }: ExternalNetwork): object {
+  return { name, ...(vlan === undefined ? {} : { vlan }), subnet, gateway, subnets, routes };
+}
+
 function routerOf(topology: Topology, tenant: Tenant): object {
+  const vms = topology.vms.filter((vm) => tenantOf(vm) === tenant);
   return {
     name: tenant.name,
     virtualRouter: vrid,
-    externalNetwork: 'provider',
-    externalAddress: tenant.externalAddress,
-    networks: [{ name: tenant.networkName, vni: tenant.vni, subnet: tenant.subnet, gateway: tenant.gatewayAddress, mac: tenant.gatewayMac }],
-    floatingIps: topology.vms.flatMap(({ tenant: owner, address, floatingAddress }) =>
-      owner === tenant.name && floatingAddress !== undefined ? [{ address: floatingAddress, network: tenant.networkName, fixedIp: address }] : [],
-    ),
+    externalNetwork: tenant.externalNetwork,
+    externalAddresses: tenant.externalAddresses,
+    networks: topology.networks.filter((network) => network.tenant === tenant.name).map(configuredNetwork),
+    floatingIps: vms.flatMap((vm) => (vm.floatingAddress === undefined ? [] : [{ address: vm.floatingAddress, network: vm.network, fixedIp: vm.address }])),
+    portForwardings: tenant.forwardings.map(({ protocol, externalPort, node, port }) => {
+      const vm = vmNamed(node);
+      return { protocol, port: externalPort, network: vm.network, fixedIp: vm.address, fixedPort: port };
+    }),
   };
+}
+
+function configuredNetwork({ name, encapsulation, vni, subnet, gatewayAddress, gatewayMac }: Network): object {
+  return { name, encapsulation, vni, subnet, gateway: gatewayAddress, mac: gatewayMac };
 }
 
 /** The daemon's process, if it runs. */

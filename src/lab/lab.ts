@@ -5,11 +5,11 @@ import type { Status } from '../api/status.js';
 import { LabError, messageOf } from './error.js';
 import { configureGateways, electionState, forgetPinned, readStatus, startGateway, type SyncMode } from './gateway.js';
 import { makeNetwork, removeNamespaces } from './network.js';
-import { openVswitchEnvironment, startCompute } from './openvswitch.js';
+import { openVswitchEnvironment, startCompute, startTrunkRouter } from './openvswitch.js';
 import { isRunning, nsenter, run, runIn, sendSignal, stop } from './process.js';
 import { startServers } from './servers.js';
 import { LabState, identityOf, stateFolder } from './state.js';
-import { namespaceOf, tenantOf, topology, type Vm } from './topology.js';
+import { namespaceOf, networkOf, topology, type Node, type Vm } from './topology.js';
 import { until } from './wait.js';
 
 export interface UpOptions {
@@ -29,7 +29,11 @@ export async function up({ sync, say, signal }: UpOptions, phase: 'running' | 'u
   say('network: namespaces, links, bridges');
   await makeNetwork(topology, state);
   say('computes: Open vSwitch; servers: nginx, iperf3, UDP echo');
-  await Promise.all([...topology.computes.map((compute) => startCompute(topology, state, compute, signal)), startServers(topology, state, signal)]);
+  await Promise.all([
+    ...topology.computes.map((compute) => startCompute(topology, state, compute, signal)),
+    ...topology.trunkRouters.map((router) => startTrunkRouter(state, router, signal)),
+    startServers(topology, state, signal),
+  ]);
   say(`gateways: ${topology.gateways.map(({ node }) => node).join(' and ')}${sync === 'none' ? ', without replication' : ''}`);
   await configureGateways(topology, sync);
   for (const { node } of topology.gateways) startGateway(state, node);
@@ -66,7 +70,7 @@ export function isSynchronised({ peer }: Status): boolean {
 
 /** Also makes the gateway learn where the VM is: a floating IP reaches it from now on. */
 export async function gatewayReachable(vm: Vm, signal?: AbortSignal): Promise<void> {
-  const { gatewayAddress } = tenantOf(vm);
+  const { gatewayAddress } = networkOf(vm);
   const ping = () => runIn(vm.node, ['ping', '-n', '-c', '1', '-W', '1', gatewayAddress]);
   await until(`${vm.node} to reach its gateway ${gatewayAddress}`, ping, { signal, deadlineMs: 15_000 });
 }
@@ -128,14 +132,18 @@ async function noteOn(state: LabState, node: string): Promise<string> {
   }
 }
 
-/** Runs a command in a node with this terminal; returns its exit status. In a compute, ovs-vsctl and the like find its Open vSwitch. */
+/** Runs a command in a node with this terminal; returns its exit status. Where there is an Open vSwitch, ovs-vsctl and the like find it. */
 export function exec(node: string, command: readonly string[]): number {
   if (LabState.read() === undefined) throw new LabError("the lab is not up; 'floatgate lab up' makes it");
   const known = topology.nodes.find(({ name }) => name === node);
   if (known === undefined) throw new LabError(`the lab has no node '${node}': ${topology.nodes.map(({ name }) => name).join(', ')}`);
   const [program, ...args] = nsenter(node, command);
-  const env = known.kind === 'compute' ? openVswitchEnvironment(node) : {};
+  const env = hasOpenVswitch(known) ? openVswitchEnvironment(node) : {};
   return spawnSync(program, args, { stdio: 'inherit', env: { ...process.env, ...env } }).status ?? 1;
+}
+
+function hasOpenVswitch({ name, kind }: Node): boolean {
+  return kind === 'compute' || topology.trunkRouters.some(({ node }) => node === name);
 }
 
 /** State folders that are left after down(): none, or the lab was not clean. */

@@ -4,7 +4,7 @@ import { LabError } from './error.js';
 import { configureGateways, readStatus, startGateway } from './gateway.js';
 import { gatewayReachable } from './lab.js';
 import { addLink, makeNetwork } from './network.js';
-import { startCompute } from './openvswitch.js';
+import { startCompute, startTrunkRouter } from './openvswitch.js';
 import { run } from './process.js';
 import { startServers } from './servers.js';
 import { LabState } from './state.js';
@@ -18,7 +18,7 @@ export type Cards = ReadonlyMap<string, string>;
 export const machines: ReadonlyMap<string, readonly string[]> = new Map([
   ...topology.gateways.map(({ node }) => [node, [node]] as const),
   ...topology.computes.map(({ node }) => [node, [node, ...topology.vms.filter(({ compute }) => compute === node).map((vm) => vm.node)]] as const),
-  ['outside', ['router', 'outside']] as const,
+  ['outside', ['router', 'router-20', 'outside']] as const,
 ]);
 
 /** What of the lab is on a machine. Tenants and VMs are whole: a gateway serves those of every compute. */
@@ -31,6 +31,7 @@ export function partOn(machine: string): Topology {
     nodes: topology.nodes.filter(({ name }) => nodes.includes(name)),
     links: topology.links.filter(({ ends }) => ends.some(isHere)),
     computes: topology.computes.filter(isHere),
+    trunkRouters: topology.trunkRouters.filter(isHere),
     gateways: topology.gateways.filter(isHere),
   };
 }
@@ -65,7 +66,11 @@ export async function upMachine(machine: string, { cards, syncKey, say, signal }
   const state = LabState.create();
   say(`network: ${part.nodes.map(({ name }) => name).join(', ')}`);
   await makeNetwork(part, state, (link) => plug(part, link, names));
-  await Promise.all([...part.computes.map((compute) => startCompute(part, state, compute, signal)), startServers(part, state, signal)]);
+  await Promise.all([
+    ...part.computes.map((compute) => startCompute(part, state, compute, signal)),
+    ...part.trunkRouters.map((router) => startTrunkRouter(state, router, signal)),
+    startServers(part, state, signal),
+  ]);
   await configureGateways(part, 'strict', syncKey);
   for (const { node } of part.gateways) {
     say(`gateway: ${node}`);

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { run, runIn } from './process.js';
 import type { LabState } from './state.js';
-import { defaultRouteOf, facesGateway, namespaceOf, type Link, type LinkEnd, type Node, type Topology } from './topology.js';
+import { facesGateway, furtherAddressesOf, namespaceOf, routesOf, type Link, type LinkEnd, type Node, type Topology } from './topology.js';
 
 const passObject = fileURLToPath(new URL('../../dist/bpf/pass.bpf.o', import.meta.url));
 
@@ -32,10 +32,8 @@ export async function setLinks(topology: Topology, node: string, state: 'up' | '
 
 export function addLink({ ends: [a, b], mtuBytes }: Link): string {
   const mac = (end: LinkEnd) => (end.mac === undefined ? '' : ` address ${end.mac}`);
-  return (
-    `link add ${a.interface} netns ${namespaceOf(a.node)} mtu ${mtuBytes}${mac(a)} type veth ` +
-    `peer name ${b.interface} netns ${namespaceOf(b.node)} mtu ${mtuBytes}${mac(b)}`
-  );
+  const place = (end: LinkEnd) => `${end.interface} netns ${namespaceOf(end.node)} mtu ${end.mtuBytes ?? mtuBytes}${mac(end)}`;
+  return `link add ${place(a)} type veth peer name ${place(b)}`;
 }
 
 /** Before the links come: IPv6 would add its own packets to every measurement, and there is nothing of it in the lab. */
@@ -57,7 +55,8 @@ async function prepareNode({ name, kind }: Node): Promise<void> {
 async function configureNode(topology: Topology, node: Node): Promise<void> {
   const ends = endsOf(topology, node.name);
   const bridge = node.kind === 'switch' ? [bridgeOf(ends)] : [];
-  const route = defaultRouteOf(node.name);
+  // What a trunk router routes with is Open vSwitch's, which comes later.
+  const isTrunk = topology.trunkRouters.some(({ node: name }) => name === node.name);
   await takeFromXdp(node.name, ends);
   await setOffloads(node.name, ends);
   await batch(
@@ -66,10 +65,16 @@ async function configureNode(topology: Topology, node: Node): Promise<void> {
       ...bridge.flat(),
       ...ends.flatMap(({ end }) => (end.address === undefined ? [] : [`address add ${end.address} dev ${end.interface}`])),
       ...ends.map(({ end }) => `link set ${end.interface} up`),
-      ...(route === undefined ? [] : [`route add default via ${route}`]),
+      ...furtherAddressesOf(node.name).map(({ interface: name, address }) => `address add ${address} dev ${name}`),
+      ...(isTrunk ? [] : routeLines(node.name)),
     ],
     node.name,
   );
+}
+
+/** Lines for `ip -batch` in the node. */
+export function routeLines(node: string): string[] {
+  return routesOf(node).map(({ destination, via }) => `route add ${destination} via ${via}`);
 }
 
 /** A plain learning switch: no spanning tree (ports forward at once), no snooping (VRRP's multicast is flooded), no netfilter. */
@@ -88,9 +93,10 @@ function bridgeOf(ends: readonly { link: Link; end: LinkEnd }[]): string[] {
  * mark is lost, and the receiver drops every packet. Real network cards finish the checksum on the wire.
  * TSO goes with it, so XDP sees packets, not super-packets.
  * GRO off: what the gateway gets and sends are packets, and packets are what is counted.
+ * VLAN insertion and extraction off: a tag that is left to the hardware stands beside the packet, where XDP does not see it.
  */
 async function setOffloads(node: string, ends: readonly { link: Link; end: LinkEnd }[]): Promise<void> {
-  await runIn(node, ['sh', '-ec', ends.map(({ end }) => `ethtool -K ${end.interface} tx off gro off >&2`).join('\n')]);
+  await runIn(node, ['sh', '-ec', ends.map(({ end }) => `ethtool -K ${end.interface} tx off gro off txvlan off rxvlan off >&2`).join('\n')]);
 }
 
 /**
@@ -107,7 +113,7 @@ function endsOf(topology: Topology, node: string): { link: Link; end: LinkEnd }[
 }
 
 /** One process for all the lines: half of the time that the lab takes to come up would otherwise be spent starting `ip`. */
-async function batch(lines: readonly string[], node?: string): Promise<void> {
+export async function batch(lines: readonly string[], node?: string): Promise<void> {
   const where = node === undefined ? [] : ['-n', namespaceOf(node)];
   await run('ip', [...where, '-batch', '-'], { input: `${lines.join('\n')}\n` });
 }

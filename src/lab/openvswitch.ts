@@ -1,29 +1,50 @@
-// A compute: a real Open vSwitch (userspace datapath) with its own database, folder and processes, inside the compute's namespace.
+// Real Open vSwitches (userspace datapath), each with its own database, folder and processes inside its node's namespace: computes, and the trunk router.
 import { mkdirSync, existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { batch, routeLines } from './network.js';
 import { run, runIn, startDaemon } from './process.js';
 import { stateFolder, type LabState } from './state.js';
-import { ovnOption, tenantOf, tunnelVip, type Compute, type Topology, type Vm } from './topology.js';
+import { networkOf, ovnOption, tunnelVip, type Compute, type Encapsulation, type Topology, type TrunkRouter, type Vm } from './topology.js';
 import { until } from './wait.js';
 
-const tunnelPort = 1;
+const tunnelPorts: Readonly<Record<Encapsulation, number>> = { geneve: 1, vxlan: 2 };
 const schema = '/usr/share/openvswitch/vswitch.ovsschema';
 
-/** Lets `ovs-vsctl` and `ovs-ofctl` find this compute's Open vSwitch and no other. */
+/** Lets `ovs-vsctl` and `ovs-ofctl` find this node's Open vSwitch and no other. */
 export function openVswitchEnvironment(node: string): Record<string, string> {
   const folder = join(stateFolder, node);
   return { OVS_RUNDIR: folder, OVS_DBDIR: folder, OVS_LOGDIR: folder, OVS_SYSCONFDIR: folder };
 }
 
 export async function startCompute(topology: Topology, state: LabState, compute: Compute, signal?: AbortSignal): Promise<void> {
-  const folder = join(stateFolder, compute.node);
-  mkdirSync(folder, { recursive: true });
-  await startDatabase(state, compute.node, folder, signal);
-  await startSwitch(state, compute.node, folder, signal);
+  const folder = await startOpenVswitch(state, compute.node, signal);
   const vms = topology.vms.filter((vm) => vm.compute === compute.node);
   await addBridges(compute, vms);
   await addFlows(compute, folder, vms);
   await until(`${compute.node} to know a route for its tunnels`, async () => (await appctl(compute.node, ['ovs/route/show'])).includes('192.168.33.0/24 dev br-phy'), { signal });
+}
+
+/** Frames of an interface's VLAN have its tag on the port, those of the others have none. */
+export async function startTrunkRouter(state: LabState, { node, port, interfaces }: TrunkRouter, signal?: AbortSignal): Promise<void> {
+  await startOpenVswitch(state, node, signal);
+  const [bridge, ...tagged] = interfaces;
+  if (bridge === undefined || bridge.vlan !== undefined) throw new Error(`the first interface of ${node} is the bridge's own, without a VLAN`);
+  await vsctl(node, [
+    ...addBridge(bridge.name, 'standalone'),
+    ...['--', 'add-port', bridge.name, port],
+    ...tagged.flatMap(({ name, vlan }) => ['--', 'add-port', bridge.name, name, `tag=${vlan}`, '--', 'set', 'interface', name, 'type=internal']),
+  ]);
+  const up = interfaces.flatMap(({ name, address }) => [`address add ${address} dev ${name}`, `link set ${name} up`]);
+  await batch([...up, ...routeLines(node)], node);
+}
+
+/** Returns its folder. */
+async function startOpenVswitch(state: LabState, node: string, signal?: AbortSignal): Promise<string> {
+  const folder = join(stateFolder, node);
+  mkdirSync(folder, { recursive: true });
+  await startDatabase(state, node, folder, signal);
+  await startSwitch(state, node, folder, signal);
+  return folder;
 }
 
 async function startDatabase(state: LabState, node: string, folder: string, signal?: AbortSignal): Promise<void> {
@@ -47,22 +68,27 @@ async function startSwitch(state: LabState, node: string, folder: string, signal
 
 /** The tunnel address is on br-phy: the userspace datapath routes and resolves its tunnels through a bridge of its own. */
 async function addBridges({ node, tunnelAddress }: Compute, vms: readonly Vm[]): Promise<void> {
-  const bridge = (name: string, mode: string) => ['--', 'add-br', name, '--', 'set', 'bridge', name, 'datapath_type=netdev', `fail_mode=${mode}`];
   const port = (name: string, number: number) => ['--', 'add-port', 'br-int', name, '--', 'set', 'interface', name, `ofport_request=${number}`];
   await vsctl(node, [
-    ...bridge('br-phy', 'standalone'),
+    ...addBridge('br-phy', 'standalone'),
     ...['--', 'add-port', 'br-phy', 'underlay0'],
-    ...bridge('br-int', 'secure'),
-    ...port('geneve0', tunnelPort),
+    ...addBridge('br-int', 'secure'),
+    ...port('geneve0', tunnelPorts.geneve),
     ...['type=geneve', `options:remote_ip=${tunnelVip}`, 'options:key=flow', 'options:csum=true'],
+    ...port('vxlan0', tunnelPorts.vxlan),
+    ...['type=vxlan', `options:remote_ip=${tunnelVip}`, 'options:key=flow'],
     ...vms.flatMap((vm) => port(vm.node, vm.portKey)),
   ]);
   await runIn(node, ['sh', '-ec', `ip address add ${tunnelAddress}/24 dev br-phy\nip link set br-phy up`]);
 }
 
+function addBridge(name: string, failMode: 'standalone' | 'secure'): string[] {
+  return ['--', 'add-br', name, '--', 'set', 'bridge', name, 'datapath_type=netdev', `fail_mode=${failMode}`];
+}
+
 /**
- * Out: the tenant's VNI and the port's option. In: only the frame that carries both back, as a compute under OVN
- * would ask. ARP for the gateway goes through the tunnel like everything else.
+ * Out: the network's VNI and, in Geneve, the port's option. In: only the frame that carries both back, as a compute
+ * under OVN would ask. ARP for the gateway goes through the tunnel like everything else.
  */
 async function addFlows({ node }: Compute, folder: string, vms: readonly Vm[]): Promise<void> {
   const management = join(folder, 'br-int.mgmt');
@@ -72,7 +98,14 @@ async function addFlows({ node }: Compute, folder: string, vms: readonly Vm[]): 
 }
 
 export function flowsOf(vm: Vm): string[] {
-  const { vni } = tenantOf(vm);
+  const { encapsulation, vni } = networkOf(vm);
+  const tunnelPort = tunnelPorts[encapsulation];
+  if (encapsulation === 'vxlan') {
+    return [
+      `in_port=${vm.portKey},actions=set_field:${vni}->tun_id,output:${tunnelPort}`,
+      `in_port=${tunnelPort},tun_id=${vni},dl_dst=${vm.mac},actions=output:${vm.portKey}`,
+    ];
+  }
   const option = `0x${ovnOption(vm).toString(16)}`;
   return [
     `in_port=${vm.portKey},actions=set_field:${vni}->tun_id,set_field:${option}->tun_metadata0,output:${tunnelPort}`,

@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { runIn, startDaemon } from './process.js';
 import { stateFolder, type LabState } from './state.js';
-import { outsideAddress, ports, type Topology } from './topology.js';
+import { isServer, outsideAddress, ports, routedAddress, type Topology } from './topology.js';
 import { until } from './wait.js';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
@@ -31,9 +31,9 @@ function makeContent(): void {
 export { digestFile };
 
 export async function startServers(topology: Topology, state: LabState, signal?: AbortSignal): Promise<void> {
-  const inside = topology.vms.filter(({ floatingAddress }) => floatingAddress !== undefined);
+  const inside = topology.vms.filter(isServer);
   const isHere = ({ node }: { readonly node: string }) => topology.nodes.some(({ name }) => name === node);
-  const places = [{ node: 'outside', address: outsideAddress }, ...inside].filter(isHere);
+  const places = [{ node: 'outside', address: outsideAddress }, { node: 'router-20', address: routedAddress }, ...inside].filter(isHere);
   if (places.length > 0) makeContent();
   await Promise.all(places.map(({ node, address }) => startPlace(state, node, address, signal)));
   if (places.some(({ node }) => node === 'outside')) await startIperf(state, signal);

@@ -204,12 +204,12 @@ describe('planned', () => {
 describe('reload', () => {
   it('floating IP/added it answers and removed it stops, the others lose nothing', { timeout: 60_000 }, async () => {
     const seen = () => runIn('vm-b1', ['curl', '-s', '--max-time', '5', `http://${outsideAddress}/address`]);
-    const tenant = topology.tenants.findIndex(({ name }) => name === vmNamed('vm-b1').tenant);
+    const tenant = topology.tenants.indexOf(tenantOf(vmNamed('vm-b1')));
     expect(await answersPing('outside', addedFloatingIp)).toBe(false);
     const added = await lab.observe(load, async () => {
       const { address: fixedIp } = vmNamed('vm-b1');
       await lab.reconfigure((configuration) => {
-        const { networkName: network } = tenantOf(vmNamed('vm-b1'));
+        const { network } = vmNamed('vm-b1');
         listAt(configuration, 'routers', tenant, 'floatingIps').add(configuration.createNode({ address: addedFloatingIp, network, fixedIp }));
       });
       await until('the added floating IP to answer', () => answersPing('outside', addedFloatingIp), { deadlineMs: 5000 });
@@ -223,7 +223,8 @@ describe('reload', () => {
       return [await answersPing('outside', addedFloatingIp), await seen()];
     });
     expectUndisturbed(removed);
-    expect(removed.result).toEqual([false, tenantOf(vmNamed('vm-b1')).externalAddress]);
+    expect(removed.result[0]).toBe(false);
+    expect(tenantOf(vmNamed('vm-b1')).externalAddresses).toContain(removed.result[1]);
   });
 
   it.each([

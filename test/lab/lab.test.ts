@@ -96,7 +96,7 @@ describe('lab up', () => {
 
     const report = await status();
     expect(report?.nodes.find(({ node }) => node === 'gw-a')?.note).toBe('active, peer alive, synchronised');
-    expect(await run(process.execPath, [main, 'lab', 'exec', 'vm-b1', 'curl', '-s', 'http://203.0.113.10/address'])).toBe('10.0.2.202');
+    expect(await run(process.execPath, [main, 'lab', 'exec', 'vm-b1', 'curl', '-s', 'http://203.0.113.10/address'])).toMatch(/^10\.0\.2\.20[23]$/);
     await expect(run(process.execPath, [main, 'lab', 'exec', 'nowhere', 'true'])).rejects.toThrow("the lab has no node 'nowhere'");
   });
 });

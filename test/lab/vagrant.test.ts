@@ -57,7 +57,7 @@ describe('Vagrantfile/topology', () => {
 
   it('networks/have the MTU of the links that they stand for', () => {
     const mtus = [...text.matchAll(/'(\w+)' => \{ name: '[\w-]+', mtu: (\d+) \}/g)].map(([, name, mtu]) => [name!, Number(mtu)] as const);
-    expect(mtus.map(([name]) => name).sort()).toEqual(['external0', 'ha0', 'underlay0']);
+    expect(mtus.map(([name]) => name).sort()).toEqual(['external0', 'ha0', 'trunk0', 'underlay0']);
     for (const [name, mtu] of mtus) {
       for (const link of topology.links.filter(({ ends }) => ends.some((end) => end.interface === name))) expect(link.mtuBytes, name).toBe(mtu);
     }
@@ -70,7 +70,7 @@ describe('Vagrantfile/topology', () => {
 
   it('parts/links between nodes of one machine stay there', () => {
     expect(outwardInterfaces(partOn('compute-1'))).toEqual(['underlay0']);
-    expect(partOn('compute-1').nodes.map(({ name }) => name)).toEqual(['compute-1', 'vm-a1', 'vm-b2']);
+    expect(partOn('compute-1').nodes.map(({ name }) => name)).toEqual(['compute-1', 'vm-a1', 'vm-b2', 'vm-c1']);
     expect(() => partOn('compute-3')).toThrow("the lab has no machine 'compute-3': gw-a, gw-b, compute-1, compute-2, outside");
   });
 });
