@@ -13,14 +13,14 @@ static __always_inline bool fragment_hides_header(struct hook_context *ctx, cons
 						  __u16 fragment_offset)
 {
 	__u32 l4_length = (__u32)ip->offset + ip->total_length - ip->l4_offset;
-	__u8 *words;
+	struct tcphdr *tcp;
 
 	if (ip->protocol != IPPROTO_TCP)
 		return false;
 	if (ip->later_fragment)
 		return fragment_offset == 1;
-	words = packet_at(ctx, ip->l4_offset + 12, 1);
-	return !words || (__u32)(*words >> 4) * 4 > l4_length;
+	tcp = packet_at(ctx, ip->l4_offset, sizeof(*tcp));
+	return !tcp || tcp->doff * 4u > l4_length;
 }
 
 static __always_inline int fragment_remember(const struct fragment_key *key, const struct ipv4 *ip)

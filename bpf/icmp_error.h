@@ -73,7 +73,7 @@ static __always_inline bool icmp_error_take(__u32 per_second)
 	if (elapsed_ns >= NANOSECONDS_PER_SECOND) {
 		budget->refilled_ns = now_ns;
 		budget->tokens = per_second;
-	}  else {
+	} else {
 		earned = elapsed_ns * per_second / NANOSECONDS_PER_SECOND;
 		/* The part of an error that is earned already stays in the clock. */
 		budget->refilled_ns += earned * NANOSECONDS_PER_SECOND / per_second;

@@ -73,16 +73,16 @@ static long mss_step(__u32 i __attribute__((unused)), struct mss_walk *walk)
 __noinline int mss_clamp(struct hook_context *ctx, const struct packet *packet, __u16 mss)
 {
 	struct mss_walk walk = { .ctx = ctx, .mss = mss };
-	__u8 *words;
+	struct tcphdr *tcp;
 
 	if (!packet)
 		return REASON_DROP_TRUNCATED;
 	walk.l4_offset = packet->ip.l4_offset;
-	words = packet_at(ctx, walk.l4_offset + 12, 1);
-	if (!words)
+	tcp = packet_at(ctx, walk.l4_offset, sizeof(*tcp));
+	if (!tcp)
 		return REASON_DROP_TRUNCATED;
-	walk.offset = walk.l4_offset + sizeof(struct tcphdr);
-	walk.end = walk.l4_offset + (*words >> 4) * 4;
+	walk.offset = walk.l4_offset + sizeof(*tcp);
+	walk.end = walk.l4_offset + tcp->doff * 4;
 	if (walk.end > (__u32)packet->ip.offset + packet->ip.total_length)
 		return REASON_DROP_TRUNCATED;
 	bpf_loop(TCP_OPTIONS_MAX, mss_step, &walk, 0);

@@ -5,10 +5,10 @@
 #include "packet.h"
 
 /* Where the headers keep their sums. UDP-Lite and DCCP have it where UDP has. */
-#define TCP_CHECK 16
-#define UDP_CHECK 6
-#define ICMP_CHECK 2
-#define ICMP_QUERY_ID 4
+#define TCP_CHECK offsetof(struct tcphdr, check)
+#define UDP_CHECK offsetof(struct udphdr, check)
+#define ICMP_CHECK offsetof(struct icmphdr, checksum)
+#define ICMP_QUERY_ID offsetof(struct icmphdr, un.echo.id)
 
 /* RFC 768: a sum that was not computed stays so, one that computes to zero is sent as ones. */
 #define L4_SUM_OPTIONAL 1
@@ -110,28 +110,46 @@ static __always_inline int rewrite_quoted_port(struct hook_context *ctx, struct 
 	return 0;
 }
 
-/* Offset of the sum in a quoted L4 header; 0: it has none that a translation changes. */
-static __always_inline __u32 quote_check(__u8 protocol)
+/*
+ * Eight bytes of L4 header are all that has to be quoted: TCP's sum lies behind
+ * them, where zeros before extensions may be as well (RFC 4884 §4). No header has
+ * a length of zero.
+ */
+static __always_inline bool quote_has_tcp_check(struct hook_context *ctx, const struct quote *quote)
 {
-	if (protocol == IPPROTO_TCP)
-		return TCP_CHECK;
-	if (protocol == IPPROTO_UDP || protocol == IPPROTO_UDPLITE || protocol == IPPROTO_DCCP)
+	struct tcphdr *tcp = packet_at(ctx, quote->l4_offset, TCP_CHECK + sizeof(tcp->check));
+
+	return tcp && tcp->doff;
+}
+
+/* Offset of the sum in the quoted L4 header; 0: none that a translation changes is there. */
+static __always_inline __u32 quote_check(struct hook_context *ctx, const struct quote *quote)
+{
+	switch (quote->protocol) {
+	case IPPROTO_TCP:
+		return quote_has_tcp_check(ctx, quote) ? TCP_CHECK : 0;
+	case IPPROTO_UDP:
+	case IPPROTO_UDPLITE:
+	case IPPROTO_DCCP:
 		return UDP_CHECK;
-	return protocol == IPPROTO_ICMP ? ICMP_CHECK : 0;
+	case IPPROTO_ICMP:
+		return ICMP_CHECK;
+	default:
+		return 0;
+	}
 }
 
 /* `address` and `port` are what these change the quoted sum by. Returns what the change of that sum itself is. */
 static __always_inline __u64 rewrite_quoted_sum(struct hook_context *ctx, const struct quote *quote,
 						__u64 address, __u64 port)
 {
-	__u32 offset = quote->l4_offset + quote_check(quote->protocol);
 	bool optional = quote->protocol == IPPROTO_UDP || quote->protocol == IPPROTO_UDPLITE;
+	__u32 offset = quote_check(ctx, quote);
 	__u16 *check, before;
 
-	/* Eight bytes of L4 header are all that has to be quoted: TCP's sum lies behind them. */
-	if (offset == quote->l4_offset || offset + sizeof(*check) > (__u32)quote->offset + quote->length)
+	if (!offset || quote->l4_offset + offset + sizeof(*check) > (__u32)quote->offset + quote->length)
 		return 0;
-	check = packet_at(ctx, offset, sizeof(*check));
+	check = packet_at(ctx, quote->l4_offset + offset, sizeof(*check));
 	if (!check || (optional && !*check))
 		return 0;
 	before = *check;
