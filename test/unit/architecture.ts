@@ -12,8 +12,9 @@ export interface Rule {
 
 /**
  * The layers. An arrow that is not here does not exist: config → compile →
- * dataplane → gateway → cli, with the election, synchronisation, API and
- * metrics each by itself and joined in the folder gateway alone.
+ * dataplane → gateway → cli, with the election, synchronisation, API, metrics
+ * and sessions each by itself and joined in the folder gateway alone; what the
+ * API is asked and answers is defined there.
  */
 export const rules: Readonly<Record<string, Rule>> = {
   config: { packages: ['yaml', 'zod'], sources: [], pure: ['*'] },
@@ -25,7 +26,12 @@ export const rules: Readonly<Record<string, Rule>> = {
     pure: ['machine', 'state', 'advertisement', 'arp', 'ethernet', 'ipv4', 'timing', 'options', 'counters'],
   },
   sync: { packages: ['libbpf-ts', 'node:*'], sources: ['config/*'], pure: ['machine', 'walk', 'frame', 'messages', 'terms', 'batch'] },
-  api: { packages: ['fastify', 'node:*'], sources: [] },
+  api: { packages: ['fastify', 'zod', 'node:*'], sources: ['config/*'], pure: ['sessions', 'session-query', 'query', 'floating-ips', 'floating-ip-query', 'status'] },
+  sessions: {
+    packages: [],
+    sources: ['api/sessions.js', 'api/session-query.js', 'api/floating-ips.js', 'api/floating-ip-query.js', 'api/query.js', 'config/*', 'dataplane/layout.generated.js'],
+    pure: ['*'],
+  },
   metrics: { packages: ['prom-client', 'node:*'], sources: [] },
   lab: { packages: ['yaml', 'node:*'], sources: ['api/client.js', 'api/status.js'] },
   cli: { packages: ['commander', 'node:*'], sources: ['config/*', 'files/*', 'api/*', 'dataplane/*', 'lab/*', 'gateway/gateway.js', 'log.js'] },
@@ -34,7 +40,7 @@ export const rules: Readonly<Record<string, Rule>> = {
   gateway: {
     packages: ['fastify', 'libbpf-ts', 'node:*'],
     pure: ['election-options'],
-    sources: ['api/*', 'compile/*', 'config/*', 'dataplane/*', 'files/*', 'metrics/*', 'sync/*', 'vrrp/*', 'log.js'],
+    sources: ['api/*', 'compile/*', 'config/*', 'dataplane/*', 'files/*', 'metrics/*', 'sessions/*', 'sync/*', 'vrrp/*', 'log.js'],
   },
 };
 

@@ -1,0 +1,159 @@
+/**
+ * The tables that the programs fill, session by session, in mapped memory. They
+ * are written meanwhile: what is read is true of its slot at that moment, and a
+ * slot that changed hands while it was read counts as free.
+ *
+ * A position is a number: first come the mappings, of which each has the place
+ * of its first session, then the slots of all further ones.
+ */
+import type { Ipv4Address } from '../config/address.js';
+import { mappingCodec, mappingFlag, mappingOffsets, mappingProtocolCount, sessionOffsets, sessionSlotCodec, sessionSlotOffsets, sessionState, vmCodec, vmOffsets } from '../dataplane/layout.generated.js';
+
+const PORTS = 65_536;
+const MAPPING_WORDS = mappingCodec.size / 4;
+const SLOT_WORDS = sessionSlotCodec.size / 4;
+const VM_WORDS = vmCodec.size / 4;
+
+export interface SessionMemory {
+  readonly mappings: Buffer;
+  readonly sessions: Buffer;
+  readonly vms: Buffer;
+}
+
+export interface Session {
+  readonly position: number;
+  /** Index into mappings. */
+  readonly mapping: number;
+  /** Index into vms. */
+  readonly vm: number;
+  /** Of a port forwarding. */
+  readonly isStatic: boolean;
+  /** enum mapping_protocol */
+  readonly protocol: number;
+  /** Index into snat_addresses. */
+  readonly addressIndex: number;
+  readonly externalPort: number;
+  readonly internalPort: number;
+  readonly remote: Ipv4Address;
+  readonly remotePort: number;
+  /** enum session_state */
+  readonly state: number;
+  /** enum session_flag */
+  readonly flags: number;
+  /** Ticks. */
+  readonly lastSeen: number;
+}
+
+export interface Vm {
+  /** Encapsulation included. */
+  readonly vni: number;
+  readonly address: Ipv4Address;
+  /** 0: not heard yet. */
+  readonly tunnelEndpoint: Ipv4Address;
+  readonly mac: Buffer;
+  readonly floatingIp: Ipv4Address;
+  /** Index into floating_ip_counters; 0: none. */
+  readonly floatingIpCounter: number;
+  /** Ticks; 0: not heard yet. */
+  readonly lastSeen: number;
+}
+
+export class SessionTables {
+  readonly mappingSlots: number;
+  /** Of both tables: positions are below. */
+  readonly slots: number;
+  readonly vmSlots: number;
+  /** Words do not keep the mapping alive by themselves. */
+  readonly memory: SessionMemory;
+  readonly #mappings: Uint32Array;
+  readonly #sessions: Uint32Array;
+  readonly #vms: Uint32Array;
+
+  constructor(memory: SessionMemory) {
+    this.memory = memory;
+    this.#mappings = wordsOf(memory.mappings);
+    this.#sessions = wordsOf(memory.sessions);
+    this.#vms = wordsOf(memory.vms);
+    this.mappingSlots = this.#mappings.length / MAPPING_WORDS;
+    this.slots = this.mappingSlots + this.#sessions.length / SLOT_WORDS;
+    this.vmSlots = Math.floor(this.#vms.length / VM_WORDS);
+  }
+
+  /** The first position from `from` on, and before `end`, that is in use; `end` when there is none. */
+  nextUsed(from: number, end: number): number {
+    if (from >= this.mappingSlots) return this.mappingSlots + firstUsed(this.#sessions, SLOT_WORDS, from - this.mappingSlots, end - this.mappingSlots);
+    const found = firstUsed(this.#mappings, MAPPING_WORDS, from, Math.min(end, this.mappingSlots));
+    return found === this.mappingSlots && end > found ? this.nextUsed(found, end) : found;
+  }
+
+  sessionAt(position: number): Session | undefined {
+    if (position < this.mappingSlots) return this.#session(position, position, this.#mappings, position * MAPPING_WORDS + mappingOffsets.first / 4);
+    const slot = (position - this.mappingSlots) * SLOT_WORDS;
+    const owner = this.#sessions[slot + sessionSlotOffsets.mapping / 4]!;
+    if (owner === 0 || owner > this.mappingSlots) return undefined;
+    const session = this.#session(position, owner - 1, this.#sessions, slot + sessionSlotOffsets.session / 4);
+    return this.#sessions[slot + sessionSlotOffsets.mapping / 4] === owner ? session : undefined;
+  }
+
+  /** Sessions of a mapping beyond its first. */
+  sessionCount(mapping: number): number {
+    return this.#mappings[mapping * MAPPING_WORDS + mappingOffsets.sessionCount / 4]!;
+  }
+
+  vm(index: number): Vm | undefined {
+    const at = index * vmCodec.size;
+    if (index >= this.vmSlots || this.#vms[index * VM_WORDS + vmOffsets.vni / 4] === 0) return undefined;
+    const { vni, address, tunnelEndpoint, mac, floatingIp, floatingIpCounter, lastSeen } = vmCodec.decode(this.memory.vms, at);
+    return { vni, address: address as Ipv4Address, tunnelEndpoint: tunnelEndpoint as Ipv4Address, mac, floatingIp: floatingIp as Ipv4Address, floatingIpCounter, lastSeen };
+  }
+
+  /** VNI and address of a VM, without the rest of it. */
+  vmKey(index: number): { readonly vni: number; readonly address: Ipv4Address } {
+    const at = index * VM_WORDS;
+    return { vni: this.#vms[at + vmOffsets.vni / 4] ?? 0, address: fromNetwork(this.#vms[at + vmOffsets.address / 4] ?? 0) };
+  }
+
+  #session(position: number, mapping: number, words: Uint32Array, at: number): Session | undefined {
+    const head = mapping * MAPPING_WORDS;
+    const owner = this.#mappings[head]!;
+    const status = words[at + sessionOffsets.remotePort / 4]!;
+    const state = (status >>> 16) & 0xff;
+    if (owner === 0 || state === sessionState.free) return undefined;
+    const endpoint = this.#mappings[head + mappingOffsets.internalPort / 4]!;
+    const session = {
+      position, mapping, vm: owner - 1, isStatic: ((endpoint >>> 16) & mappingFlag.static) !== 0,
+      ...slotOf(mapping),
+      internalPort: port(words[at + sessionOffsets.internalPort / 4]!) || port(endpoint),
+      remote: fromNetwork(words[at + sessionOffsets.remote / 4]!),
+      remotePort: port(status), state, flags: status >>> 24,
+      lastSeen: words[at + sessionOffsets.lastSeen / 4]!,
+    };
+    return this.#mappings[head] === owner ? session : undefined;
+  }
+}
+
+/** What the index of a mapping says by itself. */
+export function slotOf(mapping: number): { addressIndex: number; protocol: number; externalPort: number } {
+  const third = Math.floor(mapping / PORTS);
+  return { addressIndex: Math.floor(third / mappingProtocolCount), protocol: third % mappingProtocolCount, externalPort: mapping % PORTS };
+}
+
+/** Slots are marked as used by their first word. */
+function firstUsed(words: Uint32Array, stride: number, from: number, end: number): number {
+  let at = from * stride;
+  for (let index = from; index < end; index++, at += stride) if (words[at] !== 0) return index;
+  return end;
+}
+
+function wordsOf(memory: Buffer): Uint32Array {
+  return new Uint32Array(memory.buffer, memory.byteOffset, memory.length / 4);
+}
+
+/** The lower half of a word, in network order; the addon is built for little-endian machines. */
+function port(word: number): number {
+  return ((word & 0xff) << 8) | ((word >>> 8) & 0xff);
+}
+
+function fromNetwork(word: number): Ipv4Address {
+  return (((word & 0xff) << 24) | ((word & 0xff00) << 8) | ((word >>> 8) & 0xff00) | (word >>> 24)) >>> 0 as Ipv4Address;
+}
