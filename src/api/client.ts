@@ -1,6 +1,11 @@
 /** The CLI's side of the local API. */
 import { request } from 'node:http';
+import type { FloatingIpPage } from './floating-ips.js';
+import type { SessionCount, SessionPage, SessionsKilled } from './sessions.js';
 import type { Status } from './status.js';
+
+/** Parameters as the user wrote them: the daemon says what is wrong with one. */
+export type Parameters = Readonly<Record<string, string | undefined>>;
 
 /** One sentence for the user: which daemon, and what it said. */
 export class ApiError extends Error {}
@@ -32,7 +37,25 @@ export class ApiClient {
     return (await this.#call('POST', '/reload')) as { changes: number };
   }
 
-  #call(method: string, path: string): Promise<unknown> {
+  async sessions(parameters: Parameters): Promise<SessionPage> {
+    return (await this.#call('GET', '/sessions', parameters)) as SessionPage;
+  }
+
+  async countSessions(parameters: Parameters): Promise<SessionCount> {
+    return (await this.#call('GET', '/sessions/count', parameters)) as SessionCount;
+  }
+
+  /** One page of them. */
+  async killSessions(parameters: Parameters): Promise<SessionsKilled> {
+    return (await this.#call('POST', '/sessions/kill', parameters)) as SessionsKilled;
+  }
+
+  async floatingIps(parameters: Parameters): Promise<FloatingIpPage> {
+    return (await this.#call('GET', '/floating-ips', parameters)) as FloatingIpPage;
+  }
+
+  #call(method: string, resource: string, parameters: Parameters = {}): Promise<unknown> {
+    const path = `${resource}${queryOf(parameters)}`;
     return new Promise((resolve, reject) => {
       const call = request({ socketPath: this.#socketPath, method, path }, (response) => {
         const chunks: Buffer[] = [];
@@ -54,6 +77,11 @@ export class ApiClient {
     const absent = error.code === 'ENOENT' || error.code === 'ECONNREFUSED';
     return new ApiError(absent ? `no floatgate daemon answers on ${this.#socketPath}` : `${this.#socketPath}: ${error.message}`);
   }
+}
+
+function queryOf(parameters: Parameters): string {
+  const said = Object.entries(parameters).filter((entry): entry is [string, string] => entry[1] !== undefined);
+  return said.length === 0 ? '' : `?${new URLSearchParams(said).toString()}`;
 }
 
 function parseAnswer(statusCode: number, text: string): unknown {

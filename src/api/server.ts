@@ -3,9 +3,11 @@ import { chmodSync, existsSync, rmSync } from 'node:fs';
 import fastify from 'fastify';
 import type { FastifyInstance } from 'fastify';
 import { answers } from './answers.js';
+import { addSessionRoutes } from './session-routes.js';
+import type { SessionActions } from './session-routes.js';
 import type { Status } from './status.js';
 
-export interface ApiActions {
+export interface ApiActions extends SessionActions {
   status(): Status;
   /** Every reason, also those that are zero. */
   counters(): Status['counters'];
@@ -40,6 +42,7 @@ export function buildApi(actions: ApiActions): FastifyInstance {
       return reply.status(422).send({ error: error instanceof Error ? error.message : String(error) });
     }
   });
+  addSessionRoutes(server, actions);
   return server;
 }
 

@@ -20,6 +20,7 @@ import type { DataPlaneMaps } from './maps.js';
 import type { NeighbourId } from './neighbour-table.js';
 import { PortTables } from './port-tables.js';
 import { Roles } from './roles.js';
+import { SessionMaps } from './session-maps.js';
 import { Tables } from './tables.js';
 import { attachProgram, detachPrograms } from './xdp.js';
 import type { XdpMode } from './xdp.js';
@@ -82,6 +83,11 @@ export class DataPlane {
     const map = (name: string): BpfMap => this.#object.map(name);
     const maps = { vms: map('vms'), portBlocks: map('port_blocks'), mappings: map('mappings'), sessions: map('sessions') };
     return new PortTables(maps, () => process.hrtime.bigint());
+  }
+
+  /** For answers about sessions and floating IPs. */
+  sessionMaps(): SessionMaps {
+    return new SessionMaps((name) => this.#object.map(name));
   }
 
   /** From here on packets are processed. */

@@ -30,6 +30,7 @@ import { Faults } from './faults.js';
 import { handOver, peerIsFilled } from './hand-over.js';
 import { NextHops } from './next-hops.js';
 import { Servers } from './servers.js';
+import { Sessions } from './sessions.js';
 import { countersOf, metricsSource, statusOf } from './status.js';
 import { Synchronisation } from './synchronisation.js';
 
@@ -49,6 +50,7 @@ export class Gateway {
   readonly #faults: Faults;
   readonly #synchronisation: Synchronisation;
   readonly #elections: Elections;
+  readonly #sessions: Sessions;
   readonly #servers: Servers;
   readonly #startedAt = new Date();
   #attached: readonly AttachedInterface[] = [];
@@ -101,6 +103,7 @@ export class Gateway {
       peerView: () => this.#synchronisation.peerView,
       rolesChanged: () => this.#synchronisation.rolesChanged(),
     });
+    this.#sessions = new Sessions(basis, this.#synchronisation);
     this.#servers = new Servers(metricsSource({ ...this.#parts, version: VERSION }));
   }
 
@@ -151,6 +154,10 @@ export class Gateway {
       drain: () => this.drain(),
       undrain: async () => this.undrain(),
       reload: () => this.reload(),
+      sessions: (query) => this.#sessions.sessions(query),
+      countSessions: (query) => this.#sessions.countSessions(query),
+      killSessions: (query) => this.#sessions.killSessions(query),
+      floatingIps: (query) => this.#sessions.floatingIps(query),
     }, statePaths(stateDirectory).socket);
     await this.#servers.serveMetrics(metrics?.listen);
   }

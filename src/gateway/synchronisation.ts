@@ -107,7 +107,12 @@ export class Synchronisation {
 
   /** A record that did not travel with its packet. */
   recordReceived(event: DataPlaneEvent): void {
-    this.#link.record(event.frame);
+    this.tell(event.frame);
+  }
+
+  /** One wire record for the peer, as soon as there are enough or nothing else is to be done. */
+  tell(record: Buffer): void {
+    this.#link.record(record);
   }
 
   rolesChanged(): void {

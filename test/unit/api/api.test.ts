@@ -8,6 +8,7 @@ import { age, formatStatus } from '../../../src/api/format.js';
 import { ApiConflict, buildApi, listenOnSocket } from '../../../src/api/server.js';
 import type { ApiActions } from '../../../src/api/server.js';
 import type { Status } from '../../../src/api/status.js';
+import { sessionActions } from './session-actions.js';
 
 const status: Status = {
   gateway: { name: 'gw-a', id: 0, pid: 42, startedAt: '2026-01-01T00:00:00.000Z', adopted: false, draining: false, version: '0.1.0' },
@@ -43,6 +44,7 @@ beforeEach(async () => {
     reload: async () => {
       throw new Error('routers[0].name is missing');
     },
+    ...sessionActions(calls),
   };
   const server = buildApi(actions);
   await listenOnSocket(server, join(directory, 'api.sock'));
