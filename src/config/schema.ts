@@ -283,6 +283,9 @@ export const configurationSchema = mapping({
     ),
   metrics: mapping({
     listen: listenAddress().describe('IPv4 address and port of the Prometheus endpoint /metrics, such as 127.0.0.1:9477.'),
+    floatingIps: boolean()
+      .default(false)
+      .describe('Whether packets and bytes are told for every floating IP by itself, in each direction: four time series each, too many for most servers where there are tens of thousands. Default: false.'),
   })
     .optional()
     .describe('Prometheus metrics over HTTP. Optional: without it there is no listener.'),

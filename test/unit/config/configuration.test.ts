@@ -41,7 +41,7 @@ describe('configuration/accepted', () => {
     expect(a!.networks.map(({ mac }) => mac)).toEqual(['fa:16:3e:00:01:01', 'fa:16:3e:00:01:02']);
     expect(b!.floatingIps).toEqual([{ address: 0x0a0002d8, network: 'b-net', fixedIp: 0xac10640b }]);
     expect(configuration.timeouts).toEqual({ tcpEstablished: 7_440_000, tcpTransitory: 240_000, udp: 300_000, icmp: 60_000, portHoldDown: 120_000, vm: 3_600_000 });
-    expect(configuration.metrics).toEqual({ listen: { host: '127.0.0.1', port: 9477 } });
+    expect(configuration.metrics).toEqual({ listen: { host: '127.0.0.1', port: 9477 }, floatingIps: false });
   });
 
   it('smallest/defaults are filled in', () => {
