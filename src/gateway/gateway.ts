@@ -104,7 +104,7 @@ export class Gateway {
       rolesChanged: () => this.#synchronisation.rolesChanged(),
     });
     this.#sessions = new Sessions(basis, this.#synchronisation);
-    this.#servers = new Servers(metricsSource({ ...this.#parts, version: VERSION }));
+    this.#servers = new Servers(metricsSource({ ...this.#parts, sessions: this.#sessions, version: VERSION }));
   }
 
   get #parts(): { basis: Basis; elections: Elections; nextHops: NextHops; synchronisation: Synchronisation } {

@@ -5,9 +5,11 @@ import type { FloatingIpPage } from '../api/floating-ips.js';
 import type { SessionActions } from '../api/session-routes.js';
 import type { CountQuery, KillQuery, ListQuery } from '../api/session-query.js';
 import type { SessionCount, SessionPage, SessionsKilled } from '../api/sessions.js';
+import { formatIpv4 } from '../config/address.js';
 import type { Ipv4Address } from '../config/address.js';
 import { sessionEndCodec, sessionEndOffsets, syncRecordCodec, virtualRouterState } from '../dataplane/layout.generated.js';
 import type { SessionMaps } from '../dataplane/session-maps.js';
+import type { FloatingIpTraffic } from '../metrics/floating-ip-metrics.js';
 import { countSessions } from '../sessions/count.js';
 import type { Directory } from '../sessions/directory.js';
 import { listFloatingIps, trafficOf } from '../sessions/floating-ips.js';
@@ -64,12 +66,12 @@ export class Sessions implements SessionActions {
   }
 
   /** Of every floating IP; lets the event loop turn on the way. */
-  async floatingIpTraffic(): Promise<(Pick<FloatingIp, 'address' | 'router'> & ReturnType<typeof trafficOf>)[]> {
+  async floatingIpTraffic(): Promise<FloatingIpTraffic[]> {
     const ports = this.#floatingIpPorts();
-    const traffic = [];
+    const traffic: FloatingIpTraffic[] = [];
     for (const [index, floatingIp] of ports.floatingIps.entries()) {
       if (index % 512 === 511) await setImmediate();
-      traffic.push({ address: floatingIp.address, router: floatingIp.router, ...trafficOf(ports.vmOf(floatingIp), ports) });
+      traffic.push({ address: formatIpv4(floatingIp.address), router: floatingIp.router, ...trafficOf(ports.vmOf(floatingIp), ports) });
     }
     return traffic;
   }

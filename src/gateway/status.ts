@@ -9,6 +9,7 @@ import { replicates } from './basis.js';
 import type { Basis } from './basis.js';
 import type { Elections, RunningElection } from './elections.js';
 import type { NextHops } from './next-hops.js';
+import type { Sessions } from './sessions.js';
 import type { Synchronisation } from './synchronisation.js';
 
 export interface Observed {
@@ -78,7 +79,7 @@ export function countersOf({ dataPlane }: Basis, wanted: (packets: bigint) => bo
   return Object.fromEntries(all.map(([name, { packets, bytes }]) => [name, { packets: Number(packets), bytes: Number(bytes) }]));
 }
 
-export function metricsSource({ basis, elections, nextHops, synchronisation, version }: Omit<Observed, 'attached' | 'startedAt'>): MetricsSource {
+export function metricsSource({ basis, elections, nextHops, synchronisation, sessions, version }: Omit<Observed, 'attached' | 'startedAt'> & { readonly sessions: Sessions }): MetricsSource {
   const { dataPlane } = basis;
   return {
     version,
@@ -92,6 +93,7 @@ export function metricsSource({ basis, elections, nextHops, synchronisation, ver
       return { alive, synchronised, holdsOurs };
     },
     sessions: () => ({ mappings: dataPlane.tables.mappingsInUse(), vms: dataPlane.tables.gatewayState().vms }),
+    floatingIps: async () => (basis.configuration.metrics?.floatingIps === true ? sessions.floatingIpTraffic() : []),
     neighbours: () => nextHops.status,
     advertisements: () => advertisementCounts(elections.running.map(({ election }) => election)),
     gratuitousArps: () => sum(elections.running.map(({ election }) => election.counters.gratuitousArpsSent)),

@@ -3,6 +3,8 @@ import { createServer } from 'node:http';
 import type { Server } from 'node:http';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { Counter, Gauge, Registry } from 'prom-client';
+import { floatingIpMetrics } from './floating-ip-metrics.js';
+import type { FloatingIpTraffic } from './floating-ip-metrics.js';
 
 /** What the metrics are read from, at each scrape. */
 export interface MetricsSource {
@@ -13,6 +15,8 @@ export interface MetricsSource {
   virtualRouters(): readonly { readonly vrid: number; readonly state: number; readonly term: number; readonly transitions: number }[];
   peer(): { readonly alive: boolean; readonly synchronised: boolean; readonly holdsOurs: boolean };
   sessions(): { readonly mappings: number; readonly vms: number };
+  /** None unless the configuration wants them. */
+  floatingIps(): Promise<readonly FloatingIpTraffic[]>;
   neighbours(): { readonly resolved: number; readonly unresolved: number; readonly heldFramesDropped: number };
   /** Advertisements by kind: sent, received, and what was discarded and why. */
   advertisements(): Iterable<readonly [string, number]>;
@@ -29,6 +33,7 @@ export function createRegistry(source: MetricsSource): Registry {
   electionMetrics(registry, source);
   replicationMetrics(registry, source);
   tableMetrics(registry, source);
+  floatingIpMetrics(registry, () => source.floatingIps());
   eventLoopMetrics(registry);
   return registry;
 }

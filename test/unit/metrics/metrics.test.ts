@@ -13,6 +13,7 @@ function source(): MetricsSource & { packets: bigint } {
     virtualRouters: () => [{ vrid: 51, state: 2, term: 9, transitions: 3 }],
     peer: () => ({ alive: true, synchronised: false, holdsOurs: true }),
     sessions: () => ({ mappings: 1234, vms: 2 }),
+    floatingIps: async () => [{ address: '10.0.2.215', router: 'tenant-a', inbound: { packets: 3, bytes: 30 }, outbound: { packets: 4, bytes: 40 } }],
     neighbours: () => ({ resolved: 2, unresolved: 1, heldFramesDropped: 4 }),
     advertisements: () => [['sent', 17], ['checksum', 2]],
     gratuitousArps: () => 12,
@@ -37,6 +38,8 @@ describe('metrics', () => {
       'floatgate_peer_alive 1',
       'floatgate_synchronised 0',
       'floatgate_mappings 1234',
+      'floatgate_floating_ip_packets_total{address="10.0.2.215",router="tenant-a",direction="inbound"} 3',
+      'floatgate_floating_ip_bytes_total{address="10.0.2.215",router="tenant-a",direction="outbound"} 40',
       'floatgate_neighbours{state="unresolved"} 1',
       'floatgate_held_frames_dropped_total{cause="unresolved"} 4',
       'floatgate_heartbeats_total{result="failed"} 1',
@@ -50,6 +53,13 @@ describe('metrics', () => {
     await registry.metrics();
     counted.packets = 6n;
     expect(await registry.metrics()).toContain('floatgate_packets_total{reason="drop_vni_unknown"} 6\n');
+  });
+
+  it('of floating IPs/only as long as they are wanted', async () => {
+    const counted = source();
+    const registry = createRegistry(counted);
+    expect(await registry.metrics()).toContain('floatgate_floating_ip_packets_total{');
+    expect(await createRegistry({ ...counted, floatingIps: async () => [] }).metrics()).not.toContain('floatgate_floating_ip_packets_total{');
   });
 
   it('do not count the interval of the measurement as lag', async () => {
