@@ -4,7 +4,7 @@
  */
 import { expect } from 'vitest';
 import { dissect } from './dissect.js';
-import { GatewayFixture, type FixtureOptions, type ProgramName, type RunResult } from './gateway-fixture.js';
+import { GatewayFixture, type FixtureOptions, type LoadOptions, type ProgramName, type RunResult } from './gateway-fixture.js';
 import { SYNC_HEADER_BYTES, SYNC_RECORD_BYTES } from './sync-frame.js';
 import * as world from './world.js';
 
@@ -24,8 +24,8 @@ export class Pair {
     this.b = b;
   }
 
-  static load(): Pair {
-    return new Pair(GatewayFixture.load(), GatewayFixture.load());
+  static load(options: LoadOptions = {}): Pair {
+    return new Pair(GatewayFixture.load(options), GatewayFixture.load(options));
   }
 
   close(): void {
