@@ -7,7 +7,7 @@ import type { TestModule, Vitest } from 'vitest/node';
 import { checkReferences, isFailure, judge, parseLedger, totalsOf, type JudgedRow, type Ledger, type Results, type TestState, type Totals } from './ledger.js';
 import { testsOfFile } from './named-tests.js';
 
-export const root = fileURLToPath(new URL('../../', import.meta.url));
+const root = fileURLToPath(new URL('../../', import.meta.url));
 const folder = 'test/conformance';
 
 /** All ledgers of this folder, as one; whatever can be wrong with them before a test has run is among the problems. */
@@ -55,12 +55,12 @@ interface JsonResults {
   readonly testResults: readonly { readonly name: string; readonly assertionResults: readonly { readonly ancestorTitles: readonly string[]; readonly title: string; readonly status: string }[] }[];
 }
 
-/** What `vitest --reporter=json` wrote, perhaps of a clone in another folder. */
+/** What `vitest --reporter=json` wrote of this clone. */
 function readResults(path: string): Results {
   const { testResults } = JSON.parse(readFileSync(path, 'utf8')) as JsonResults;
   return new Map(
     testResults.map(({ name, assertionResults }) => [
-      /(?:native\/)?test\/.*$/.exec(name)?.[0] ?? name,
+      relative(root, name),
       worstByName(assertionResults.map(({ ancestorTitles, title, status }) => [[...ancestorTitles, title].join(' > '), status])),
     ]),
   );
