@@ -44,9 +44,12 @@ function pad(text: string, width: number): string {
   return text.padEnd(width);
 }
 
-/** Two units of it at most: 1h02m, 3m05s, 4.2s. */
 export function age(since: string, now: Date): string {
-  const ms = Math.max(0, now.getTime() - Date.parse(since));
+  return formatMilliseconds(Math.max(0, now.getTime() - Date.parse(since)));
+}
+
+/** Two units of it at most: 1h02m, 3m05s, 4.2s. */
+export function formatMilliseconds(ms: number): string {
   const seconds = Math.floor(ms / 1000);
   if (seconds < 60) return `${(ms / 1000).toFixed(1)}s`;
   const [large, small, units] = seconds < 3600

@@ -4,6 +4,7 @@ import { parseConfiguration } from '../config/configuration.js';
 import type { Configuration } from '../config/schema.js';
 import { keyPermissionsCode, KeyFileError, readKeyFile } from '../files/key-file.js';
 import { readTextFile } from '../files/text-file.js';
+import { counted } from './counted.js';
 
 interface CheckOptions {
   readonly config: string;
@@ -108,14 +109,10 @@ function describe({ gateway, id, peer, syncMode, virtualRouters, externalNetwork
     `gateway ${gateway} (id ${id})`,
     peer === undefined ? 'no peer' : `peer ${peer}`,
     `sync ${syncMode}`,
-    count(virtualRouters, 'virtual router'),
-    count(externalNetworks, 'external network'),
-    count(routers, 'router'),
-    count(networks, 'network'),
-    count(floatingIps, 'floating IP'),
+    counted(virtualRouters, 'virtual router'),
+    counted(externalNetworks, 'external network'),
+    counted(routers, 'router'),
+    counted(networks, 'network'),
+    counted(floatingIps, 'floating IP'),
   ].join(', ');
-}
-
-function count(number: number, noun: string): string {
-  return `${number} ${noun}${number === 1 ? '' : 's'}`;
 }

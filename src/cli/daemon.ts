@@ -1,16 +1,9 @@
 import type { Command } from 'commander';
-import type { ApiClient } from '../api/client.js';
 import { defaultStateDirectory } from '../config/schema.js';
-import { statePaths } from '../dataplane/state-paths.js';
-import { readConfiguration } from '../files/configuration-file.js';
-import { findDaemon } from './find-daemon.js';
+import { counted } from './counted.js';
+import { clientOf, forDaemon, namedStateDirectory } from './daemon-client.js';
+import type { DaemonOptions } from './daemon-client.js';
 import { raisePriority } from './priority.js';
-
-/** How the user says which gateway is meant. */
-interface DaemonOptions {
-  readonly config?: string;
-  readonly stateDirectory?: string;
-}
 
 /** The daemon, and the commands that talk to one. What they do is loaded when one of them runs. */
 export function register(program: Command): void {
@@ -26,14 +19,6 @@ export function register(program: Command): void {
   forDaemon(program, 'undrain', 'Take part in the election again.').action(async (options: DaemonOptions) => (await clientOf(options)).undrain());
   forDaemon(program, 'reload', 'Read the configuration again and apply what has changed.').action(reloadAction);
   forDaemon(program, 'detach', 'Give up what a stopped gateway has left in the kernel: its programs stop forwarding, its sessions are gone.').action(detachAction);
-}
-
-function forDaemon(program: Command, name: string, description: string): Command {
-  return program
-    .command(name)
-    .description(description)
-    .option('-c, --config <file>', 'find the gateway by its configuration file')
-    .option('-s, --state-directory <path>', `find it by its stateDirectory (default: ${defaultStateDirectory}, or the one folder in it where a gateway answers)`);
 }
 
 async function runAction(options: { config: string; detachOnExit?: boolean }): Promise<void> {
@@ -52,7 +37,7 @@ async function statusAction(options: DaemonOptions & { json?: boolean }): Promis
 
 async function reloadAction(options: DaemonOptions): Promise<void> {
   const { changes } = await (await clientOf(options)).reload();
-  process.stdout.write(`reloaded: ${changes} change${changes === 1 ? '' : 's'}\n`);
+  process.stdout.write(`reloaded: ${counted(changes, 'change')}\n`);
 }
 
 async function detachAction(options: DaemonOptions): Promise<void> {
@@ -60,16 +45,4 @@ async function detachAction(options: DaemonOptions): Promise<void> {
   // Never a guess: what is detached is gone.
   const roles = await detach(namedStateDirectory(options) ?? defaultStateDirectory);
   process.stdout.write(roles.length === 0 ? 'nothing was attached\n' : `detached from: ${roles.join(', ')}\n`);
-}
-
-/** @throws Error when the gateway that is meant cannot be found */
-async function clientOf(options: DaemonOptions): Promise<ApiClient> {
-  const { ApiClient } = await import('../api/client.js');
-  const stateDirectory = namedStateDirectory(options);
-  return new ApiClient(stateDirectory === undefined ? await findDaemon(defaultStateDirectory) : statePaths(stateDirectory).socket);
-}
-
-/** @throws Error when the configuration cannot be read or has errors */
-function namedStateDirectory({ config, stateDirectory }: DaemonOptions): string | undefined {
-  return config === undefined ? stateDirectory : readConfiguration(config).configuration.stateDirectory;
 }

@@ -21,6 +21,8 @@ const subcommands: Readonly<Record<string, () => Promise<Subcommand>>> = {
   undrain: daemon,
   reload: daemon,
   detach: daemon,
+  sessions: () => import('./sessions.js'),
+  fip: () => import('./fip.js'),
   lab: () => import('./lab.js'),
   schema: () => import('./schema.js'),
 };

@@ -1,10 +1,10 @@
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { runCommandLine } from '../../../src/cli/program.js';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { configurationJsonSchema } from '../../../src/config/json-schema.js';
 import { exampleWith, smallest } from '../config/example.js';
+import { run } from './run.js';
 
 let folder: string;
 
@@ -20,22 +20,6 @@ function write(name: string, text: string): string {
   const file = join(folder, name);
   writeFileSync(file, text, { mode: 0o600 });
   return file;
-}
-
-async function run(...args: string[]): Promise<{ code: number; out: string; err: string }> {
-  const [out, err]: [string[], string[]] = [[], []];
-  const spies = [
-    vi.spyOn(process.stdout, 'write').mockImplementation((text) => out.push(String(text)) > 0),
-    vi.spyOn(process.stderr, 'write').mockImplementation((text) => err.push(String(text)) > 0),
-  ];
-  const before = process.exitCode;
-  process.exitCode = undefined;
-  try {
-    return { code: await runCommandLine(args), out: out.join(''), err: err.join('') };
-  } finally {
-    process.exitCode = before;
-    for (const spy of spies) spy.mockRestore();
-  }
 }
 
 const goodKey = '000102030405060708090a0b0c0d0e0f';
