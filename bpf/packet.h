@@ -58,6 +58,7 @@ struct snat {
 	__be32 address;               /* outbound: the external one */
 	__be16 port;                  /* outbound: the external one; inbound: the VM's */
 	bool is_static;               /* a port forwarding */
+	__s64 session;                /* where it is, as far as it was looked for: see session.h */
 };
 
 /* How a packet of a VM leaves. */
