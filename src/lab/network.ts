@@ -44,6 +44,8 @@ async function prepareNode({ name, kind }: Node): Promise<void> {
     'ipv4/conf/all/rp_filter=0',
     'ipv4/conf/default/rp_filter=0',
     `ipv4/ip_forward=${kind === 'router' ? 1 : 0}`,
+    // What a host says to one and the same address in a second: with a NAT between, that is everybody behind it.
+    'ipv4/icmp_ratelimit=0',
   ];
   const write = (setting: string) => {
     const [key, value] = setting.split('=');

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { batch, routeLines } from './network.js';
 import { run, runIn, startDaemon } from './process.js';
 import { stateFolder, type LabState } from './state.js';
-import { networkOf, ovnOption, tunnelVip, type Compute, type Encapsulation, type Topology, type TrunkRouter, type Vm } from './topology.js';
+import { namespaceOf, networkOf, ovnOption, tunnelVip, type Compute, type Encapsulation, type Topology, type TrunkRouter, type Vm } from './topology.js';
 import { until } from './wait.js';
 
 const tunnelPorts: Readonly<Record<Encapsulation, number>> = { geneve: 1, vxlan: 2 };
@@ -17,10 +17,11 @@ export function openVswitchEnvironment(node: string): Record<string, string> {
 }
 
 export async function startCompute(topology: Topology, state: LabState, compute: Compute, signal?: AbortSignal): Promise<void> {
-  const folder = await startOpenVswitch(state, compute.node, signal);
+  await startOpenVswitch(state, compute.node, signal);
   const vms = topology.vms.filter((vm) => vm.compute === compute.node);
   await addBridges(compute, vms);
-  await addFlows(compute, folder, vms);
+  await ofctl(compute.node, 'add-tlv-map', ['{class=0x102,type=0x80,len=4}->tun_metadata0']);
+  await addFlows(compute.node, vms);
   await until(`${compute.node} to know a route for its tunnels`, async () => (await appctl(compute.node, ['ovs/route/show'])).includes('192.168.33.0/24 dev br-phy'), { signal });
 }
 
@@ -38,13 +39,11 @@ export async function startTrunkRouter(state: LabState, { node, port, interfaces
   await batch([...up, ...routeLines(node)], node);
 }
 
-/** Returns its folder. */
-async function startOpenVswitch(state: LabState, node: string, signal?: AbortSignal): Promise<string> {
+async function startOpenVswitch(state: LabState, node: string, signal?: AbortSignal): Promise<void> {
   const folder = join(stateFolder, node);
   mkdirSync(folder, { recursive: true });
   await startDatabase(state, node, folder, signal);
   await startSwitch(state, node, folder, signal);
-  return folder;
 }
 
 async function startDatabase(state: LabState, node: string, folder: string, signal?: AbortSignal): Promise<void> {
@@ -68,16 +67,15 @@ async function startSwitch(state: LabState, node: string, folder: string, signal
 
 /** The tunnel address is on br-phy: the userspace datapath routes and resolves its tunnels through a bridge of its own. */
 async function addBridges({ node, tunnelAddress }: Compute, vms: readonly Vm[]): Promise<void> {
-  const port = (name: string, number: number) => ['--', 'add-port', 'br-int', name, '--', 'set', 'interface', name, `ofport_request=${number}`];
   await vsctl(node, [
     ...addBridge('br-phy', 'standalone'),
     ...['--', 'add-port', 'br-phy', 'underlay0'],
     ...addBridge('br-int', 'secure'),
-    ...port('geneve0', tunnelPorts.geneve),
+    ...addPort('geneve0', tunnelPorts.geneve),
     ...['type=geneve', `options:remote_ip=${tunnelVip}`, 'options:key=flow', 'options:csum=true'],
-    ...port('vxlan0', tunnelPorts.vxlan),
+    ...addPort('vxlan0', tunnelPorts.vxlan),
     ...['type=vxlan', `options:remote_ip=${tunnelVip}`, 'options:key=flow'],
-    ...vms.flatMap((vm) => port(vm.node, vm.portKey)),
+    ...vms.flatMap((vm) => addPort(vm.node, vm.portKey)),
   ]);
   await runIn(node, ['sh', '-ec', `ip address add ${tunnelAddress}/24 dev br-phy\nip link set br-phy up`]);
 }
@@ -86,17 +84,28 @@ function addBridge(name: string, failMode: 'standalone' | 'secure'): string[] {
   return ['--', 'add-br', name, '--', 'set', 'bridge', name, 'datapath_type=netdev', `fail_mode=${failMode}`];
 }
 
+function addPort(name: string, number: number): string[] {
+  return ['--', 'add-port', 'br-int', name, '--', 'set', 'interface', name, `ofport_request=${number}`];
+}
+
+async function addFlows(node: string, vms: readonly Vm[]): Promise<void> {
+  await ofctl(node, 'add-flows', ['-'], vms.flatMap(flowsOf));
+}
+
+/** A VM moves while it runs: the same MAC and address, its port at another compute from now on. */
+export async function moveVm(vm: Vm, from: string, to: string): Promise<void> {
+  await vsctl(from, ['del-port', 'br-int', vm.node]);
+  await ofctl(from, 'del-flows', ['-'], [`in_port=${vm.portKey}`, `dl_dst=${vm.mac}`]);
+  await batch([`link set ${vm.node} netns ${namespaceOf(to)}`], from);
+  await batch([`link set ${vm.node} up`], to);
+  await vsctl(to, addPort(vm.node, vm.portKey));
+  await addFlows(to, [vm]);
+}
+
 /**
  * Out: the network's VNI and, in Geneve, the port's option. In: only the frame that carries both back, as a compute
  * under OVN would ask. ARP for the gateway goes through the tunnel like everything else.
  */
-async function addFlows({ node }: Compute, folder: string, vms: readonly Vm[]): Promise<void> {
-  const management = join(folder, 'br-int.mgmt');
-  const env = openVswitchEnvironment(node);
-  await run('ovs-ofctl', ['add-tlv-map', management, '{class=0x102,type=0x80,len=4}->tun_metadata0'], { env });
-  await run('ovs-ofctl', ['add-flows', management, '-'], { env, input: `${vms.flatMap(flowsOf).join('\n')}\n` });
-}
-
 export function flowsOf(vm: Vm): string[] {
   const { encapsulation, vni } = networkOf(vm);
   const tunnelPort = tunnelPorts[encapsulation];
@@ -115,6 +124,11 @@ export function flowsOf(vm: Vm): string[] {
 
 function vsctl(node: string, args: readonly string[]): Promise<string> {
   return run('ovs-vsctl', [`--timeout=15`, ...args], { env: openVswitchEnvironment(node) });
+}
+
+function ofctl(node: string, command: string, args: readonly string[], lines: readonly string[] = []): Promise<string> {
+  const management = join(stateFolder, node, 'br-int.mgmt');
+  return run('ovs-ofctl', [command, management, ...args], { env: openVswitchEnvironment(node), input: lines.map((line) => `${line}\n`).join('') });
 }
 
 function appctl(node: string, args: readonly string[]): Promise<string> {

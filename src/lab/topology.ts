@@ -161,8 +161,8 @@ const underlayMtuBytes = 1600;
 const haMtuBytes = 2000;
 const externalMtuBytes = 1500;
 const vlanTagBytes = 4;
-/** What Neutron gives VMs whose underlay is 1500: 1500 − 58 bytes of the encapsulation above. */
-const vmMtuBytes = 1442;
+/** What Neutron gives VMs whose underlay is 1500: less the 58 bytes of the encapsulation above; VXLAN needs 50. */
+const vmMtuBytes: Readonly<Record<Encapsulation, number>> = { geneve: 1442, vxlan: 1450 };
 
 const externalNetworks: readonly ExternalNetwork[] = [
   { name: 'provider', subnet: externalSubnet, gateway: externalRouter, subnets: [floatingSubnet], routes: [{ destination: routedSubnet, via: trunkRouter }] },
@@ -226,9 +226,9 @@ const computeLink = ({ node }: Compute): Link => ({
   mtuBytes: underlayMtuBytes,
 });
 
-const vmLink = ({ node, compute, address, mac }: Vm): Link => ({
-  ends: [{ node, interface: 'eth0', address: `${address}/24`, mac }, { node: compute, interface: node }],
-  mtuBytes: vmMtuBytes,
+const vmLink = (vm: Vm): Link => ({
+  ends: [{ node: vm.node, interface: 'eth0', address: `${vm.address}/24`, mac: vm.mac }, { node: vm.compute, interface: vm.node }],
+  mtuBytes: vmMtuBytes[networkOf(vm).encapsulation],
 });
 
 export const topology: Topology = {
