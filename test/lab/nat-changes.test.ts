@@ -1,0 +1,196 @@
+// What changes while a NAT works: VMs move, floating IPs are taken away, the provider's router is gone for a while, the
+// Active dies. Everything else goes on. One lab for all cases.
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { isIntact, longestOutageMs } from '../../src/lab/checks.js';
+import { LabClient } from '../../src/lab/client.js';
+import type { ProbeWindow } from '../../src/lab/clients/probe-log.js';
+import { monotonicMs } from '../../src/lab/clock.js';
+import { downIfOurs, up } from '../../src/lab/lab.js';
+import { moveVm } from '../../src/lab/openvswitch.js';
+import { run } from '../../src/lab/process.js';
+import { externalRouter, externalSubnet, forwardedPorts, outsideAddress, ports, routesOf, taggedRouter, taggedSubnet, topology, vmNamed } from '../../src/lab/topology.js';
+import { until } from '../../src/lab/wait.js';
+import { answersPing, listAt, RunningLab, type GatewayNode } from '../support/running-lab.js';
+import { echoed, Sessions, whoAsked } from '../support/nat-tools.js';
+
+const routerA = '10.0.2.201';
+const floating = (node: string): string => vmNamed(node).floatingAddress ?? '';
+const both: readonly GatewayNode[] = ['gw-a', 'gw-b'];
+
+let lab: RunningLab;
+
+beforeAll(async () => {
+  lab = new RunningLab(await up({ sync: 'strict', say: () => {} }, 'running'));
+}, 90_000);
+
+afterAll(async () => {
+  await downIfOurs();
+}, 30_000);
+
+beforeEach(async () => {
+  await lab.restore();
+}, 60_000);
+
+async function counted(reason: string): Promise<number> {
+  return (await lab.status('gw-a')).counters[reason]?.packets ?? 0;
+}
+
+/** A 1 kHz probe by UDP. */
+class Probe {
+  readonly #client: LabClient;
+
+  private constructor(from: string, to: string) {
+    this.#client = new LabClient(lab.state, { program: 'probe', name: `${from}-probe-${to}`, node: from, args: [to, ports.probe, 1000], prompt: true });
+  }
+
+  static async start(from: string, to: string): Promise<Probe> {
+    const probe = new Probe(from, to);
+    await probe.#client.call('start');
+    await probe.replies(100);
+    return probe;
+  }
+
+  async replies(count: number): Promise<void> {
+    const received = async () => (await this.#client.call<{ received: number }>('received')).received;
+    const before = await received();
+    await until(`${count} more replies`, async () => (await received()) >= before + count, { deadlineMs: 10_000 });
+  }
+
+  window(fromMs: number, toMs: number): Promise<ProbeWindow> {
+    return this.#client.call<ProbeWindow>('window', { fromMs, toMs });
+  }
+
+  close(): void {
+    this.#client.close();
+  }
+}
+
+describe('VM', () => {
+  const vm = vmNamed('vm-a1');
+  const elsewhere = topology.computes.find(({ node }) => node !== vm.compute)?.node ?? '';
+
+  it('moves to another compute/TCP out and in by a forwarding/goes on, every byte right, from the same port', { timeout: 60_000 }, async () => {
+    const out = await Sessions.open(lab.state, { server: { node: 'outside', address: outsideAddress, port: ports.sessions }, clients: [{ node: vm.node, address: outsideAddress, port: ports.sessions }], connections: 10 });
+    const inwards = await Sessions.open(lab.state, { server: { node: vm.node, address: vm.address, port: ports.sessions }, clients: [{ node: 'outside', address: routerA, port: forwardedPorts.sessions }], connections: 10 });
+    try {
+      await expectToGoOn(out, inwards);
+      const moved = await counted('vm_moved');
+      await moveVm(vm, vm.compute, elsewhere);
+      try {
+        await expectToGoOn(out, inwards);
+        expect(await counted('vm_moved')).toBeGreaterThan(moved);
+        expect(await echoed('outside', routerA, forwardedPorts.datagrams)).toBe(outsideAddress);
+      } finally {
+        await moveVm(vm, elsewhere, vm.compute);
+      }
+      await expectToGoOn(out, inwards);
+      await expectIntact(out);
+      await expectIntact(inwards);
+    } finally {
+      out.close();
+      inwards.close();
+    }
+  });
+});
+
+async function expectToGoOn(...all: readonly Sessions[]): Promise<void> {
+  for (const sessions of all) expect(await sessions.goOn()).toEqual([]);
+}
+
+/** Every byte there and back, and each connection seen from one endpoint only. */
+async function expectIntact(sessions: Sessions): Promise<void> {
+  const { sessions: reports, connections } = await sessions.stop();
+  expect(reports.filter((report) => !isIntact(report, connections))).toEqual([]);
+  expect(reports.map(({ id }) => connections.filter((connection) => connection.id === id).length)).toEqual(reports.map(() => 1));
+}
+
+describe('floating IP', () => {
+  it('removed from both gateways/its traffic stops within 10 ms, that of the others loses nothing', { timeout: 60_000 }, async () => {
+    const [removed, kept, shared] = await Promise.all([Probe.start('outside', floating('vm-b2')), Probe.start('outside', floating('vm-a2')), Probe.start('vm-b1', outsideAddress)]);
+    try {
+      const fromMs = monotonicMs();
+      const routerB = topology.tenants.findIndex(({ name }) => name === 'tenant-b');
+      for (const node of both) lab.edit(node, (configuration) => void listAt(configuration, 'routers', routerB, 'floatingIps').items.pop());
+      await Promise.all(both.map((node) => lab.api(node).reload()));
+      const appliedMs = monotonicMs();
+      await kept.replies(1000);
+      const after = await removed.window(appliedMs + 10, monotonicMs());
+      expect([after.sent > 500, after.lost]).toEqual([true, after.sent]);
+      for (const probe of [kept, shared]) {
+        const { lost, sent } = await probe.window(fromMs, monotonicMs());
+        expect([sent > 500, lost]).toEqual([true, 0]);
+      }
+      await lab.restore();
+      await removed.replies(100);
+    } finally {
+      for (const probe of [removed, kept, shared]) probe.close();
+    }
+  });
+});
+
+describe('provider router', () => {
+  const routers = [
+    { network: 'untagged', node: 'router', device: 'external0', address: externalRouter, subnet: externalSubnet, vm: 'vm-a1' },
+    { network: 'VLAN', node: 'router-20', device: 'vlan20', address: taggedRouter, subnet: taggedSubnet, vm: 'vm-c1' },
+  ];
+
+  it.each(routers)('$network, gone and back/counted as drop_gateway_unresolved, works again by itself', { timeout: 120_000 }, async ({ node, device, address, subnet, vm }) => {
+    const withLength = `${address}/${subnet.split('/')[1]}`;
+    const reaches = () => answersPing(vm, outsideAddress);
+    expect(await reaches()).toBe(true);
+    await run('ip', ['-n', `fg-${node}`, 'address', 'del', withLength, 'dev', device]);
+    try {
+      const before = await counted('drop_gateway_unresolved');
+      await until('packets to be dropped for want of the router', async () => !(await reaches()) && (await counted('drop_gateway_unresolved')) > before, { deadlineMs: 60_000 });
+    } finally {
+      await run('ip', ['-n', `fg-${node}`, 'address', 'add', withLength, 'dev', device]);
+      for (const route of routesOf(node)) await run('ip', ['-n', `fg-${node}`, 'route', 'replace', route.destination, 'via', route.via]);
+    }
+    await until('the outside to be reached again', reaches, { deadlineMs: 30_000 });
+  });
+});
+
+describe('Active', () => {
+  const vm = vmNamed('vm-a1');
+  const [c2, connections] = [vmNamed('vm-c2'), 5];
+  const atOutside = { node: 'outside', address: outsideAddress, port: ports.sessions };
+
+  it('dies and comes back/hairpin, forwarding, VXLAN and VLAN, east-west/every session goes on, every byte right', { timeout: 120_000 }, async () => {
+    const all = [
+      // By the router's address: from outside, from another tenant, from the same one with a floating IP.
+      await Sessions.open(lab.state, {
+        server: { node: vm.node, address: vm.address, port: ports.sessions },
+        clients: ['outside', 'vm-b1', 'vm-a2'].map((node) => ({ node, address: routerA, port: forwardedPorts.sessions })),
+        connections,
+      }),
+      await Sessions.open(lab.state, { server: atOutside, clients: ['vm-c1', 'vm-a1'].map((node) => ({ ...atOutside, node })), connections }),
+      await Sessions.open(lab.state, {
+        server: { node: c2.node, address: c2.address, port: ports.sessions },
+        clients: ['outside', 'vm-b1'].map((node) => ({ node, address: floating('vm-c2'), port: ports.sessions })),
+        connections,
+      }),
+      await Sessions.open(lab.state, {
+        server: { node: 'vm-a3', address: vmNamed('vm-a3').address, port: ports.sessions },
+        clients: [{ node: 'vm-a1', address: vmNamed('vm-a3').address, port: ports.sessions }],
+        connections,
+      }),
+    ];
+    const probes = await Promise.all([Probe.start('vm-b1', floating('vm-a2')), Probe.start('vm-c1', outsideAddress), Probe.start('outside', floating('vm-c2'))]);
+    try {
+      const fromMs = monotonicMs();
+      await lab.loseNode('gw-a');
+      await lab.reaches('gw-b', 'active');
+      await expectToGoOn(...all);
+      await Promise.all(probes.map((probe) => probe.replies(200)));
+      for (const probe of probes) expect((await probe.window(fromMs, monotonicMs())).longestGapMs).toBeLessThan(longestOutageMs);
+      await lab.returnNode('gw-a');
+      await lab.reaches('gw-a', 'active');
+      await expectToGoOn(...all);
+      for (const sessions of all) await expectIntact(sessions);
+      expect(await whoAsked('outside', `${routerA}:${forwardedPorts.http}`, 'vm-a1')).toBe(outsideAddress);
+    } finally {
+      for (const probe of probes) probe.close();
+      for (const sessions of all) sessions.close();
+    }
+  });
+});
