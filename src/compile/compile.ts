@@ -1,14 +1,20 @@
 import { macBytes, netmaskOf } from '../config/address.js';
-import type { Ipv4Address, MacAddress } from '../config/address.js';
+import type { MacAddress } from '../config/address.js';
 import { toNanoseconds } from '../config/duration.js';
 import type { Milliseconds } from '../config/duration.js';
-import type { Configuration, InterfaceRole, NetworkConfiguration, RouterConfiguration } from '../config/schema.js';
-import { externalAddressKind, interfaceRole, syncMode } from '../dataplane/layout.generated.js';
-import type { FloatingIp, GatewayContents, InterfaceContents, MapContents, NeighbourTarget, NetworkContents, RouterContents, VirtualRouterContents } from './contents.js';
+import type { Configuration, ExternalNetworkConfiguration, InterfaceRole } from '../config/schema.js';
+import { externalNetworkFlag, interfaceRole, routeKind, syncMode } from '../dataplane/layout.generated.js';
+import type { Route } from '../dataplane/layout.generated.js';
+import { externalKey, routeKey, scopeExternal } from './contents.js';
+import type { FloatingIp, Forwarding, GatewayContents, InterfaceContents, MapContents, NeighbourTarget, VirtualRouterContents, VmContents } from './contents.js';
 import type { Facts, InterfaceFacts } from './facts.js';
 import { assignIndexes, emptyIndexTable } from './index-table.js';
 import type { IndexTable } from './index-table.js';
-import { externalNetworks as externalNetworksSize, sessionBucketSize } from './map-sizes.js';
+import { externalNetworks as externalNetworksSize, poolEntries, sessionBucketSize } from './map-sizes.js';
+import { compileNamedVms } from './named-vms.js';
+import { assignRuns } from './pool-runs.js';
+import type { Runs } from './pool-runs.js';
+import { addressHolder, addressesOf, compileNetworks, compileRouters, poolsOf, segmentOf, vlansOf } from './routers.js';
 
 /** Where each object is in its table; must be carried from one compilation to the next. */
 export interface Indexes {
@@ -20,6 +26,8 @@ export interface Indexes {
   readonly externalNetworks: IndexTable;
   /** By router and address: what a router leaves in an address's mappings is no other router's business. */
   readonly externalAddresses: IndexTable;
+  /** By VLAN and address: a floating IP that moves to another VM goes on counting. Its counter's index, less one. */
+  readonly floatingIps: IndexTable;
 }
 
 /** What cannot change while the programs are attached and the maps exist. */
@@ -29,9 +37,15 @@ export type FixedSettings = Pick<Configuration, 'interfaces' | 'limits' | 'state
 export interface CompiledState {
   readonly fixed: FixedSettings;
   readonly indexes: Indexes;
+  /** By router. */
+  readonly runs: Runs;
   readonly maps: MapContents;
-  /** By address. */
-  readonly floatingIps: ReadonlyMap<number, FloatingIp>;
+  /** By vmName(). */
+  readonly vms: ReadonlyMap<string, VmContents>;
+  /** By externalKey(). */
+  readonly floatingIps: ReadonlyMap<string, FloatingIp>;
+  /** By index into mappings. */
+  readonly forwardings: ReadonlyMap<number, Forwarding>;
   readonly neighbourTargets: readonly NeighbourTarget[];
 }
 
@@ -44,20 +58,25 @@ export interface CompiledState {
  *   its index; left out for maps that are empty
  */
 export function compile(configuration: Configuration, facts: Facts, previous?: CompiledState): CompiledState {
-  const fixed = fixedSettings(configuration);
   const indexes = assignAllIndexes(configuration, previous?.indexes);
+  const runs = assignRuns(previous?.runs ?? new Map(), poolsOf(configuration, indexes), poolEntries(configuration.limits));
+  const { routes, ...external } = compileExternalNetworks(configuration, indexes);
+  const { routes: innerRoutes, ...routers } = compileRouters(configuration, indexes, runs);
   return {
-    fixed,
+    fixed: fixedSettings(configuration),
     indexes,
+    runs,
     maps: {
       gateways: new Map([[0, compileGateway(configuration, facts, indexes)]]),
-      ...compileInterfaces(facts),
+      ...compileInterfaces(configuration, facts),
       ...compileVirtualRouters(configuration),
-      ...compileExternalNetworks(configuration, indexes),
-      ...compileRouters(configuration, indexes),
-      ...compileNetworks(configuration, indexes),
+      ...external,
+      ...routers,
+      pools: new Map([...runs.values()].flatMap(({ first, members }) => members.map((member, offset) => [first + offset, member] as const))),
+      routes: new Map([...routes, ...innerRoutes]),
+      ...compileNetworks(configuration, facts, indexes),
     },
-    floatingIps: compileFloatingIps(configuration, indexes),
+    ...compileNamedVms(configuration, indexes),
     neighbourTargets: compileNeighbourTargets(configuration, indexes),
   };
 }
@@ -67,22 +86,15 @@ function fixedSettings({ gateway, interfaces, limits, stateDirectory }: Configur
 }
 
 function assignAllIndexes({ externalNetworks, routers, limits }: Configuration, previous: Indexes | undefined): Indexes {
-  const networks = routers.flatMap((router) => router.networks);
-  const addresses = routers.filter(({ externalAddress }) => externalAddress !== undefined);
+  const assign = (table: keyof Indexes, holders: readonly string[], size: number): IndexTable => assignIndexes(previous?.[table] ?? emptyIndexTable, holders, size);
+  const vlans = vlansOf(externalNetworks);
   return {
-    networks: assignIndexes(previous?.networks ?? emptyIndexTable, networks.map(networkHolder), limits.networks),
-    routers: assignIndexes(previous?.routers ?? emptyIndexTable, routers.map(({ name }) => name), limits.routers),
-    externalNetworks: assignIndexes(previous?.externalNetworks ?? emptyIndexTable, externalNetworks.map(({ name }) => name), externalNetworksSize),
-    externalAddresses: assignIndexes(previous?.externalAddresses ?? emptyIndexTable, addresses.map(addressHolder), limits.externalAddresses),
+    networks: assign('networks', routers.flatMap(({ networks }) => networks.map((network) => String(segmentOf(network)))), limits.networks),
+    routers: assign('routers', routers.map(({ name }) => name), limits.routers),
+    externalNetworks: assign('externalNetworks', externalNetworks.map(({ name }) => name), externalNetworksSize),
+    externalAddresses: assign('externalAddresses', routers.flatMap((router) => addressesOf(router).map((address) => addressHolder(router, address))), limits.externalAddresses),
+    floatingIps: assign('floatingIps', routers.flatMap(({ externalNetwork, floatingIps }) => floatingIps.map(({ address }) => externalKey(vlans.get(externalNetwork)!, address))), limits.floatingIps),
   };
-}
-
-function networkHolder({ vni }: NetworkConfiguration): string {
-  return String(vni);
-}
-
-function addressHolder({ name, externalAddress }: RouterConfiguration): string {
-  return `${name}/${externalAddress}`;
 }
 
 /** One coarse tick is 2^30 ns, as in bpf/layout.h. */
@@ -110,17 +122,20 @@ function compileGateway({ gateway, sync, peer, timeouts, limits }: Configuration
     // Released addresses as well: walks must still come by what is left of their mappings.
     externalAddresses: indexes.externalAddresses.fresh,
     sessionBuckets: limits.sessions / sessionBucketSize,
+    vmTicks: toTicks(timeouts.vm),
+    icmpErrorsPerSecond: gateway.icmpErrorsPerSecond,
   };
 }
 
-function compileInterfaces({ interfaces }: Facts): Pick<MapContents, 'interfaces' | 'ports'> {
+function compileInterfaces(configuration: Configuration, { interfaces }: Facts): Pick<MapContents, 'interfaces' | 'ports'> {
   const contents = new Map<number, InterfaceContents>();
   const ports = new Map<number, number>();
   for (const role of Object.keys(interfaceRole) as InterfaceRole[]) {
     const facts: InterfaceFacts | undefined = interfaces[role];
     if (facts === undefined) continue;
     const { ifindex, mtu, address, mac } = facts;
-    contents.set(interfaceRole[role], { ifindex, mtu, address, mac: macBytes(mac) });
+    const vlan = role === 'underlay' ? configuration.interfaces.underlay.vlan : 0;
+    contents.set(interfaceRole[role], { ifindex, mtu, address, mac: macBytes(mac), vlan });
     ports.set(interfaceRole[role], ifindex);
   }
   return { interfaces: contents, ports };
@@ -139,71 +154,45 @@ function compileVirtualRouters({ virtualRouters }: Configuration): Pick<MapConte
   };
 }
 
-function compileExternalNetworks({ externalNetworks }: Configuration, indexes: Indexes): Pick<MapContents, 'external_networks'> {
+function compileExternalNetworks({ externalNetworks }: Configuration, indexes: Indexes): Pick<MapContents, 'external_networks' | 'routes'> {
+  const withIndex = externalNetworks.map((network) => ({ network, index: indexes.externalNetworks.held.get(network.name)! }));
   return {
     external_networks: new Map(
-      externalNetworks.map(({ name, subnet, gateway }) => [
-        indexes.externalNetworks.held.get(name)!,
-        { subnet: subnet.address, netmask: netmaskOf(subnet.prefixLength), gateway },
+      withIndex.map(({ network: { vlan, subnet, subnets, gateway, routes }, index }) => [
+        index,
+        {
+          subnet: subnet.address,
+          netmask: netmaskOf(subnet.prefixLength),
+          gateway,
+          vlan,
+          flags: subnets.length + routes.length > 0 ? externalNetworkFlag.hasRoutes : 0,
+        },
       ]),
     ),
+    routes: new Map(withIndex.flatMap(({ network, index }) => compileExternalRoutes(network, index))),
   };
 }
 
-function compileRouters({ routers }: Configuration, indexes: Indexes): Pick<MapContents, 'routers' | 'external_addresses'> {
-  const contents = new Map<number, RouterContents>();
-  const addresses = new Map<number, { kind: number; index: number; router: number }>();
-  for (const router of routers) {
-    const index = indexes.routers.held.get(router.name)!;
-    // Without an address the programs do not look at its index.
-    const addressIndex = indexes.externalAddresses.held.get(addressHolder(router)) ?? 0;
-    contents.set(index, {
-      externalAddress: router.externalAddress ?? 0,
-      externalAddressIndex: addressIndex,
-      externalNetwork: indexes.externalNetworks.held.get(router.externalNetwork)!,
-      virtualRouter: router.virtualRouter,
-    });
-    if (router.externalAddress !== undefined) addresses.set(router.externalAddress, { kind: externalAddressKind.router, index: addressIndex, router: index });
-  }
-  return { routers: contents, external_addresses: addresses };
+/** All that is on link stands there, or nothing does: the programs look at the table or at the subnet, never at both. */
+function compileExternalRoutes({ subnet, subnets, routes }: ExternalNetworkConfiguration, index: number): [string, Route][] {
+  if (subnets.length + routes.length === 0) return [];
+  const scope = scopeExternal + index;
+  return [
+    ...[subnet, ...subnets].map(({ address, prefixLength }): [string, Route] => [routeKey(scope, address, prefixLength), { kind: routeKind.onLink, network: 0, via: 0 }]),
+    ...routes.map(({ destination: { address, prefixLength }, via }): [string, Route] => [routeKey(scope, address, prefixLength), { kind: routeKind.gateway, network: 0, via }]),
+  ];
 }
 
-function compileNetworks({ routers }: Configuration, indexes: Indexes): Pick<MapContents, 'networks' | 'network_by_vni'> {
-  const contents = new Map<number, NetworkContents>();
-  const byVni = new Map<number, number>();
-  for (const router of routers) {
-    for (const network of router.networks) {
-      const index = indexes.networks.held.get(networkHolder(network))!;
-      contents.set(index, {
-        vni: network.vni,
-        router: indexes.routers.held.get(router.name)!,
-        subnet: network.subnet.address,
-        netmask: netmaskOf(network.subnet.prefixLength),
-        gateway: network.gateway,
-        gatewayMac: macBytes(network.mac),
-      });
-      byVni.set(network.vni, index);
-    }
-  }
-  return { networks: contents, network_by_vni: byVni };
-}
-
-function compileFloatingIps({ routers }: Configuration, indexes: Indexes): Map<number, FloatingIp> {
-  return new Map(
-    routers.flatMap(({ name, networks, floatingIps }) => {
-      const vnis = new Map(networks.map((network) => [network.name, network.vni]));
-      const router = indexes.routers.held.get(name)!;
-      return floatingIps.map(({ address, network, fixedIp }): [Ipv4Address, FloatingIp] => [address, { address, vni: vnis.get(network)!, fixedIp, router }]);
-    }),
-  );
-}
-
-function compileNeighbourTargets({ peer, externalNetworks }: Configuration, indexes: Indexes): NeighbourTarget[] {
-  const gateways = externalNetworks.map(({ name, gateway }): NeighbourTarget => ({
-    interface: 'external',
-    address: gateway,
-    for: 'external_network',
-    index: indexes.externalNetworks.held.get(name)!,
+function compileNeighbourTargets({ peer, externalNetworks, routers }: Configuration, indexes: Indexes): NeighbourTarget[] {
+  const gateways = externalNetworks.map(({ name, vlan, gateway }): NeighbourTarget => ({
+    interface: 'external', vlan, address: gateway, for: 'external_network', index: indexes.externalNetworks.held.get(name)!,
   }));
-  return peer === undefined ? gateways : [{ interface: 'ha', address: peer.address, for: 'peer' }, ...gateways];
+  const hops = externalNetworks.flatMap(({ vlan, routes }) => routes.map(({ via }): NeighbourTarget => ({ interface: 'external', vlan, address: via, for: 'packets' })));
+  const computes = routers.flatMap(({ networks }) => networks.flatMap(({ endpoints }) => endpoints.map(({ compute }) => compute)));
+  return [
+    ...(peer === undefined ? [] : [{ interface: 'ha', vlan: 0, address: peer.address, for: 'peer' } as const]),
+    ...gateways,
+    ...hops,
+    ...[...new Set(computes)].map((address): NeighbourTarget => ({ interface: 'underlay', vlan: 0, address, for: 'packets' })),
+  ];
 }

@@ -9,33 +9,23 @@ import type * as layout from '../dataplane/layout.generated.js';
  */
 
 /** Without `peerMac` (neighbour tracking) and `epoch` (synchronisation). */
-export type GatewayContents = Pick<
-  layout.Gateway,
-  | 'id'
-  | 'syncMode'
-  | 'soloAfterNs'
-  | 'haAddress'
-  | 'peerAddress'
-  | 'tcpEstablishedTicks'
-  | 'tcpTransitoryTicks'
-  | 'udpTicks'
-  | 'icmpTicks'
-  | 'holdDownTicks'
-  | 'externalAddresses'
-  | 'sessionBuckets'
-> & {
+export type GatewayContents = Omit<layout.Gateway, 'key' | 'peerMac' | 'epoch'> & {
   /** Undefined without a peer: the writer then draws a random one, so that no frame is authentic. */
   readonly key: SecretKey | undefined;
 };
 
-export type InterfaceContents = Pick<layout.Interface, 'ifindex' | 'mtu' | 'address' | 'mac'>;
+export type InterfaceContents = layout.Interface;
 /** Without `state`, `term`, `leaseUntilNs` and `activeSinceNs`: the election's. */
 export type VirtualRouterContents = Pick<layout.VirtualRouter, 'address' | 'mac'>;
-export type NetworkContents = Pick<layout.Network, 'vni' | 'router' | 'subnet' | 'netmask' | 'gateway' | 'gatewayMac'>;
-export type RouterContents = Pick<layout.Router, 'externalAddress' | 'externalAddressIndex' | 'externalNetwork' | 'virtualRouter'>;
+/** `vni`: with its encapsulation, see Segment. */
+export type NetworkContents = layout.Network;
+export type RouterContents = layout.Router;
 /** Without `gatewayMac`: neighbour tracking's. */
-export type ExternalNetworkContents = Pick<layout.ExternalNetwork, 'subnet' | 'netmask' | 'gateway'>;
-export type ExternalAddressContents = Pick<layout.ExternalAddress, 'kind' | 'index' | 'router'>;
+export type ExternalNetworkContents = Omit<layout.ExternalNetwork, 'gatewayMac'>;
+export type ExternalAddressContents = layout.ExternalAddress;
+
+/** A VNI with enum encapsulation in its upper byte, as the programs have it: a number in two spaces. */
+export type Segment = number;
 
 /** Key and value of every map that follows from the configuration, under the map's own name. */
 export interface MapEntries {
@@ -49,27 +39,91 @@ export interface MapEntries {
   /** Key: address; value: VRID. */
   virtual_router_by_address: number;
   external_networks: ExternalNetworkContents;
+  snat_addresses: layout.SnatAddress;
+  /** Value: index into snat_addresses. */
+  pools: number;
   routers: RouterContents;
   networks: NetworkContents;
-  /** Key: VNI; value: index into networks. */
-  network_by_vni: number;
-  /** Key: address. Routers' own addresses only; those of floating IPs follow from FloatingIp. */
+  /** Key: routeKey(). */
+  routes: layout.Route;
+  /** Key: externalKey(). Routers' own addresses only; those of floating IPs follow from FloatingIp. */
   external_addresses: ExternalAddressContents;
+  /** Key: Segment; value: index into networks. */
+  network_by_vni: number;
 }
 
 export type MapName = keyof MapEntries;
-export type MapContents = { readonly [Name in MapName]: ReadonlyMap<number, MapEntries[Name]> };
+export type KeyOf<Name extends MapName> = Name extends 'routes' | 'external_addresses' ? string : number;
+export type MapContents = { readonly [Name in MapName]: ReadonlyMap<KeyOf<Name>, MapEntries[Name]> };
 
-/** Needs the index of its VM, which only the program `vm_ensure` knows. */
+/** struct external_key. */
+export function externalKey(vlan: number, address: number): string {
+  return `${vlan}/${address}`;
+}
+
+export function parseExternalKey(key: string): layout.ExternalKey {
+  const [vlan, address] = key.split('/').map(Number) as [number, number];
+  return { vlan, address };
+}
+
+/** ROUTE_SCOPE_EXTERNAL of bpf/layout.h. */
+export const scopeExternal = 0x80000000;
+
+/** struct route_key; `prefixLength` is the route's own here. */
+export function routeKey(scope: number, address: number, prefixLength: number): string {
+  return `${scope}/${address}/${prefixLength}`;
+}
+
+export function parseRouteKey(key: string): layout.RouteKey {
+  const [scope, address, prefixLength] = key.split('/').map(Number) as [number, number, number];
+  return { scope, address, prefixLength: 32 + prefixLength };
+}
+
+/** A VM of the configuration, as `vm_ensure` is told: all that is said of it. */
+export interface VmContents {
+  readonly segment: Segment;
+  readonly address: Ipv4Address;
+  /** 0: none. */
+  readonly floatingIp: number;
+  /** 0: none. */
+  readonly floatingIpCounter: number;
+  /** enum vm_flag */
+  readonly flags: number;
+  /** 0 unless pinned. */
+  readonly tunnelEndpoint: number;
+  readonly mac: Buffer;
+}
+
+export function vmName({ segment, address }: Pick<VmContents, 'segment' | 'address'>): string {
+  return `${segment}/${address}`;
+}
+
+/** Needs the index of its VM, which only the programs know. */
 export interface FloatingIp {
   readonly address: Ipv4Address;
-  readonly vni: number;
+  readonly vlan: number;
+  readonly segment: Segment;
   readonly fixedIp: Ipv4Address;
   /** Index into routers. */
   readonly router: number;
 }
 
+/** One port of a port forwarding. */
+export interface Forwarding {
+  /** Index into mappings: address, protocol and port outside. */
+  readonly mapping: number;
+  readonly address: Ipv4Address;
+  readonly port: number;
+  /** enum mapping_protocol */
+  readonly protocol: number;
+  readonly segment: Segment;
+  readonly fixedIp: Ipv4Address;
+  readonly fixedPort: number;
+}
+
 /** An address whose MAC the control plane must know, and where it goes. */
 export type NeighbourTarget =
-  | { readonly interface: 'ha'; readonly address: Ipv4Address; readonly for: 'peer' }
-  | { readonly interface: 'external'; readonly address: Ipv4Address; readonly for: 'external_network'; readonly index: number };
+  | { readonly interface: 'ha'; readonly vlan: 0; readonly address: Ipv4Address; readonly for: 'peer' }
+  | { readonly interface: 'external'; readonly vlan: number; readonly address: Ipv4Address; readonly for: 'external_network'; readonly index: number }
+  /** A static route's next hop, or a compute that is known beforehand. */
+  | { readonly interface: 'external' | 'underlay'; readonly vlan: number; readonly address: Ipv4Address; readonly for: 'packets' };

@@ -3,7 +3,7 @@ import { formatIpv4 } from '../config/address.js';
 import type { SecretKey } from '../config/key.js';
 import { formatPath } from '../config/problem.js';
 import type { KeyPath } from '../config/problem.js';
-import type { Configuration } from '../config/schema.js';
+import type { Configuration, RouterConfiguration } from '../config/schema.js';
 
 /** What the machine knows about one of our interfaces. */
 export interface InterfaceFacts {
@@ -11,7 +11,7 @@ export interface InterfaceFacts {
   /** Bytes of IPv4 packet. */
   readonly mtu: number;
   readonly mac: MacAddress;
-  /** Its primary IPv4 address. */
+  /** Its primary IPv4 address; 0: none, which only external may have. */
   readonly address: Ipv4Address;
 }
 
@@ -46,11 +46,27 @@ export function checkFacts(configuration: Configuration, facts: Facts): string[]
       found.push(`${formatPath(path)} is ${formatIpv4(address)}, but with priority 255 it must be this node's own address on the underlay interface, ${formatIpv4(underlay.address)}.`);
     }
   });
-  configuration.externalNetworks.forEach(({ gateway }, index) => own(['externalNetworks', index, 'gateway'], gateway, 'external', external.address));
-  configuration.routers.forEach(({ externalAddress, floatingIps }, router) => {
-    own(['routers', router, 'externalAddress'], externalAddress, 'external', external.address);
-    floatingIps.forEach(({ address }, index) => own(['routers', router, 'floatingIps', index, 'address'], address, 'external', external.address));
+  configuration.externalNetworks.forEach(({ gateway, routes, vlan }, index) => {
+    if (vlan !== 0) return;
+    own(['externalNetworks', index, 'gateway'], gateway, 'external', external.address);
+    routes.forEach(({ via }, route) => own(['externalNetworks', index, 'routes', route, 'via'], via, 'external', external.address));
+  });
+  configuration.routers.forEach((router, index) => {
+    router.networks.forEach(({ endpoints }, network) =>
+      endpoints.forEach(({ compute }, at) => own(['routers', index, 'networks', network, 'endpoints', at, 'compute'], compute, 'underlay', underlay.address)));
+    // On another VLAN the address is another's.
+    if (configuration.externalNetworks.find(({ name }) => name === router.externalNetwork)?.vlan === 0) found.push(...ownOutside(router, index, external.address));
   });
   own(['peer', 'address'], configuration.peer?.address, 'ha', ha?.address);
   return found;
+}
+
+function ownOutside({ externalAddresses, floatingIps, portForwardings }: RouterConfiguration, index: number, ours: Ipv4Address): string[] {
+  const says = (what: string): string => `${what} ${formatIpv4(ours)}, but that is this node's own address on the external interface.`;
+  const path = (...rest: KeyPath): string => `${formatPath(['routers', index, ...rest])} is`;
+  return [
+    ...(externalAddresses.includes(ours) ? [says(`routers[${index}] shares the external address`)] : []),
+    ...floatingIps.flatMap(({ address }, at) => (address === ours ? [says(path('floatingIps', at, 'address'))] : [])),
+    ...portForwardings.flatMap(({ address }, at) => (address === ours && !externalAddresses.includes(ours) ? [says(path('portForwardings', at, 'address'))] : [])),
+  ];
 }

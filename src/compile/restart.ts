@@ -26,8 +26,13 @@ function interfaceSettings(before: FixedSettings, after: FixedSettings): [string
     return [
       [`interfaces.${role}.name`, from.name, to.name],
       [`interfaces.${role}.mode`, from.mode, to.mode],
+      [`interfaces.${role}.vlan`, vlanOf(from), vlanOf(to)],
     ];
   });
+}
+
+function vlanOf(settings: object): unknown {
+  return 'vlan' in settings ? settings.vlan : undefined;
 }
 
 /** Same name, another interface: our programs went with the old one. */

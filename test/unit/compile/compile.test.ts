@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { checkFacts } from '../../../src/compile/facts.js';
 import { compile, toTicks, virtualRouterMac } from '../../../src/compile/compile.js';
+import { externalKey, parseRouteKey, routeKey, scopeExternal } from '../../../src/compile/contents.js';
 import { externalNetworks, mapSizes, portBlocksPerAddress, portsPerProtocol, sessionBucketSize } from '../../../src/compile/map-sizes.js';
 import type { Milliseconds } from '../../../src/config/duration.js';
 import * as layout from '../../../src/dataplane/layout.generated.js';
@@ -11,7 +12,7 @@ import { facts, ip, parse } from './states.js';
 const bytes = (...octets: number[]): Buffer => Buffer.from(octets);
 
 describe('compile/example', () => {
-  const { maps, floatingIps, neighbourTargets } = compile(parse(example), facts);
+  const { maps, floatingIps, vms, neighbourTargets } = compile(parse(example), facts);
 
   it('gateways/the node in the units of the programs', () => {
     const { key, ...gateway } = maps.gateways.get(0)!;
@@ -28,15 +29,17 @@ describe('compile/example', () => {
       holdDownTicks: 112,
       externalAddresses: 2,
       sessionBuckets: 32_768,
+      vmTicks: 3353,
+      icmpErrorsPerSecond: 1000,
     });
     expect(key!.words()).toEqual([0x0706050403020100n, 0x0f0e0d0c0b0a0908n]);
   });
 
   it('interfaces and ports/by role', () => {
     expect([...maps.interfaces]).toEqual([
-      [layout.interfaceRole.underlay, { ifindex: 5, mtu: 1600, address: ip('192.168.33.11'), mac: bytes(2, 0, 0, 0, 1, 1) }],
-      [layout.interfaceRole.external, { ifindex: 6, mtu: 1500, address: ip('10.0.2.11'), mac: bytes(2, 0, 0, 0, 1, 2) }],
-      [layout.interfaceRole.ha, { ifindex: 7, mtu: 2000, address: ip('169.254.77.1'), mac: bytes(2, 0, 0, 0, 1, 3) }],
+      [layout.interfaceRole.underlay, { ifindex: 5, mtu: 1600, address: ip('192.168.33.11'), mac: bytes(2, 0, 0, 0, 1, 1), vlan: 0 }],
+      [layout.interfaceRole.external, { ifindex: 6, mtu: 1500, address: ip('10.0.2.11'), mac: bytes(2, 0, 0, 0, 1, 2), vlan: 0 }],
+      [layout.interfaceRole.ha, { ifindex: 7, mtu: 2000, address: ip('169.254.77.1'), mac: bytes(2, 0, 0, 0, 1, 3), vlan: 0 }],
     ]);
     expect([...maps.ports]).toEqual([
       [0, 5],
@@ -51,14 +54,25 @@ describe('compile/example', () => {
   });
 
   it('routers, networks and outside/joined by index', () => {
-    expect([...maps.external_networks]).toEqual([[0, { subnet: ip('10.0.2.0'), netmask: 0xffffff00, gateway: ip('10.0.2.1') }]]);
+    expect([...maps.external_networks]).toEqual([[0, { subnet: ip('10.0.2.0'), netmask: 0xffffff00, gateway: ip('10.0.2.1'), vlan: 0, flags: 0 }]]);
+    const behaviour = { mapping: 0, filtering: 1, vmBlockLimit: 8, sessionLimit: 0, vmSessionLimit: 0, vmSessionsPerSecond: 0 };
     expect([...maps.routers]).toEqual([
-      [0, { externalAddress: ip('10.0.2.201'), externalAddressIndex: 0, externalNetwork: 0, virtualRouter: 51 }],
-      [1, { externalAddress: ip('10.0.2.202'), externalAddressIndex: 1, externalNetwork: 0, virtualRouter: 51 }],
+      [0, { externalAddress: ip('10.0.2.201'), pool: 0, poolSize: 1, externalNetwork: 0, virtualRouter: 51, innerPrefix: ip('172.16.100.0'), innerMask: ip('255.255.254.0'), ...behaviour }],
+      [1, { externalAddress: ip('10.0.2.202'), pool: 1, poolSize: 1, externalNetwork: 0, virtualRouter: 51, innerPrefix: ip('172.16.100.0'), innerMask: ip('255.255.255.0'), ...behaviour }],
+    ]);
+    expect([...maps.pools]).toEqual([[0, 0], [1, 1]]);
+    expect([...maps.snat_addresses]).toEqual([
+      [0, { address: ip('10.0.2.201'), router: 0 }],
+      [1, { address: ip('10.0.2.202'), router: 1 }],
     ]);
     expect([...maps.external_addresses]).toEqual([
-      [ip('10.0.2.201'), { kind: layout.externalAddressKind.router, index: 0, router: 0 }],
-      [ip('10.0.2.202'), { kind: layout.externalAddressKind.router, index: 1, router: 1 }],
+      [externalKey(0, ip('10.0.2.201')), { kind: layout.externalAddressKind.router, index: 0, router: 0 }],
+      [externalKey(0, ip('10.0.2.202')), { kind: layout.externalAddressKind.router, index: 1, router: 1 }],
+    ]);
+    expect([...maps.routes]).toEqual([
+      [routeKey(0, ip('172.16.100.0'), 24), { kind: layout.routeKind.network, network: 0, via: 0 }],
+      [routeKey(0, ip('172.16.101.0'), 24), { kind: layout.routeKind.network, network: 1, via: 0 }],
+      [routeKey(1, ip('172.16.100.0'), 24), { kind: layout.routeKind.network, network: 2, via: 0 }],
     ]);
     expect([...maps.network_by_vni]).toEqual([
       [100, 0],
@@ -72,20 +86,29 @@ describe('compile/example', () => {
       netmask: 0xffffff00,
       gateway: ip('172.16.100.1'),
       gatewayMac: bytes(0xfa, 0x16, 0x3e, 0, 2, 1),
+      // The external MTU; 1600 - 58 would allow more.
+      mss: 1460,
+      flags: 0,
+      vmLimit: 0,
     });
   });
 
   it('floating IPs/by VNI and fixed IP, for vm_ensure', () => {
     expect([...floatingIps.values()]).toEqual([
-      { address: ip('10.0.2.215'), vni: 100, fixedIp: ip('172.16.100.11'), router: 0 },
-      { address: ip('10.0.2.216'), vni: 200, fixedIp: ip('172.16.100.11'), router: 1 },
+      { address: ip('10.0.2.215'), vlan: 0, segment: 100, fixedIp: ip('172.16.100.11'), router: 0 },
+      { address: ip('10.0.2.216'), vlan: 0, segment: 200, fixedIp: ip('172.16.100.11'), router: 1 },
+    ]);
+    const unpinned = { flags: 0, tunnelEndpoint: 0, mac: Buffer.alloc(6) };
+    expect([...vms.values()]).toEqual([
+      { segment: 100, address: ip('172.16.100.11'), floatingIp: ip('10.0.2.215'), floatingIpCounter: 1, ...unpinned },
+      { segment: 200, address: ip('172.16.100.11'), floatingIp: ip('10.0.2.216'), floatingIpCounter: 2, ...unpinned },
     ]);
   });
 
   it('neighbours/the peer and every external gateway', () => {
     expect(neighbourTargets).toEqual([
-      { interface: 'ha', address: ip('169.254.77.2'), for: 'peer' },
-      { interface: 'external', address: ip('10.0.2.1'), for: 'external_network', index: 0 },
+      { interface: 'ha', vlan: 0, address: ip('169.254.77.2'), for: 'peer' },
+      { interface: 'external', vlan: 0, address: ip('10.0.2.1'), for: 'external_network', index: 0 },
     ]);
   });
 
@@ -110,10 +133,10 @@ describe('compile/special cases', () => {
     expect(neighbourTargets).toEqual([]);
   });
 
-  it('router without a shared address/0, and nothing to answer for', () => {
+  it('router without a shared address/no pool, and nothing to answer for', () => {
     const { maps } = compile(parse(exampleWith('    externalAddress: 10.0.2.202\n', '')), facts);
-    expect(maps.routers.get(1)!.externalAddress).toBe(0);
-    expect([...maps.external_addresses.keys()]).toEqual([ip('10.0.2.201')]);
+    expect(maps.routers.get(1)).toMatchObject({ externalAddress: 0, poolSize: 0 });
+    expect([...maps.external_addresses.keys()]).toEqual([externalKey(0, ip('10.0.2.201'))]);
   });
 
   it.each([
@@ -123,6 +146,52 @@ describe('compile/special cases', () => {
     [1_074, 2],
     [604_800_000, 563_264],
   ])('ticks of %d ms/rounded up to %d', (milliseconds, ticks) => expect(toTicks(milliseconds as Milliseconds)).toBe(ticks));
+
+  it('router without networks/looks for nothing in the routes', () => {
+    const text = exampleWith('    networks: [ { name: b-net', '    networks: []\n    x: [ { name: b-net').replace(/    x: .*\n    floatingIps: .*\n/, '');
+    const { innerPrefix, innerMask } = compile(parse(text), facts).maps.routers.get(1)!;
+    for (const address of ['0.0.0.0', '10.0.0.1', '172.16.100.1', '223.255.255.254']) expect((ip(address) & innerMask) >>> 0).not.toBe(innerPrefix);
+  });
+
+  it('static routes/by way of a VM, and within what is looked for', () => {
+    const text = exampleWith('    externalAddress: 10.0.2.202\n', '    routes: [ { destination: 10.99.0.0/16, via: 172.16.100.9 } ]\n');
+    const { maps } = compile(parse(text), facts);
+    expect(maps.routes.get(routeKey(1, ip('10.99.0.0'), 16))).toEqual({ kind: layout.routeKind.vm, network: 2, via: ip('172.16.100.9') });
+    expect(maps.routers.get(1)).toMatchObject({ innerPrefix: 0, innerMask: 0 });
+  });
+
+  it('external network with more than its subnet/all of it stands in the routes', () => {
+    const { maps, neighbourTargets } = compile(parse(exampleWith('gateway: 10.0.2.1 }', 'vlan: 12, subnets: [ 198.51.100.0/24 ], gateway: 10.0.2.1, routes: [ { destination: 10.8.0.0/16, via: 198.51.100.7 } ] }')), facts);
+    expect(maps.external_networks.get(0)).toMatchObject({ vlan: 12, flags: 1 });
+    const external = [...maps.routes].filter(([key]) => key.startsWith('2147483648/'));
+    expect(external).toEqual([
+      [routeKey(0x80000000, ip('10.0.2.0'), 24), { kind: layout.routeKind.onLink, network: 0, via: 0 }],
+      [routeKey(0x80000000, ip('198.51.100.0'), 24), { kind: layout.routeKind.onLink, network: 0, via: 0 }],
+      [routeKey(0x80000000, ip('10.8.0.0'), 16), { kind: layout.routeKind.gateway, network: 0, via: ip('198.51.100.7') }],
+    ]);
+    expect(parseRouteKey(external[2]![0])).toEqual({ scope: 0x80000000, address: ip('10.8.0.0'), prefixLength: 48 });
+    expect([...maps.external_addresses.keys()]).toEqual([externalKey(12, ip('10.0.2.201')), externalKey(12, ip('10.0.2.202'))]);
+    expect(neighbourTargets).toContainEqual({ interface: 'external', vlan: 12, address: ip('198.51.100.7'), for: 'packets' });
+  });
+
+  it('VXLAN/a VNI of its own, and 8 bytes more for a segment', () => {
+    const narrow = { ...facts, interfaces: { ...facts.interfaces, underlay: { ...facts.interfaces.underlay, mtu: 1500 } } };
+    const { maps } = compile(parse(exampleWith('vni: 200,', 'vni: 100, encapsulation: vxlan,')), narrow);
+    expect([...maps.network_by_vni.keys()]).toEqual([100, 101, 0x01000064]);
+    expect([maps.networks.get(0)!.mss, maps.networks.get(2)!.mss]).toEqual([1402, 1410]);
+    expect(maps.networks.get(2)!.vni).toBe(0x01000064);
+  });
+
+  it('endpoints/pinned VMs, whose computes are kept resolved', () => {
+    const text = exampleWith('mac: "fa:16:3e:00:02:01" }', 'mssClamp: false, learnEndpoints: false, vmLimit: 5, mac: "fa:16:3e:00:02:01", endpoints: [ { address: 172.16.100.11, mac: "fa:16:3e:00:02:11", compute: 192.168.33.32 } ] }');
+    const { maps, vms, neighbourTargets } = compile(parse(text), facts);
+    expect(maps.networks.get(2)).toMatchObject({ mss: 0, flags: layout.networkFlag.pinned, vmLimit: 5 });
+    expect(vms.get(`200/${ip('172.16.100.11')}`)).toEqual({
+      segment: 200, address: ip('172.16.100.11'), floatingIp: ip('10.0.2.216'), floatingIpCounter: 2, flags: layout.vmFlag.pinned,
+      tunnelEndpoint: ip('192.168.33.32'), mac: bytes(0xfa, 0x16, 0x3e, 0, 2, 0x11),
+    });
+    expect(neighbourTargets).toContainEqual({ interface: 'underlay', vlan: 0, address: ip('192.168.33.32'), for: 'packets' });
+  });
 
   it('virtual MAC/RFC 9568 §7.3', () => {
     expect(virtualRouterMac(1)).toBe('00:00:5e:00:01:01');
@@ -135,7 +204,7 @@ describe('facts', () => {
 
   it.each([
     ['10.0.2.216', '10.0.2.11', "routers[1].floatingIps[0].address is 10.0.2.11, but that is this node's own address on the external interface."],
-    ['10.0.2.202', '10.0.2.11', "routers[1].externalAddress is 10.0.2.11, but that is this node's own address on the external interface."],
+    ['10.0.2.202', '10.0.2.11', "routers[1] shares the external address 10.0.2.11, but that is this node's own address on the external interface."],
     ['gateway: 10.0.2.1 }', 'gateway: 10.0.2.11 }', "externalNetworks[0].gateway is 10.0.2.11, but that is this node's own address on the external interface."],
     ['169.254.77.2', '169.254.77.1', "peer.address is 169.254.77.1, but that is this node's own address on the ha interface."],
     ['192.168.33.100', '192.168.33.11', "virtualRouters[0].address is 192.168.33.11, but that is this node's own address on the underlay interface."],
@@ -152,6 +221,7 @@ describe('map sizes', () => {
     expect(header('layout.h')).toContain(`#define PORT_BLOCKS_PER_ADDRESS (${portsPerProtocol} / PORT_BLOCK_SIZE)\n`);
     expect(header('layout.h')).toContain(`#define SESSION_BUCKET_SIZE ${sessionBucketSize}\n`);
     expect(header('layout.h')).toContain('#define TICK_SHIFT 30\n');
+    expect(header('layout.h')).toContain(`#define ROUTE_SCOPE_EXTERNAL 0x${scopeExternal.toString(16)}u\n`);
     expect(header('maps.h')).toContain(`ARRAY(external_networks, struct external_network, ${externalNetworks}, 0);`);
   });
 
@@ -159,9 +229,16 @@ describe('map sizes', () => {
     expect(mapSizes(parse(example))).toEqual({
       vms: 16_384,
       vm_by_address: 16_384,
+      free_vms: 16_384,
       networks: 4_096,
       network_by_vni: 4_096,
+      network_states: 4_096,
       routers: 4_096,
+      router_states: 4_096,
+      snat_addresses: 4,
+      pools: 64,
+      forwardings: 16_384,
+      floating_ip_counters: 65_537,
       external_addresses: 65_540,
       port_blocks: 1_024,
       mappings: 786_432,
@@ -170,7 +247,7 @@ describe('map sizes', () => {
   });
 
   it('maps/exist, all that are marked as sized by the control plane', () => {
-    const marked = [...header('maps.h').matchAll(/^(?:ARRAY|HASH)\((\w+),.*\/\* \* \*\/$/gm)].map(([, name]) => name!);
+    const marked = [...header('maps.h').matchAll(/^(?:ARRAY|HASH|PERCPU_ARRAY)\((\w+),.*\/\* \*.*\*\/$/gm)].map(([, name]) => name!);
     expect(marked.length).toBeGreaterThan(4);
     expect(Object.keys(mapSizes(parse(example)))).toEqual(expect.arrayContaining(marked));
     for (const name of Object.keys(mapSizes(parse(example)))) expect(layout.mapLayouts).toHaveProperty(name);

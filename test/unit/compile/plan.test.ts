@@ -1,9 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { compile } from '../../../src/compile/compile.js';
+import { externalKey, routeKey } from '../../../src/compile/contents.js';
 import type { CompiledState } from '../../../src/compile/compile.js';
 import { plan } from '../../../src/compile/plan.js';
 import type { Change } from '../../../src/compile/plan.js';
+import { segmentOf } from '../../../src/compile/routers.js';
 import type { Configuration } from '../../../src/config/schema.js';
 import { example, exampleWith } from '../config/example.js';
 import { MapsModel } from './model.js';
@@ -18,7 +20,7 @@ function compileAll(configurations: readonly Configuration[]): CompiledState[] {
 
 /** Who has a VNI: by name, for an index may pass to another. */
 function ownersOfVnis({ routers }: Configuration): Map<number, string> {
-  return new Map(routers.flatMap(({ name, networks }) => networks.map(({ vni }) => [vni, name] as const)));
+  return new Map(routers.flatMap(({ name, networks }) => networks.map((network) => [segmentOf(network), name] as const)));
 }
 
 const history = fc.array(anyConfiguration, { minLength: 2, maxLength: 8 });
@@ -100,21 +102,22 @@ describe('plan/any history of configurations', () => {
 /** Removing twice is no error in the kernel. */
 function applyAgain(model: MapsModel, change: Change): void {
   if (change.operation === 'remove' && !model.map(change.map).has(change.key)) return;
-  if (change.operation === 'clearFloatingIp' && !model.map('network_by_vni').has(change.vni)) return;
+  if (change.operation === 'clearVm' && !model.map('network_by_vni').has(change.segment)) return;
   model.apply(change);
 }
 
 /** Floating IPs and shared addresses that one router has before and after, whatever else happens. */
-function keptAddresses(before: Configuration, after: Configuration): number[] {
+function keptAddresses(before: Configuration, after: Configuration): string[] {
   const now = new Set(ownedAddresses(after).map(({ owned }) => owned));
   return ownedAddresses(before).flatMap(({ owned, address }) => (now.has(owned) ? [address] : []));
 }
 
-function ownedAddresses({ routers }: Configuration): { owned: string; address: number }[] {
-  return routers.flatMap(({ name, externalAddress, floatingIps }) => [
-    ...(externalAddress === undefined ? [] : [{ owned: `${name} shares ${externalAddress}`, address: externalAddress }]),
-    ...floatingIps.map(({ address }) => ({ owned: `${name} floats ${address}`, address })),
-  ]);
+function ownedAddresses({ routers, externalNetworks }: Configuration): { owned: string; address: string }[] {
+  return routers.flatMap(({ name, externalNetwork, externalAddresses, floatingIps }) => {
+    const vlan = externalNetworks.find((network) => network.name === externalNetwork)!.vlan;
+    const own = (how: string, address: number) => ({ owned: `${name} ${how} ${vlan}/${address}`, address: `${vlan}/${address}` });
+    return [...externalAddresses.map((address) => own('shares', address)), ...floatingIps.map(({ address }) => own('floats', address))];
+  });
 }
 
 function checkTenants(model: MapsModel, before: Configuration, after: Configuration, change: Change): void {
@@ -124,8 +127,10 @@ function checkTenants(model: MapsModel, before: Configuration, after: Configurat
     const owners = [old.get(vni), now.get(vni)];
     if (owners[0] === owners[1]) expect(router, `VNI ${vni} after ${change.operation}`).toBeDefined();
     // Its router may still have its last address, or already its next one.
-    const allowed = [before, after].flatMap(({ routers }) => routers.filter(({ name }) => owners.includes(name)).map(({ externalAddress }) => externalAddress ?? 0));
-    if (router !== undefined) expect(allowed, `VNI ${vni} after ${change.operation}`).toContain(router.externalAddress);
+    const pools = [before, after].flatMap(({ routers }) => routers.filter(({ name }) => owners.includes(name)).map(({ externalAddresses }) => externalAddresses.join()));
+    // None while an address passes to another router.
+    pools.push('');
+    if (router !== undefined) expect(pools, `pool of VNI ${vni} after ${change.operation}`).toContain(model.poolOf(router).join());
   }
 }
 
@@ -136,33 +141,49 @@ function changesAfter(from: string, to: string): Change[] {
   return plan(initial, compile(parse(exampleWith(from, to)), facts, initial));
 }
 
+const vm = { segment: 200, address: ip('172.16.100.11'), floatingIp: ip('10.0.2.216'), floatingIpCounter: 2, flags: 0, tunnelEndpoint: 0, mac: Buffer.alloc(6) };
+const floatingIp = { address: ip('10.0.2.216'), vlan: 0, segment: 200, fixedIp: ip('172.16.100.11'), router: 1 };
+
 describe('plan/one edit', () => {
-  it('floating IP added/its VM is bound, nothing else', () => {
+  it('floating IP added/its VM, then the way in, nothing else', () => {
     const to = '{ address: 10.0.2.216, network: b-net, fixedIp: 172.16.100.11 }, { address: 10.0.2.217, network: b-net, fixedIp: 172.16.100.12 }';
     expect(changesAfter('{ address: 10.0.2.216, network: b-net, fixedIp: 172.16.100.11 }', to)).toEqual([
-      { operation: 'bindFloatingIp', address: ip('10.0.2.217'), vni: 200, fixedIp: ip('172.16.100.12'), router: 1 },
+      { operation: 'ensureVm', ...vm, address: ip('172.16.100.12'), floatingIp: ip('10.0.2.217'), floatingIpCounter: 3 },
+      { operation: 'bindFloatingIp', ...floatingIp, address: ip('10.0.2.217'), fixedIp: ip('172.16.100.12') },
     ]);
   });
 
   it('floating IP removed/its address first, then its VM', () => {
     expect(changesAfter('[ { address: 10.0.2.216, network: b-net, fixedIp: 172.16.100.11 } ]', '[]')).toEqual([
-      { operation: 'remove', map: 'external_addresses', key: ip('10.0.2.216') },
-      { operation: 'clearFloatingIp', vni: 200, fixedIp: ip('172.16.100.11') },
+      { operation: 'remove', map: 'external_addresses', key: externalKey(0, ip('10.0.2.216')) },
+      { operation: 'clearVm', segment: 200, address: ip('172.16.100.11') },
     ]);
   });
 
-  it('floating IP given to another VM/bound there before it is cleared here', () => {
+  it('floating IP given to another VM/bound there before it is cleared here, and goes on counting', () => {
     expect(changesAfter('network: b-net, fixedIp: 172.16.100.11', 'network: b-net, fixedIp: 172.16.100.12')).toEqual([
-      { operation: 'bindFloatingIp', address: ip('10.0.2.216'), vni: 200, fixedIp: ip('172.16.100.12'), router: 1 },
-      { operation: 'clearFloatingIp', vni: 200, fixedIp: ip('172.16.100.11') },
+      { operation: 'ensureVm', ...vm, address: ip('172.16.100.12') },
+      { operation: 'bindFloatingIp', ...floatingIp, fixedIp: ip('172.16.100.12') },
+      { operation: 'clearVm', segment: 200, address: ip('172.16.100.11') },
     ]);
   });
 
   it('VM gets another floating IP/the old address goes, the VM is not cleared', () => {
     expect(changesAfter('10.0.2.216', '10.0.2.218')).toEqual([
-      { operation: 'bindFloatingIp', address: ip('10.0.2.218'), vni: 200, fixedIp: ip('172.16.100.11'), router: 1 },
-      { operation: 'remove', map: 'external_addresses', key: ip('10.0.2.216') },
+      { operation: 'ensureVm', ...vm, floatingIp: ip('10.0.2.218'), floatingIpCounter: 3 },
+      { operation: 'bindFloatingIp', ...floatingIp, address: ip('10.0.2.218') },
+      { operation: 'remove', map: 'external_addresses', key: externalKey(0, ip('10.0.2.216')) },
     ]);
+  });
+
+  it('counter/set to zero for one that gets it after another', () => {
+    const few = (text: string) => parse(text.replace('floatingIps: 65536', 'floatingIps: 16'));
+    const numbered = (from: number): string => Array.from({ length: 15 }, (_, i) => `{ address: 10.0.2.${from + i}, network: b-net, fixedIp: 172.16.100.${20 + i} }`).join(', ');
+    const [first, second] = [20, 40].map((from) => exampleWith('floatingIps: [ { address: 10.0.2.216, network: b-net, fixedIp: 172.16.100.11 } ]', `floatingIps: [ ${numbered(from)} ]`));
+    const before = compile(few(first!), facts);
+    const resets = plan(before, compile(few(second!), facts, before)).filter(({ operation }) => operation === 'resetCounter');
+    // The table is full: all but that of tenant A pass to others.
+    expect(resets).toEqual(Array.from({ length: 15 }, (_, i) => ({ operation: 'resetCounter', index: 2 + i })));
   });
 
   it('timeout/one entry', () => {
@@ -186,33 +207,92 @@ describe('plan/one edit', () => {
     expect(plan(initial, compile(turned, facts, initial))).toEqual([]);
   });
 
-  it("router's shared address/the new one before the old one goes, then its ports", () => {
+  it("router's shared address/a run of its own before the router points to it, then the old one's ports", () => {
     expect(changesAfter('externalAddress: 10.0.2.202', 'externalAddress: 10.0.2.203')).toEqual([
       // One more address to walk.
       expect.objectContaining({ operation: 'write', map: 'gateways' }),
-      { operation: 'write', map: 'routers', key: 1, value: { externalAddress: ip('10.0.2.203'), externalAddressIndex: 2, externalNetwork: 0, virtualRouter: 51 } },
-      { operation: 'write', map: 'external_addresses', key: ip('10.0.2.203'), value: { kind: 2, index: 2, router: 1 } },
-      { operation: 'remove', map: 'external_addresses', key: ip('10.0.2.202') },
-      { operation: 'releaseAddressPorts', externalAddress: 1 },
+      { operation: 'write', map: 'snat_addresses', key: 2, value: { address: ip('10.0.2.203'), router: 1 } },
+      { operation: 'write', map: 'pools', key: 2, value: 2 },
+      { operation: 'write', map: 'routers', key: 1, value: { ...initial.maps.routers.get(1), externalAddress: ip('10.0.2.203'), pool: 2 } },
+      { operation: 'write', map: 'external_addresses', key: externalKey(0, ip('10.0.2.203')), value: { kind: 2, index: 2, router: 1 } },
+      { operation: 'remove', map: 'external_addresses', key: externalKey(0, ip('10.0.2.202')) },
+      { operation: 'releaseAddressPorts', externalAddress: 1, router: 1 },
+      { operation: 'remove', map: 'pools', key: 1 },
+      { operation: 'remove', map: 'snat_addresses', key: 1 },
     ]);
   });
 
+  it('second shared address/nothing of the first is released', () => {
+    const changes = changesAfter('externalAddress: 10.0.2.202', 'externalAddresses: [ 10.0.2.202, 10.0.2.203 ]');
+    expect(changes.map(({ operation }) => operation)).not.toContain('releaseAddressPorts');
+    expect(changes).toContainEqual(expect.objectContaining({ map: 'routers', value: expect.objectContaining({ pool: 2, poolSize: 2 }) }));
+  });
+
   it('network added/the VNI comes last', () => {
-    const changes = changesAfter('networks: [ { name: b-net', 'networks: [ { name: b-back, vni: 201, subnet: 10.9.0.0/16, gateway: 10.9.0.1, mac: "fa:16:3e:00:02:02" }, { name: b-net');
+    const changes = changesAfter('networks: [ { name: b-net', 'networks: [ { name: b-back, vni: 201, subnet: 172.16.102.0/24, gateway: 172.16.102.1, mac: "fa:16:3e:00:02:02" }, { name: b-net');
     expect(changes).toEqual([
+      expect.objectContaining({ operation: 'write', map: 'routers', value: expect.objectContaining({ innerPrefix: ip('172.16.100.0'), innerMask: ip('255.255.252.0') }) }),
       expect.objectContaining({ operation: 'write', map: 'networks', key: 3 }),
-      { operation: 'adoptVms', vni: 201, network: 3 },
+      { operation: 'write', map: 'routes', key: routeKey(1, ip('172.16.102.0'), 24), value: { kind: 1, network: 3, via: 0 } },
+      { operation: 'adoptVms', segment: 201, network: 3 },
       { operation: 'write', map: 'network_by_vni', key: 201, value: 3 },
     ]);
   });
 
-  it('network removed/the VNI goes first', () => {
+  it('network removed/the ways to it go first', () => {
     const changes = changesAfter('      - { name: a-back, vni: 101, subnet: 172.16.101.0/24, gateway: 172.16.101.1, mac: FA:16:3E:00:01:02 }\n', '');
     expect(changes).toEqual([
+      expect.objectContaining({ operation: 'write', map: 'routers', key: 0 }),
+      { operation: 'remove', map: 'routes', key: routeKey(0, ip('172.16.101.0'), 24) },
       { operation: 'remove', map: 'network_by_vni', key: 101 },
-      { operation: 'releaseNetworkPorts', vni: 101 },
+      { operation: 'releaseNetworkPorts', segment: 101, router: 0 },
       { operation: 'remove', map: 'networks', key: 1 },
     ]);
+  });
+});
+
+describe('plan/port forwardings', () => {
+  const web = 'protocol: tcp, network: b-net, fixedIp: 172.16.100.12';
+  const withForwarding = (port: string, of = web): string =>
+    exampleWith('network: b-net, fixedIp: 172.16.100.11 } ]', `network: b-net, fixedIp: 172.16.100.11 } ]\n    portForwardings: [ { ${of}, ${port} } ]`);
+  const one = (port: number, fixedPort: number) => ({ mapping: 3 * 65_536 + port, address: ip('10.0.2.202'), port, protocol: 0, segment: 200, fixedIp: ip('172.16.100.12'), fixedPort });
+  const bound = compile(parse(withForwarding('port: 8080, fixedPort: 80')), facts, initial);
+
+  it('added/the VM first, then its port', () => {
+    expect(plan(initial, bound)).toEqual([
+      { operation: 'ensureVm', ...vm, address: ip('172.16.100.12'), floatingIp: 0, floatingIpCounter: 0, flags: 4 },
+      { operation: 'bindForwarding', ...one(8080, 80) },
+    ]);
+  });
+
+  it('removed/its port before anything else, then the VM', () => {
+    expect(plan(bound, compile(parse(example.replace('udp: 300s', 'udp: 400s')), facts, bound))).toEqual([
+      { operation: 'unbindForwarding', ...one(8080, 80) },
+      expect.objectContaining({ operation: 'write', map: 'gateways' }),
+      { operation: 'clearVm', segment: 200, address: ip('172.16.100.12') },
+    ]);
+  });
+
+  it('given another port of the VM/never two ways back', () => {
+    expect(plan(bound, compile(parse(withForwarding('port: 8080, fixedPort: 81')), facts, bound))).toEqual([
+      { operation: 'unbindForwarding', ...one(8080, 80) },
+      { operation: 'bindForwarding', ...one(8080, 81) },
+    ]);
+  });
+
+  it('range/each port by itself', () => {
+    const next = compile(parse(withForwarding('port: "8080-8082", fixedPort: "80-82"')), facts, bound);
+    expect(plan(bound, next)).toEqual([
+      { operation: 'bindForwarding', ...one(8081, 81) },
+      { operation: 'bindForwarding', ...one(8082, 82) },
+    ]);
+  });
+
+  it('address beside the pool/has mappings, and is given to no VM', () => {
+    const { maps, runs } = compile(parse(withForwarding('address: 10.0.2.220, port: 80')), facts, initial);
+    expect(maps.snat_addresses.get(2)).toEqual({ address: ip('10.0.2.220'), router: 1 });
+    expect(maps.external_addresses.get(externalKey(0, ip('10.0.2.220')))).toEqual({ kind: 2, index: 2, router: 1 });
+    expect(runs.get('tenant-b')!.members).toEqual([1]);
   });
 });
 
@@ -222,6 +302,7 @@ describe('plan/needs a restart', () => {
     ['limit', 'vms: 16384', 'vms: 32768', 'limits.vms has changed from 16384 to 32768, which needs a restart.'],
     ['interface', 'name: external0', 'name: eth1', 'interfaces.external.name has changed from external0 to eth1, which needs a restart.'],
     ['interface mode', 'mode: auto', 'mode: native', 'interfaces.underlay.mode has changed from auto to native, which needs a restart.'],
+    ['underlay VLAN', 'name: underlay0, mode: auto', 'name: underlay0, mode: auto, vlan: 7', 'interfaces.underlay.vlan has changed from 0 to 7, which needs a restart.'],
     ['state directory', '/run/floatgate/gw-a', '/run/elsewhere', 'stateDirectory has changed from /run/floatgate/gw-a to /run/elsewhere, which needs a restart.'],
   ])('%s/said in one sentence, and nothing else is done', (_, from, to, sentence) => {
     const configuration = parse(exampleWith(from, to).replace('udp: 300s', 'udp: 400s'));

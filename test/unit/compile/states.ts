@@ -60,26 +60,59 @@ export const anyConfiguration: fc.Arbitrary<Configuration> = fc
     floatingIps: fc.uniqueArray(fc.record({ address: fc.integer({ min: 207, max: 210 }), vni: fc.constantFrom(...vnis), host: fc.integer({ min: 10, max: 12 }) }), {
       selector: ({ address }) => address,
     }),
+    more: fc.array(fc.subarray([211, 212, 213]), { minLength: 3, maxLength: 3 }),
+    forwardings: fc.uniqueArray(fc.record({ router: fc.nat(2), vni: fc.constantFrom(...vnis), host: fc.integer({ min: 20, max: 22 }), port: fc.constantFrom(80, 81), fixedPort: fc.constantFrom(8080, 8081), own: fc.boolean() }), {
+      selector: ({ router, port }) => `${router}/${port}`,
+      maxLength: 4,
+    }),
+    pinned: fc.subarray([11, 12, 20]),
+    vxlan: fc.boolean(),
+    vlan: fc.constantFrom(0, 12),
+    onLink: fc.boolean(),
     udp: fc.constantFrom(300_000, 310_000),
   })
   .map((choice) => {
     const base = parse(smallest);
     const owners = choice.networks.map((vni, index) => ({ vni, router: choice.owners[index]! % Math.max(choice.routers.length, 1) }));
     const taken = new Set<string>();
+    const shared = new Set<string>();
     const routers = choice.routers.map((name, index): RouterConfiguration => {
       const networks = owners.filter(({ router }) => router === index).map(({ vni }) => vni);
+      const extra = choice.more[index]!.filter((last) => isFirst(shared, String(last))).map((last) => ip(`10.0.2.${last}`));
+      const externalAddresses = index < choice.addressCount ? [ip(`10.0.2.${choice.addresses[index]}`), ...extra] : [];
+      const returns = new Set<string>();
       return {
         name,
         virtualRouter: choice.virtualRouters[index]!,
         externalNetwork: pick(choice.externalNetworks, choice.outside[index]!),
-        externalAddress: index < choice.addressCount ? ip(`10.0.2.${choice.addresses[index]}`) : undefined,
+        externalAddresses: externalAddresses,
+        mapping: 'endpoint-independent',
+        filtering: 'address-dependent',
+        limits: { sessions: 0, sessionsPerVm: 0, newSessionsPerSecondPerVm: 0, portBlocksPerVm: 8 },
         networks: networks.map((vni) => ({
           name: `net-${vni}`,
           vni,
+          encapsulation: choice.vxlan && vni === vnis[0] ? ('vxlan' as const) : ('geneve' as const),
           subnet: { address: ip('172.16.100.0'), prefixLength: 24 },
           gateway: ip('172.16.100.1'),
           mac: mac(`fa:16:3e:00:00:${vni}`),
+          mssClamp: true,
+          endpoints: choice.pinned.map((host) => ({ address: ip(`172.16.100.${host}`), mac: mac(`fa:16:3e:00:01:${host}`), compute: ip('192.168.33.31') })),
+          learnEndpoints: true,
+          vmLimit: 0,
         })),
+        routes: networks.length === 0 ? [] : [{ destination: { address: ip('10.99.0.0'), prefixLength: 16 }, via: ip('172.16.100.9') }],
+        portForwardings: choice.forwardings
+          .filter(({ router, vni, host, fixedPort }) => router === index && externalAddresses.length > 0 && networks.includes(vni) && isFirst(returns, `${vni}/${host}/${fixedPort}`))
+          .map(({ vni, host, port, fixedPort, own }) => ({
+            // Sometimes an address beside the pool.
+            address: own ? externalAddresses[0]! : ip(`10.0.2.${220 + index}`),
+            protocol: 'tcp' as const,
+            ports: { first: port, last: port },
+            network: `net-${vni}`,
+            fixedIp: ip(`172.16.100.${host}`),
+            fixedPorts: { first: fixedPort, last: fixedPort },
+          })),
         floatingIps: choice.floatingIps
           .filter(({ vni, host }) => networks.includes(vni) && isFirst(taken, `${vni}/${host}`))
           .map(({ address, vni, host }) => ({
@@ -103,10 +136,17 @@ export const anyConfiguration: fc.Arbitrary<Configuration> = fc
         checksum: 'message' as const,
         unicastPeers: [],
       })),
-      externalNetworks: choice.externalNetworks.map((name) => ({ name, subnet: { address: ip('10.0.2.0'), prefixLength: 24 }, gateway: ip('10.0.2.1') })),
+      externalNetworks: choice.externalNetworks.map((name) => ({
+        name,
+        vlan: name === 'other' ? choice.vlan : 0,
+        subnet: { address: ip('10.0.2.0'), prefixLength: 24 },
+        subnets: choice.onLink ? [{ address: ip('10.0.4.0'), prefixLength: 24 }] : [],
+        gateway: ip('10.0.2.1'),
+        routes: choice.onLink ? [{ destination: { address: ip('10.8.0.0'), prefixLength: 16 }, via: ip('10.0.4.7') }] : [],
+      })),
       routers,
       timeouts: { ...base.timeouts, udp: choice.udp as Configuration['timeouts']['udp'] },
-      limits: { ...base.limits, networks: 6, routers: 4, externalAddresses: 4 },
+      limits: { ...base.limits, networks: 6, routers: 4, externalAddresses: 9, floatingIps: 5 },
     };
   });
 
