@@ -23,12 +23,18 @@ static __always_inline bool record_is_fenced(const struct sync_record *record)
 	       bpf_ktime_get_ns() > router->active_since_ns + FORMER_ACTIVE_GRACE_NS;
 }
 
-static __always_inline struct vm *record_find_vm(const struct sync_record *record, __u32 *index)
+static __always_inline struct router *record_find_router(const struct sync_record *record,
+							 __u32 *network_index, __u32 *router_index)
 {
 	__u32 vni = bpf_ntohl(record->vni);
-	__u32 *network = bpf_map_lookup_elem(&network_by_vni, &vni);
+	__u32 *index = bpf_map_lookup_elem(&network_by_vni, &vni);
+	struct network *network = index ? bpf_map_lookup_elem(&networks, index) : NULL;
 
-	return network ? vm_find_or_create(vni, record->internal_address, *network, index) : NULL;
+	if (!network || network->vni != vni)
+		return NULL;
+	*network_index = *index;
+	*router_index = network->router;
+	return bpf_map_lookup_elem(&routers, router_index);
 }
 
 /*
@@ -47,114 +53,123 @@ static __always_inline bool record_meets_active(const struct sync_record *record
 	       bpf_ntohl(record->term) <= router->term;
 }
 
-static __always_inline bool vm_has_blocks(const struct vm *vm)
+/* What the configuration says of a VM it has said here as well; only the way there is learned. */
+static __always_inline void record_import_next_hop(const struct sync_record *record, struct vm *vm)
 {
-	__u32 blocks = 0;
-
-	for (__u32 n = 0; n < GATEWAYS * VM_PORT_BLOCKS; n++)
-		blocks |= vm->blocks[n];
-	return blocks;
+	if (record->tunnel_endpoint != vm->tunnel_endpoint || mac_is_zero(record->next_hop_mac))
+		return;
+	__builtin_memcpy(vm->next_hop_mac, record->next_hop_mac, 6);
+	__sync_fetch_and_or(&vm->flags, VM_COMMITTED);
 }
 
 static __always_inline void record_import_vm(const struct sync_record *record, struct vm *vm,
 					     bool active)
 {
-	if (!record->tunnel_endpoint || record->option_length > GENEVE_OVN_LENGTH)
+	if (!record->tunnel_endpoint || record->option_length > TUNNEL_OPTION_LENGTH)
 		return;
 	/* Mappings are found by the key: a straggler's must not hide those of the new Active. */
-	if (!active || !vm_has_blocks(vm))
+	if (!active || !vm_has_ports(vm))
 		vm->port_key = bpf_ntohl(record->port_key);
-	if (active && vm->tunnel_endpoint)
+	if (active && vm->tunnel_endpoint && !mac_is_zero(vm->next_hop_mac))
 		return;
+	vm->last_seen = tick_now();
+	if (vm->flags & VM_PINNED) {
+		record_import_next_hop(record, vm);
+		return;
+	}
 	__builtin_memcpy(vm->mac, record->mac, 6);
 	__builtin_memcpy(vm->next_hop_mac, record->next_hop_mac, 6);
 	__builtin_memcpy(vm->option, record->option, 8);
 	vm->option_length = record->option_length;
 	vm->tunnel_endpoint = record->tunnel_endpoint;
-	vm->last_seen = tick_now();
-	vm->flags |= VM_COMMITTED;
+	__sync_fetch_and_or(&vm->flags, VM_COMMITTED);
 }
 
-/* The slot that a record names, or -1 where its address is not a router's here. */
-static __always_inline __s64 record_mapping_index(const struct sync_record *record)
+/* The slot that a record names, or -1 where its address is not one of its router's here. */
+__noinline __s64 record_mapping_index(const struct sync_record *record)
 {
-	__be32 address = record->external_address;
-	struct external_address *external = bpf_map_lookup_elem(&external_addresses, &address);
+	struct external_key key = {};
+	struct external_address *external;
+	struct external_network *network;
+	__u32 index, router_index;
+	struct snat_address *snat;
+	struct router *router;
 
-	if (!external || external->kind != EXTERNAL_ROUTER || record->protocol >= MAPPING_PROTOCOLS)
+	if (!record || record->protocol >= MAPPING_PROTOCOLS)
 		return -1;
-	return mapping_index(external->index, record->protocol, bpf_ntohs(record->external_port));
-}
-
-static __always_inline void session_slot_free(struct session_slot *slot, struct mapping *mapping)
-{
-	session_clear(&slot->session);
-	slot->mapping = 0;
-	if (mapping && mapping->session_count)
-		__sync_fetch_and_add(&mapping->session_count, -1);
-}
-
-struct mapping_end_walk {
-	__u32 mapping;                /* index + 1 */
-};
-
-static long mapping_end_step(__u32 i, struct mapping_end_walk *walk)
-{
-	struct session_slot *slot = session_slot_at(i);
-
-	if (!slot)
-		return 1;
-	if (slot->mapping == walk->mapping)
-		session_slot_free(slot, NULL);
-	return 0;
+	router = record_find_router(record, &index, &router_index);
+	if (!router)
+		return -1;
+	index = router->external_network;
+	network = bpf_map_lookup_elem(&external_networks, &index);
+	if (!network)
+		return -1;
+	key.address = record->external_address;
+	key.vlan = network->vlan;
+	external = bpf_map_lookup_elem(&external_addresses, &key);
+	if (!external || external->kind != EXTERNAL_ROUTER)
+		return -1;
+	index = external->index;
+	snat = bpf_map_lookup_elem(&snat_addresses, &index);
+	if (!snat || snat->address != key.address || snat->router != router_index)
+		return -1;
+	return mapping_index(index, record->protocol, bpf_ntohs(record->external_port));
 }
 
 /*
- * Frees a mapping with all of its sessions: one left behind would let its remote
- * through to whoever gets the port next. Only the peer ends a mapping that still
- * has sessions beyond the first, so the walk over the table is rare.
+ * A VM has one address (RFC 4787 REQ-2). Where it has got another here, the Active
+ * keeps its own and refuses the other; elsewhere what the Active says holds, and
+ * the mappings at the old address age. 0, or the sync_flag.
  */
-static __noinline int mapping_end(__u32 index, const struct gateway *gateway)
+static __always_inline __u32 record_take_address(struct vm *vm, __u32 router_index,
+						 __u32 address_index, bool active)
 {
-	struct mapping_end_walk walk = { .mapping = index + 1 };
-	struct mapping *mapping = mapping_at(index);
+	__be32 address;
 
-	if (!mapping || !gateway)
+	if (vm->snat_address == address_index + 1)
 		return 0;
-	if (mapping->session_count)
-		bpf_loop(gateway->session_buckets * SESSION_BUCKET_SIZE, mapping_end_step, &walk, 0);
-	mapping_free(mapping, index);
-	return 0;
+	if (vm->snat_address) {
+		if (active && vm_snat_index(vm, router_index, &address) >= 0)
+			return SYNC_REFUSED;
+		vm_forget_blocks(vm);
+	}
+	return __sync_val_compare_and_swap(&vm->snat_address, 0, address_index + 1) ? SYNC_REFUSED : 0;
 }
 
 /*
  * Who allocated a port decides about it: within the sender's own blocks its
  * record replaces whatever we still have, elsewhere only what is free or the same.
+ * Forwardings are the configuration's and never replaced.
  */
-static __always_inline bool record_take_mapping(const struct sync_record *record, __u32 vm_index,
-						struct vm *vm, __u32 index, struct mapping *mapping,
+static __always_inline bool record_take_mapping(const struct sync_record *record,
+						struct session_place *place, struct vm *vm,
+						const struct router *router,
 						const struct gateway *gateway)
 {
-	__u64 owner = mapping_owner(vm_index, record->internal_port);
-	__u32 port = index & 0xffff, address_index = index / 65536 / MAPPING_PROTOCOLS;
-	__u32 number = port / PORT_BLOCK_SIZE;
-	struct port_block *block = port_block_at(address_index, number);
+	__u64 owner = mapping_owner(place->vm, record->internal_port);
+	__u32 number = (place->mapping & 0xffff) / PORT_BLOCK_SIZE;
+	struct port_block *block = port_block_at(mapping_address_index(place->mapping), number);
+	struct mapping *mapping = mapping_at(place->mapping);
+	bool same;
 
-	if (!block)
+	if (!block || !mapping || mapping->flags & MAPPING_STATIC)
 		return false;
-	if (*mapping_owner_word(mapping) != owner) {
+	same = *mapping_owner_word(mapping) == owner ||
+	       (router->mapping == MAPPING_ADDRESS_AND_PORT_DEPENDENT && mapping->vm == place->vm + 1);
+	if (!same) {
 		if (mapping->vm) {
 			if (port_block_owner(number) == gateway->id)
 				return false;
-			mapping_end(index, gateway);
+			mapping_end(place->mapping, gateway, tick_now());
 		}
-		if (__sync_val_compare_and_swap(mapping_owner_word(mapping), 0, owner))
+		if (!mapping_claim(vm, mapping, place->mapping, owner))
 			return false;
-		mapping->last_seen = tick_now();
-		port_block_count(address_index, port, 1);
 	}
-	block->vm = vm_index + 1;
-	return vm_note_block(vm, number);
+	/* Slots below 1024 are given out one by one. */
+	if (number < FIRST_PORT_BLOCK)
+		return true;
+	block->vm = place->vm + 1;
+	return vm_note_block(vm, number, VM_PORT_BLOCKS);
 }
 
 /* What the sender knows of a session that passes here: that it holds it, and perhaps that it got further. */
@@ -172,75 +187,108 @@ static __always_inline void session_merge(struct session *session, const struct 
 		session->last_seen = seen;
 }
 
-static __always_inline bool record_import_session(const struct sync_record *record, __u32 vm_index,
-						  struct vm *vm, const struct gateway *gateway,
+static __always_inline void session_import(struct session *session, const struct sync_record *record)
+{
+	session->state = record->state;
+	session->flags = record->session_flags | SESSION_COMMITTED;
+	if (record->state == SESSION_ESTABLISHED)
+		session->flags |= SESSION_ESTABLISHED_COMMITTED;
+	session->internal_port = record->internal_port;
+	session->last_seen = tick_now() - bpf_ntohl(record->idle);
+}
+
+/* Limits are the Active's affair: what it has let in is counted here, and not asked. */
+static __always_inline __s64 record_create_session(struct vm *vm, __u32 router_index,
+						   struct session_place *place,
+						   const struct gateway *gateway)
+{
+	__s64 where;
+
+	vm_count_session(vm, router_index);
+	where = session_create(gateway, place);
+	if (!place->created)
+		vm_uncount_session(vm);
+	return where;
+}
+
+static __always_inline bool record_import_session(const struct sync_record *record,
+						  struct session_place *place, struct vm *vm,
+						  __u32 router_index, const struct gateway *gateway,
 						  bool active)
 {
-	__s64 index = record_mapping_index(record);
-	struct session_place place;
+	struct mapping *mapping = mapping_at(place->mapping);
+	struct session *session;
+	__s64 where;
+
+	if (!mapping)
+		return false;
+	where = session_find(gateway, mapping, place);
+	session = session_at(where, mapping, place->mapping);
+	/* The port is another's where this remote is concerned. */
+	if (session && active && session->internal_port != record->internal_port)
+		return false;
+	if (session && active) {
+		session_merge(session, record);
+		return true;
+	}
+	if (!session) {
+		where = record_create_session(vm, router_index, place, gateway);
+		session = session_at(where, mapping, place->mapping);
+	}
+	if (session)
+		session_import(session, record);
+	return session;
+}
+
+/* Named by what it maps: the port may have been given to another meanwhile. */
+static __always_inline bool record_names_mapping(const struct sync_record *record,
+						 const struct mapping *mapping,
+						 const struct router *router)
+{
+	struct vm *vm = mapping_is_dynamic(mapping) ? vm_at(mapping->vm - 1) : NULL;
+
+	if (!vm || vm->vni != bpf_ntohl(record->vni) || vm->address != record->internal_address)
+		return false;
+	return mapping->internal_port == record->internal_port ||
+	       router->mapping == MAPPING_ADDRESS_AND_PORT_DEPENDENT;
+}
+
+static __always_inline bool record_delete(const struct sync_record *record,
+					  const struct gateway *gateway, const struct router *router)
+{
+	struct session_place place = {
+		.remote = record->remote, .remote_port = record->remote_port,
+	};
+	__s64 index = record_mapping_index(record), where;
 	struct mapping *mapping;
 	struct session *session;
 
 	if (index < 0)
 		return false;
 	mapping = mapping_at(index);
-	if (!mapping || !record_take_mapping(record, vm_index, vm, index, mapping, gateway))
-		return false;
-	place = (struct session_place){
-		.mapping = index, .remote = record->remote, .remote_port = record->remote_port,
-	};
-	session = session_find(gateway, mapping, &place);
-	if (session && active) {
-		session_merge(session, record);
+	if (!mapping || !record_names_mapping(record, mapping, router))
+		return true;
+	if (!record->remote) {
+		mapping_end(index, gateway, tick_now());
 		return true;
 	}
-	if (!session)
-		session = session_create(gateway, mapping, &place);
-	if (!session)
-		return false;
-	session->state = record->state;
-	session->flags = record->session_flags | SESSION_COMMITTED;
-	if (record->state == SESSION_ESTABLISHED)
-		session->flags |= SESSION_ESTABLISHED_COMMITTED;
-	session->last_seen = tick_now() - bpf_ntohl(record->idle);
-	session->term = bpf_ntohl(record->term);
+	place.mapping = index;
+	where = session_find(gateway, mapping, &place);
+	session = session_at(where, mapping, index);
+	if (session && session->internal_port == record->internal_port)
+		session_end_at(where, mapping, mapping->vm - 1);
 	return true;
 }
 
-static __always_inline bool record_delete(const struct sync_record *record,
-					  const struct gateway *gateway)
+/* The Active has forgotten it. What has ports or a place in the configuration here is not idle here. */
+static __always_inline void record_delete_vm(const struct sync_record *record)
 {
-	__s64 index = record_mapping_index(record);
-	struct session_place place;
-	struct session_slot *slot;
-	struct mapping *mapping;
 	struct vm *vm;
+	__u32 index;
 
-	if (index < 0)
-		return false;
-	mapping = mapping_at(index);
-	if (!mapping || !mapping->vm)
-		return true;
-	vm = vm_at(mapping->vm - 1);
-	/* Named by what it maps: the port may have been given to another meanwhile. */
-	if (!vm || vm->vni != bpf_ntohl(record->vni) || vm->address != record->internal_address ||
-	    mapping->internal_port != record->internal_port)
-		return true;
-	if (!record->remote) {
-		mapping_end(index, gateway);
-		return true;
-	}
-	place = (struct session_place){
-		.mapping = index, .remote = record->remote, .remote_port = record->remote_port,
-	};
-	if (session_is(&mapping->first, place.remote, place.remote_port)) {
-		session_clear(&mapping->first);
-		return true;
-	}
-	slot = session_slot_beyond_first(gateway, &place);
-	if (slot)
-		session_slot_free(slot, mapping);
-	return true;
+	vm = vm_find(bpf_ntohl(record->vni), record->internal_address, &index);
+	if (vm && !vm->mapping_count && vm_may_be_forgotten(vm) && vm_retire(vm, index, tick_now()))
+		count(REASON_VM_EXPIRED, 0);
 }
 
 /*
@@ -253,33 +301,61 @@ static __always_inline bool record_delete(const struct sync_record *record,
  * calls from ha_xdp() to mapping_find() share 512.
  */
 static __always_inline int record_end_rivals(const struct sync_record *record, const struct vm *vm,
-					__u32 vm_index, const struct gateway *gateway,
-					bool active)
+					     const struct session_place *place,
+					     const struct gateway *gateway, bool active)
 {
-	__s64 index = record_mapping_index(record);
-
-	if (index < 0)
-		return 0;
 	for (__u32 id = 0; id < GATEWAYS; id++) {
-		struct mapping_place place = {
-			.vm = vm_index, .address_index = (__u32)index / 65536 / MAPPING_PROTOCOLS,
+		struct mapping_place rival = {
+			.vm = place->vm, .address_index = mapping_address_index(place->mapping),
 			.protocol = record->protocol, .internal_port = record->internal_port,
 		};
 
-		if (!mapping_find(vm, &place, id) || place.index == index)
+		if (!mapping_find(vm, &rival, id) || rival.index == place->mapping)
 			continue;
 		if (active)
 			return SYNC_REFUSED;
-		mapping_end(place.index, gateway);
+		mapping_end(rival.index, gateway, tick_now());
 	}
 	return 0;
+}
+
+/* A session into its mapping, and the mapping to its VM. 0, or the sync_flag. */
+static __always_inline __u32 record_apply_session(const struct sync_record *record, struct vm *vm,
+						  __u32 vm_index, const struct router *router,
+						  __u32 router_index, const struct gateway *gateway)
+{
+	struct session_place place = {
+		.vm = vm_index, .remote = record->remote, .remote_port = record->remote_port,
+		.internal_port = record->internal_port,
+	};
+	bool active = record_meets_active(record);
+	__s64 index = record_mapping_index(record);
+	__u32 flag;
+
+	if (index < 0 || record->state == SESSION_FREE || record->state > SESSION_CLOSING ||
+	    !record->remote) {
+		record_import_vm(record, vm, active);
+		return SYNC_UNAPPLIED;
+	}
+	place.mapping = index;
+	flag = record_take_address(vm, router_index, mapping_address_index(index), active);
+	/* Before its key may change: the rivals are found by the old one. */
+	if (!flag && router->mapping == MAPPING_ENDPOINT_INDEPENDENT)
+		flag = record_end_rivals(record, vm, &place, gateway, active);
+	if (flag)
+		return flag;
+	record_import_vm(record, vm, active);
+	return record_take_mapping(record, &place, vm, router, gateway) &&
+			       record_import_session(record, &place, vm, router_index, gateway, active)
+		       ? 0 : SYNC_UNAPPLIED;
 }
 
 /* 0, or the sync_flag that says what became of it. Idempotent: a repeated record changes nothing more. */
 __noinline __u32 record_apply(const struct sync_record *record)
 {
-	__u32 zero = 0, vm_index = 0;
+	__u32 zero = 0, vm_index, network_index, router_index;
 	struct gateway *gateway = bpf_map_lookup_elem(&gateways, &zero);
+	struct router *router;
 	struct vm *vm;
 	bool active;
 
@@ -287,24 +363,29 @@ __noinline __u32 record_apply(const struct sync_record *record)
 		return SYNC_UNAPPLIED;
 	if (record_is_fenced(record))
 		return SYNC_REFUSED;
+	router = record_find_router(record, &network_index, &router_index);
 	active = record_meets_active(record);
 	/* Who is Active decides about ends: what the former one ended on its way out will end here by itself. */
+	if (active && (record->kind == RECORD_DELETE || record->kind == RECORD_VM_DELETE))
+		return 0;
+	if (!router)
+		return SYNC_UNAPPLIED;
 	if (record->kind == RECORD_DELETE)
-		return active || record_delete(record, gateway) ? 0 : SYNC_UNAPPLIED;
-	vm = record_find_vm(record, &vm_index);
+		return record_delete(record, gateway, router) ? 0 : SYNC_UNAPPLIED;
+	if (record->kind == RECORD_VM_DELETE) {
+		record_delete_vm(record);
+		return 0;
+	}
+	vm = vm_find_or_make(bpf_ntohl(record->vni), record->internal_address, network_index,
+			     tick_now(), &vm_index);
 	if (!vm)
 		return SYNC_UNAPPLIED;
-	/* Before its key may change: the rivals are found by the old one. */
-	if (record->kind == RECORD_SESSION &&
-	    record_end_rivals(record, vm, vm_index, gateway, active))
-		return SYNC_REFUSED;
-	record_import_vm(record, vm, active);
-	if (record->kind == RECORD_VM)
-		return 0;
-	if (record->kind != RECORD_SESSION || record->state == SESSION_FREE ||
-	    record->state > SESSION_CLOSING || !record->remote)
+	if (record->kind == RECORD_SESSION)
+		return record_apply_session(record, vm, vm_index, router, router_index, gateway);
+	if (record->kind != RECORD_VM)
 		return SYNC_UNAPPLIED;
-	return record_import_session(record, vm_index, vm, gateway, active) ? 0 : SYNC_UNAPPLIED;
+	record_import_vm(record, vm, active);
+	return 0;
 }
 
 /* Our own record has come home: what it says is held twice now. */
@@ -312,19 +393,21 @@ __noinline int record_acknowledge(const struct sync_record *record)
 {
 	__u32 zero = 0, vm_index;
 	struct gateway *gateway = bpf_map_lookup_elem(&gateways, &zero);
-	struct session_place place;
+	struct session_place place = {};
 	struct mapping *mapping;
 	struct session *session;
 	struct vm *vm;
 	__s64 index;
 
-	if (!record || !gateway || record->kind == RECORD_DELETE)
+	if (!record || !gateway ||
+	    (record->kind != RECORD_VM && record->kind != RECORD_SESSION))
 		return 0;
 	vm = vm_find(bpf_ntohl(record->vni), record->internal_address, &vm_index);
 	if (!vm)
 		return 0;
-	if (vm->tunnel_endpoint == record->tunnel_endpoint && mac_equal(vm->mac, record->mac))
-		vm->flags |= VM_COMMITTED;
+	if (vm->tunnel_endpoint == record->tunnel_endpoint && mac_equal(vm->mac, record->mac) &&
+	    mac_equal(vm->next_hop_mac, record->next_hop_mac))
+		__sync_fetch_and_or(&vm->flags, VM_COMMITTED);
 	if (record->kind != RECORD_SESSION)
 		return 0;
 	index = record_mapping_index(record);
@@ -333,10 +416,10 @@ __noinline int record_acknowledge(const struct sync_record *record)
 	mapping = mapping_at(index);
 	if (!mapping)
 		return 0;
-	place = (struct session_place){
-		.mapping = index, .remote = record->remote, .remote_port = record->remote_port,
-	};
-	session = session_find(gateway, mapping, &place);
+	place.mapping = index;
+	place.remote = record->remote;
+	place.remote_port = record->remote_port;
+	session = session_at(session_find(gateway, mapping, &place), mapping, index);
 	if (!session)
 		return 0;
 	session->flags |= SESSION_COMMITTED;

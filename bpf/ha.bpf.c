@@ -150,6 +150,14 @@ static __always_inline int sync_turn_round(struct xdp_md *ctx, const struct sync
 	return reason;
 }
 
+/* Of its own, for the stack: applying records needs all that there is. */
+static __noinline int sync_emit(struct xdp_md *ctx, __u32 payload_offset)
+{
+	struct event about = { .type = EVENT_SYNC_MESSAGE, .interface = INTERFACE_HA };
+
+	return event_emit(ctx, &about, payload_offset);
+}
+
 static __always_inline int sync_request(struct xdp_md *ctx, const struct sync_packet *packet)
 {
 	__u32 flags;
@@ -166,7 +174,7 @@ static __always_inline int sync_request(struct xdp_md *ctx, const struct sync_pa
 		flags = sync_apply(ctx, packet->records);
 		return sync_turn_round(ctx, packet, flags, REASON_SYNC_APPLIED);
 	case SYNC_CONTROL:
-		event_emit(ctx, EVENT_SYNC_MESSAGE, INTERFACE_HA, 0, packet->payload_offset);
+		sync_emit(ctx, packet->payload_offset);
 		return REASON_SYNC_TO_CONTROL_PLANE;
 	default:
 		return REASON_DROP_SYNC_MALFORMED;

@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0 OR Apache-2.0
-/* Run by the control plane, never by a packet: sealing, bulk synchronisation, ageing, VM slots. */
+/* Run by the control plane, never by a packet: sealing, bulk synchronisation, ageing, what the configuration says. */
+#include <errno.h>
+
 #include "apply.h"
 
 /* How far one run looks for something to say. */
 #define WALK_STEPS 4096
 /* So long a mapping may be without a session: far longer than any CPU takes to add it. */
 #define MAPPING_BIRTH_TICKS 1
+/* So long a VM's slot rests: longer than any CPU goes on with one that it has found. */
+#define VM_RETIREMENT_TICKS 2
 
 /* Seals a message of the control plane, or a heartbeat. */
 SEC("xdp")
@@ -29,14 +33,14 @@ struct walk_run {
 	struct sync_record record;
 };
 
-/* The routers that a VM's records speak of; false where its network has gone. */
+/* The routers that a VM's records speak of; false where its network, or the VM, has gone. */
 static __always_inline bool walk_find_routers(const struct vm *vm, struct router **router,
 					      struct virtual_router **virtual_router)
 {
 	__u32 index = vm->network;
 	struct network *network = bpf_map_lookup_elem(&networks, &index);
 
-	if (!network || network->vni != vm->vni)
+	if (!network || network->vni != vm->vni || vm->flags & VM_RETIRED)
 		return false;
 	index = network->router;
 	*router = bpf_map_lookup_elem(&routers, &index);
@@ -47,9 +51,21 @@ static __always_inline bool walk_find_routers(const struct vm *vm, struct router
 	return *virtual_router;
 }
 
+/* The address that a mapping of the VM is at; 0 where the VM has another by now. */
+static __always_inline __be32 walk_find_address(const struct vm *vm, __u32 mapping)
+{
+	__u32 index = vm->network;
+	struct network *network = bpf_map_lookup_elem(&networks, &index);
+	__be32 address;
+
+	if (!network || vm->snat_address != mapping_address_index(mapping) + 1)
+		return 0;
+	return vm_snat_index(vm, network->router, &address) < 0 ? 0 : address;
+}
+
 static __always_inline void walk_write(struct walk_run *run)
 {
-	if (bpf_xdp_store_bytes(run->ctx, SYNC_RECORDS_OFFSET + run->walk->records * sizeof(run->record),
+	if (frame_store(run->ctx, SYNC_RECORDS_OFFSET + run->walk->records * sizeof(run->record),
 				&run->record, sizeof(run->record)))
 		return;
 	run->walk->records++;
@@ -70,7 +86,7 @@ static __always_inline bool walk_skips_block(struct walk *walk)
 	if (index % PORT_BLOCK_SIZE)
 		return false;
 	block = port_block_at(index / 65536 / MAPPING_PROTOCOLS, index % 65536 / PORT_BLOCK_SIZE);
-	if (block && block->vm)
+	if (block && (block->vm || block->mappings))
 		return false;
 	walk->position += PORT_BLOCK_SIZE;
 	return true;
@@ -97,24 +113,28 @@ static __always_inline void bulk_vm(struct walk_run *run)
 		return;
 	}
 	run->walk->position++;
-	if (!vm->tunnel_endpoint || !walk_find_routers(vm, &router, &virtual_router))
+	if (!vm->address || !vm->tunnel_endpoint || !walk_find_routers(vm, &router, &virtual_router))
 		return;
 	record_export_vm(&run->record, vm, router, virtual_router);
 	walk_write(run);
 }
 
-static __always_inline void bulk_session(struct walk_run *run, __u32 index,
-					 const struct mapping *mapping, const struct session *session)
+static __always_inline void bulk_session(struct walk_run *run, __u32 index, __u32 vm_index,
+					 const struct session *session)
 {
 	struct virtual_router *virtual_router;
 	struct router *router;
-	struct vm *vm = vm_at(mapping->vm - 1);
+	struct vm *vm = vm_at(vm_index);
+	__be32 address;
 
 	if (!vm || session->state == SESSION_FREE || !session->remote ||
 	    !walk_find_routers(vm, &router, &virtual_router))
 		return;
+	address = walk_find_address(vm, index);
+	if (!address)
+		return;
 	record_export_vm(&run->record, vm, router, virtual_router);
-	record_export_session(&run->record, index, mapping, session, router);
+	record_export_session(&run->record, index, session, address);
 	walk_write(run);
 }
 
@@ -130,8 +150,8 @@ static __always_inline void bulk_mapping(struct walk_run *run)
 	if (walk_skips_block(run->walk))
 		return;
 	run->walk->position++;
-	if (mapping && mapping->vm && mapping->first.state != SESSION_FREE)
-		bulk_session(run, index, mapping, &mapping->first);
+	if (mapping && mapping_is_dynamic(mapping))
+		bulk_session(run, index, mapping->vm - 1, &mapping->first);
 }
 
 static __always_inline void bulk_session_slot(struct walk_run *run)
@@ -144,11 +164,11 @@ static __always_inline void bulk_session_slot(struct walk_run *run)
 		return;
 	}
 	run->walk->position++;
-	if (!slot || !slot->mapping)
+	if (!slot || !slot->mapping || !slot->vm)
 		return;
 	mapping = mapping_at(slot->mapping - 1);
-	if (mapping && mapping->vm)
-		bulk_session(run, slot->mapping - 1, mapping, &slot->session);
+	if (mapping && mapping->vm == slot->vm)
+		bulk_session(run, slot->mapping - 1, slot->vm - 1, &slot->session);
 }
 
 static long bulk_step(__u32 i __attribute__((unused)), struct walk_run *run)
@@ -174,7 +194,7 @@ static __always_inline int walk_finish(struct walk_run *run)
 
 	if (!run->walk->records)
 		return run->walk->phase == WALK_ENDED ? XDP_DROP : XDP_PASS;
-	if (!state || bpf_xdp_adjust_tail(run->ctx, (int)length - (int)packet_length(run->ctx)) ||
+	if (!state || frame_set_length(run->ctx, length, packet_length(run->ctx)) ||
 	    sync_write_envelope(run->ctx, run->gateway, length))
 		return XDP_ABORTED;
 	header = packet_at(run->ctx, SYNC_OFFSET, sizeof(*header));
@@ -232,17 +252,13 @@ static __always_inline bool age_is_over(const struct walk_run *run, const struct
 	return (__s32)(tick_now() - seen) > (__s32)session_timeout_ticks(run->gateway, session, protocol);
 }
 
-static __always_inline void age_record(struct walk_run *run, __u32 index,
-				       const struct mapping *mapping, const struct vm *vm,
-				       const struct router *router,
+static __always_inline void age_record(struct walk_run *run, __u32 index, __be16 internal_port,
+				       const struct vm *vm, const struct router *router,
 				       const struct virtual_router *virtual_router)
 {
 	record_export_vm(&run->record, vm, router, virtual_router);
-	run->record.kind = RECORD_DELETE;
-	run->record.protocol = index / 65536 % MAPPING_PROTOCOLS;
-	run->record.external_address = router->external_address;
-	run->record.external_port = bpf_htons(index & 0xffff);
-	run->record.internal_port = mapping->internal_port;
+	record_export_mapping(&run->record, RECORD_DELETE, index, walk_find_address(vm, index),
+			      internal_port);
 	count(REASON_SESSION_EXPIRED, 0);
 }
 
@@ -256,13 +272,13 @@ static __always_inline bool age_was_empty_before(struct mapping *mapping)
 
 static __always_inline void age_mapping_at(struct walk_run *run, __u32 index, struct mapping *mapping)
 {
-	__u32 protocol = index / 65536 % MAPPING_PROTOCOLS;
 	struct virtual_router *virtual_router;
 	struct router *router;
 	struct vm *vm = vm_at(mapping->vm - 1);
 
-	if (!vm || !walk_find_routers(vm, &router, &virtual_router)) {
-		mapping_free(mapping, index);
+	/* What the configuration has ended ends on both gateways by itself. */
+	if (!vm || !walk_find_routers(vm, &router, &virtual_router) || !walk_find_address(vm, index)) {
+		mapping_free(mapping, index, tick_now());
 		return;
 	}
 	if (!virtual_router_is_active(virtual_router))
@@ -272,16 +288,17 @@ static __always_inline void age_mapping_at(struct walk_run *run, __u32 index, st
 	    (mapping->session_count || !age_was_empty_before(mapping)))
 		return;
 	if (mapping->first.state != SESSION_FREE &&
-	    !age_is_over(run, &mapping->first, protocol, virtual_router))
+	    !age_is_over(run, &mapping->first, mapping_protocol(index), virtual_router))
 		return;
-	age_record(run, index, mapping, vm, router, virtual_router);
 	if (mapping->session_count) {
 		/* Others keep the mapping alive; its first place becomes free for a new remote. */
+		age_record(run, index, mapping->first.internal_port, vm, router, virtual_router);
 		run->record.remote = mapping->first.remote;
 		run->record.remote_port = mapping->first.remote_port;
-		session_clear(&mapping->first);
+		session_end_first(mapping, mapping->vm - 1);
 	} else {
-		mapping_free(mapping, index);
+		age_record(run, index, mapping->internal_port, vm, router, virtual_router);
+		mapping_free(mapping, index, tick_now());
 	}
 	walk_write(run);
 }
@@ -290,19 +307,22 @@ static __always_inline void age_mapping_at(struct walk_run *run, __u32 index, st
 static __always_inline void age_block(struct walk_run *run)
 {
 	__u32 index = run->walk->position, number = index % 65536 / PORT_BLOCK_SIZE;
+	__u32 address_index = mapping_address_index(index);
 	struct port_block *block;
 	struct vm *vm;
 
-	if (index % PORT_BLOCK_SIZE || index / 65536 % MAPPING_PROTOCOLS)
+	if (index % PORT_BLOCK_SIZE || mapping_protocol(index))
 		return;
-	block = port_block_at(index / 65536 / MAPPING_PROTOCOLS, number);
+	block = port_block_at(address_index, number);
 	if (!block || !block->vm || block->mappings ||
 	    tick_now() - block->last_seen <= run->gateway->hold_down_ticks)
 		return;
 	vm = vm_at(block->vm - 1);
-	if (vm)
+	if (vm && vm->snat_address == address_index + 1) {
 		vm_forget_block(vm, number);
-	block->vm = 0;
+		vm_forget_address(vm);
+	}
+	port_block_release(address_index, number);
 }
 
 static __always_inline void age_mapping(struct walk_run *run)
@@ -318,7 +338,7 @@ static __always_inline void age_mapping(struct walk_run *run)
 	if (walk_skips_block(run->walk))
 		return;
 	run->walk->position++;
-	if (mapping && mapping->vm)
+	if (mapping && mapping_is_dynamic(mapping))
 		age_mapping_at(run, index, mapping);
 }
 
@@ -335,29 +355,107 @@ static __always_inline void age_session_slot(struct walk_run *run)
 		return;
 	}
 	run->walk->position++;
-	if (!slot || !slot->mapping)
+	/* Without a VM it is being made on another CPU. */
+	if (!slot || !slot->mapping || !slot->vm)
 		return;
 	mapping = mapping_at(slot->mapping - 1);
-	vm = mapping && mapping->vm ? vm_at(mapping->vm - 1) : NULL;
+	vm = mapping && mapping->vm == slot->vm ? vm_at(slot->vm - 1) : NULL;
 	if (!vm || !walk_find_routers(vm, &router, &virtual_router)) {
-		session_slot_free(slot, NULL);
+		session_slot_end(slot, mapping);
 		return;
 	}
 	if (!virtual_router_is_active(virtual_router) ||
-	    !age_is_over(run, &slot->session, (slot->mapping - 1) / 65536 % MAPPING_PROTOCOLS,
-			 virtual_router))
+	    !age_is_over(run, &slot->session, mapping_protocol(slot->mapping - 1), virtual_router))
 		return;
-	age_record(run, slot->mapping - 1, mapping, vm, router, virtual_router);
+	age_record(run, slot->mapping - 1, slot->session.internal_port, vm, router, virtual_router);
 	run->record.remote = slot->session.remote;
 	run->record.remote_port = slot->session.remote_port;
-	session_slot_free(slot, mapping);
+	session_slot_end(slot, mapping);
 	walk_write(run);
+}
+
+/* Two races and a change of address may leave blocks in its list that it does not hold. */
+static __always_inline void age_vm_blocks(struct vm *vm, __u32 index)
+{
+	__u32 address = vm->snat_address;
+
+	for (__u32 n = 0; n < GATEWAYS * VM_PORT_BLOCKS; n++) {
+		__u32 block = vm->blocks[n];
+		struct port_block *entry;
+
+		if (!block)
+			continue;
+		entry = address ? port_block_at(address - 1, block) : NULL;
+		if (!entry || entry->vm != index + 1)
+			__sync_val_compare_and_swap(&vm->blocks[n], block, 0);
+	}
+	vm_forget_address(vm);
+}
+
+/* Nobody finds it by its address any more; once nobody can hold it either, the slot is another's. */
+static __always_inline void age_retired_vm(struct vm *vm, __u32 index)
+{
+	if (tick_now() - vm->last_seen < VM_RETIREMENT_TICKS || vm_has_ports(vm) ||
+	    vm->static_mapping_count)
+		return;
+	__builtin_memset(vm, 0, sizeof(*vm));
+	bpf_map_push_elem(&free_vms, &index, 0);
+}
+
+/* Like a session's, its clock starts anew with a takeover: a standby sees no packets. */
+static __always_inline bool age_vm_is_over(const struct walk_run *run, const struct vm *vm,
+					   const struct virtual_router *router)
+{
+	__u32 since = router->active_since_ns >> TICK_SHIFT, seen = vm->last_seen;
+
+	if (!run->gateway->vm_ticks || !vm_may_be_forgotten(vm) || vm_has_ports(vm))
+		return false;
+	if ((__s32)(since - seen) > 0)
+		seen = since;
+	return (__s32)(tick_now() - seen) > (__s32)run->gateway->vm_ticks;
+}
+
+static __always_inline void age_vm_at(struct walk_run *run, __u32 index, struct vm *vm)
+{
+	struct virtual_router *virtual_router;
+	struct router *router;
+
+	age_vm_blocks(vm, index);
+	if (vm->flags & VM_RETIRED) {
+		age_retired_vm(vm, index);
+		return;
+	}
+	if (!walk_find_routers(vm, &router, &virtual_router)) {
+		vm_retire(vm, index, tick_now());
+		return;
+	}
+	if (!virtual_router_is_active(virtual_router) || !age_vm_is_over(run, vm, virtual_router) ||
+	    !vm_retire(vm, index, tick_now()))
+		return;
+	count(REASON_VM_EXPIRED, 0);
+	record_export_vm(&run->record, vm, router, virtual_router);
+	run->record.kind = RECORD_VM_DELETE;
+	walk_write(run);
+}
+
+static __always_inline void age_vm(struct walk_run *run)
+{
+	__u32 index = run->walk->position;
+	struct vm *vm = vm_at(index);
+
+	if (index >= run->state->vms || !vm) {
+		walk_next_phase(run->walk);
+		return;
+	}
+	run->walk->position++;
+	if (vm->address)
+		age_vm_at(run, index, vm);
 }
 
 static long age_step(__u32 i __attribute__((unused)), struct walk_run *run)
 {
 	if (run->walk->phase == WALK_VMS)
-		walk_next_phase(run->walk);
+		age_vm(run);
 	else if (run->walk->phase == WALK_MAPPINGS)
 		age_mapping(run);
 	else if (run->walk->phase == WALK_SESSIONS)
@@ -379,7 +477,35 @@ int age_xdp(struct xdp_md *ctx)
 	return walk_finish(&run);
 }
 
-/* A VM's slot for the control plane, which may know its floating IP before it has sent anything. */
+/* Where it lives is the configuration's word; an old next hop leads to an old endpoint. */
+static __always_inline void vm_pin(struct vm *vm, const struct vm_ensure *request)
+{
+	if (vm->tunnel_endpoint != request->tunnel_endpoint)
+		__builtin_memset(vm->next_hop_mac, 0, 6);
+	__builtin_memcpy(vm->mac, request->mac, 6);
+	__builtin_memcpy(vm->option, request->option, 8);
+	vm->option_length = request->option_length;
+	vm->tunnel_endpoint = request->tunnel_endpoint;
+}
+
+static __always_inline void vm_configure(struct vm *vm, __u32 network, const struct vm_ensure *request)
+{
+	__u32 flags = request->flags & (VM_PINNED | VM_HAS_FORWARDINGS), before = vm->network;
+
+	/* Networks may have been numbered anew. */
+	if (before != network && network_count_vm(network, false)) {
+		network_uncount_vm(before);
+		vm->network = network;
+	}
+	if (flags & VM_PINNED)
+		vm_pin(vm, request);
+	vm->floating_ip_counter = request->floating_ip_counter;
+	vm->floating_ip = request->floating_ip;
+	__sync_fetch_and_and(&vm->flags, ~(__u32)(VM_PINNED | VM_HAS_FORWARDINGS) | flags);
+	__sync_fetch_and_or(&vm->flags, flags);
+}
+
+/* All that the configuration says of a VM, which may not have sent anything yet. */
 SEC("syscall")
 int vm_ensure(struct vm_ensure *request)
 {
@@ -388,12 +514,114 @@ int vm_ensure(struct vm_ensure *request)
 	struct vm *vm;
 
 	if (!network)
-		return -2; /* ENOENT */
-	vm = vm_find_or_create(vni, request->address, *network, &index);
+		return -ENOENT;
+	if (!request->address || (request->option_length && request->option_length != TUNNEL_OPTION_LENGTH))
+		return -EINVAL;
+	vm = vm_find_or_make(vni, request->address, *network, tick_now_fine(), &index);
 	if (!vm)
-		return -28; /* ENOSPC */
-	vm->network = *network;
-	vm->floating_ip = request->floating_ip;
+		return -ENOSPC;
+	vm_configure(vm, *network, request);
 	request->vm = index;
+	/* Forgotten at the same moment: the next time it gets another slot. */
+	return vm->flags & VM_RETIRED ? -EAGAIN : 0;
+}
+
+static __always_inline void static_mapping_uncount(__u32 owner)
+{
+	struct vm *vm = owner ? vm_at(owner - 1) : NULL;
+
+	if (vm)
+		__sync_fetch_and_add(&vm->static_mapping_count, -1);
+}
+
+/* The port of a forwarding is its own from here on: a mapping that a VM has there ends. */
+SEC("syscall")
+int forwarding_ensure(struct forwarding_ensure *request)
+{
+	__u64 wanted = mapping_static_owner(request->vm, request->internal_port), before;
+	struct mapping *mapping = mapping_at(request->mapping);
+	struct vm *vm = vm_at(request->vm);
+	__u32 zero = 0;
+
+	if (!mapping || !vm || !vm->address || vm->flags & VM_RETIRED)
+		return -ENOENT;
+	if (mapping_is_dynamic(mapping))
+		mapping_end(request->mapping, bpf_map_lookup_elem(&gateways, &zero), tick_now_fine());
+	before = *mapping_owner_word(mapping);
+	if (before == wanted)
+		return 0;
+	__sync_fetch_and_add(&vm->static_mapping_count, 1);
+	if ((before && !(before >> 48 & MAPPING_STATIC)) ||
+	    __sync_val_compare_and_swap(mapping_owner_word(mapping), before, wanted) != before) {
+		__sync_fetch_and_add(&vm->static_mapping_count, -1);
+		return -EBUSY;
+	}
+	static_mapping_uncount(before);
+	return 0;
+}
+
+SEC("syscall")
+int forwarding_remove(struct forwarding_ensure *request)
+{
+	__u64 owner = mapping_static_owner(request->vm, request->internal_port);
+	struct mapping *mapping = mapping_at(request->mapping);
+
+	if (!mapping || *mapping_owner_word(mapping) != owner)
+		return -ENOENT;
+	/* RFC 6888 REQ-8 holds for such a port as well. */
+	mapping->last_seen = tick_now_fine();
+	if (__sync_val_compare_and_swap(mapping_owner_word(mapping), owner, 0) == owner)
+		static_mapping_uncount(owner);
+	return 0;
+}
+
+/* What the peer is to be told; its kind stays 0 where the VM's network has gone, and there is nobody to be told for. */
+static __always_inline void session_end_record(struct session_end *request, const struct vm *vm,
+					       __be16 internal_port)
+{
+	struct virtual_router *virtual_router;
+	struct router *router;
+
+	__builtin_memset(&request->record, 0, sizeof(request->record));
+	if (!walk_find_routers(vm, &router, &virtual_router))
+		return;
+	record_export_vm(&request->record, vm, router, virtual_router);
+	record_export_mapping(&request->record, RECORD_DELETE, request->mapping,
+			      walk_find_address(vm, request->mapping), internal_port);
+	request->record.remote = request->remote;
+	request->record.remote_port = request->remote_port;
+}
+
+/* Ends a session, or with remote 0 a mapping with all of its own. */
+SEC("syscall")
+int session_end(struct session_end *request)
+{
+	struct session_place place = {
+		.mapping = request->mapping, .remote = request->remote,
+		.remote_port = request->remote_port,
+	};
+	struct mapping *mapping = mapping_at(place.mapping);
+	struct session *session;
+	__u32 zero = 0;
+	struct gateway *gateway = bpf_map_lookup_elem(&gateways, &zero);
+	struct vm *vm;
+	__s64 where;
+
+	if (!mapping || !gateway || !mapping_is_dynamic(mapping))
+		return -ENOENT;
+	vm = vm_at(mapping->vm - 1);
+	if (!vm)
+		return -ENOENT;
+	if (!place.remote) {
+		session_end_record(request, vm, mapping->internal_port);
+		mapping_end(place.mapping, gateway, tick_now_fine());
+		return 0;
+	}
+	where = session_find(gateway, mapping, &place);
+	session = session_at(where, mapping, place.mapping);
+	if (!session)
+		return -ENOENT;
+	session_end_record(request, vm, session->internal_port);
+	session_end_at(where, mapping, mapping->vm - 1);
 	return 0;
 }

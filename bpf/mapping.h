@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
-/* RFC 4787 §4.1: endpoint-independent mappings, one slot for both directions. */
+/* RFC 4787 §4.1: internal to external endpoints, one slot for both directions. */
 #pragma once
 
 #include "port.h"
@@ -18,6 +18,16 @@ static __always_inline __u32 mapping_index(__u32 address_index, __u32 protocol, 
 	return (address_index * MAPPING_PROTOCOLS + protocol) * 65536 + port;
 }
 
+static __always_inline __u32 mapping_address_index(__u32 index)
+{
+	return index / 65536 / MAPPING_PROTOCOLS;
+}
+
+static __always_inline __u32 mapping_protocol(__u32 index)
+{
+	return index / 65536 % MAPPING_PROTOCOLS;
+}
+
 static __always_inline struct mapping *mapping_at(__u32 index)
 {
 	return bpf_map_lookup_elem(&mappings, &index);
@@ -29,18 +39,64 @@ static __always_inline __u64 mapping_owner(__u32 vm, __be16 internal_port)
 	return (__u64)internal_port << 32 | (vm + 1);
 }
 
+/* No dynamic one is ever taken for it. */
+static __always_inline __u64 mapping_static_owner(__u32 vm, __be16 internal_port)
+{
+	return (__u64)MAPPING_STATIC << 48 | mapping_owner(vm, internal_port);
+}
+
 static __always_inline __u64 *mapping_owner_word(struct mapping *mapping)
 {
 	return (__u64 *)mapping;
 }
 
-static __always_inline struct mapping *mapping_probe(const struct vm *vm, struct mapping_place *place,
-						     __u32 block, __u32 i)
+static __always_inline bool mapping_is_dynamic(const struct mapping *mapping)
 {
-	place->external_port = block * PORT_BLOCK_SIZE +
-			       port_probe(vm, place->internal_port, place->protocol, i);
-	place->index = mapping_index(place->address_index, place->protocol, place->external_port);
+	return mapping->vm && !(mapping->flags & MAPPING_STATIC);
+}
+
+/* RFC 4787 REQ-3a: such a port gets one below 1024 as well. Query ids have no such range. */
+static __always_inline bool mapping_is_low(const struct mapping_place *place)
+{
+	return place->protocol != MAPPING_ICMP && bpf_ntohs(place->internal_port) < 1024;
+}
+
+static __always_inline struct mapping *mapping_probe_port(struct mapping_place *place, __u32 port)
+{
+	place->external_port = port;
+	place->index = mapping_index(place->address_index, place->protocol, port);
 	return mapping_at(place->index);
+}
+
+/* The i-th slot of a block for what starts probing at `start`. */
+static __always_inline struct mapping *mapping_probe(struct mapping_place *place, __u32 block,
+						     __u32 start, __u32 i)
+{
+	__u32 n = (start + i * port_step(place->protocol)) % PORT_BLOCK_SIZE;
+
+	return mapping_probe_port(place, block * PORT_BLOCK_SIZE + n);
+}
+
+static __always_inline __u32 mapping_low_start(const struct vm *vm, const struct mapping_place *place)
+{
+	return port_hash(vm, place->internal_port, place->protocol, 0, 0);
+}
+
+static __noinline bool mapping_find_low(const struct vm *vm, struct mapping_place *place,
+					__u32 gateway_id)
+{
+	__u64 owner = mapping_owner(place->vm, place->internal_port);
+	__u32 start = mapping_low_start(vm, place);
+
+	for (__u32 n = 0; n < GATEWAYS * LOW_PORT_PROBES; n++) {
+		__u32 port = port_low_probe(start, place->protocol, gateway_id + n / LOW_PORT_PROBES,
+					    n % LOW_PORT_PROBES);
+		struct mapping *mapping = mapping_probe_port(place, port);
+
+		if (mapping && *mapping_owner_word(mapping) == owner)
+			return true;
+	}
+	return false;
 }
 
 /*
@@ -49,18 +105,22 @@ static __always_inline struct mapping *mapping_probe(const struct vm *vm, struct
  */
 __noinline bool mapping_find(const struct vm *vm, struct mapping_place *place, __u32 gateway_id)
 {
+	__u32 start;
 	__u64 owner;
 
 	if (!vm || !place)
 		return false;
+	if (mapping_is_low(place) && mapping_find_low(vm, place, gateway_id))
+		return true;
 	owner = mapping_owner(place->vm, place->internal_port);
+	start = port_start(vm, place->internal_port, place->protocol);
 	for (__u32 n = 0; n < GATEWAYS * VM_PORT_BLOCKS; n++) {
 		__u32 block = vm->blocks[(gateway_id * VM_PORT_BLOCKS + n) & 15];
 
 		if (!block)
 			continue;
 		for (__u32 i = 0; i < PORT_PROBES; i++) {
-			struct mapping *mapping = mapping_probe(vm, place, block, i);
+			struct mapping *mapping = mapping_probe(place, block, start, i);
 
 			if (mapping && *mapping_owner_word(mapping) == owner)
 				return true;
@@ -69,14 +129,15 @@ __noinline bool mapping_find(const struct vm *vm, struct mapping_place *place, _
 	return false;
 }
 
-static __always_inline void port_block_count(__u32 address_index, __u32 port, __s32 change)
+static __always_inline void port_block_count(__u32 address_index, __u32 port, __s32 change,
+					     __u32 now)
 {
 	struct port_block *block = port_block_at(address_index, port / PORT_BLOCK_SIZE);
 
 	if (!block)
 		return;
 	__sync_fetch_and_add(&block->mappings, change);
-	block->last_seen = tick_now();
+	block->last_seen = now;
 }
 
 /* RFC 6888 REQ-8: a freed port rests before somebody else gets it. */
@@ -86,25 +147,43 @@ static __always_inline bool mapping_is_takeable(const struct mapping *mapping, _
 	return !mapping->vm && (!mapping->last_seen || now - mapping->last_seen >= hold_down_ticks);
 }
 
-static __always_inline bool mapping_create_in(const struct vm *vm, struct mapping_place *place,
-					      __u32 block, __u32 hold_down_ticks)
+/* False where somebody else was faster. */
+static __always_inline bool mapping_claim(struct vm *vm, struct mapping *mapping, __u32 index,
+					  __u64 owner)
 {
-	__u64 owner = mapping_owner(place->vm, place->internal_port);
 	__u32 now = tick_now();
 
-	for (__u32 i = 0; i < PORT_PROBES; i++) {
-		struct mapping *mapping = mapping_probe(vm, place, block, i);
+	if (__sync_val_compare_and_swap(mapping_owner_word(mapping), 0, owner))
+		return false;
+	mapping->last_seen = now;
+	__sync_fetch_and_add(&vm->mapping_count, 1);
+	port_block_count(mapping_address_index(index), index & 0xffff, 1, now);
+	return true;
+}
 
-		if (!mapping)
-			continue;
-		if (mapping_is_takeable(mapping, now, hold_down_ticks) &&
-		    !__sync_val_compare_and_swap(mapping_owner_word(mapping), 0, owner)) {
-			mapping->last_seen = now;
-			port_block_count(place->address_index, place->external_port, 1);
-			return true;
-		}
-		/* Another CPU was faster for the same endpoint: it has one mapping, not two. */
-		if (*mapping_owner_word(mapping) == owner)
+/* True where the slot is the endpoint's now: another CPU may have been faster, but an endpoint has one mapping, not two. */
+static __always_inline bool mapping_take(struct vm *vm, const struct mapping_place *place,
+					 struct mapping *mapping, __u32 hold_down_ticks)
+{
+	__u64 owner = mapping_owner(place->vm, place->internal_port);
+
+	if (mapping_is_takeable(mapping, tick_now(), hold_down_ticks) &&
+	    mapping_claim(vm, mapping, place->index, owner))
+		return true;
+	return *mapping_owner_word(mapping) == owner;
+}
+
+static __noinline bool mapping_create_low(struct vm *vm, struct mapping_place *place,
+					  const struct gateway *gateway)
+{
+	__u32 start = mapping_low_start(vm, place);
+
+	for (__u32 i = 0; i < LOW_PORT_PROBES; i++) {
+		__u32 port = port_low_probe(start, place->protocol, gateway->id, i);
+		struct mapping *mapping = mapping_probe_port(place, port);
+
+		/* Port 0 is no port. */
+		if (port && mapping && mapping_take(vm, place, mapping, gateway->hold_down_ticks))
 			return true;
 	}
 	return false;
@@ -117,48 +196,47 @@ static __always_inline bool port_block_is_held(const struct mapping_place *place
 	return entry && entry->vm == place->vm + 1;
 }
 
+/* The n-th block of ours that the VM holds; where it holds fewer, and may have more, a new one. 0: neither. */
+static __always_inline __u32 mapping_block(struct vm *vm, const struct mapping_place *place,
+					   __u32 gateway_id, __u32 n, __u32 limit)
+{
+	__u32 *entry = &vm->blocks[(gateway_id * VM_PORT_BLOCKS + n) & 15];
+	__u32 block = *entry;
+
+	if (n >= limit)
+		return 0;
+	if (block && port_block_is_held(place, block))
+		return block;
+	/* Left over from another address of the VM. */
+	if (block)
+		__sync_val_compare_and_swap(entry, block, 0);
+	vm_take_block(vm, place->vm, place->address_index, gateway_id, limit);
+	/* All CPUs go on with what stands here now, or one endpoint would get a mapping from each. */
+	return *(volatile __u32 *)entry;
+}
+
 /* False where this gateway's ports are exhausted for the VM. */
 __noinline bool mapping_create(struct vm *vm, struct mapping_place *place,
-			       const struct gateway *gateway)
+			       const struct gateway *gateway, __u32 block_limit)
 {
+	__u32 start;
+
 	if (!vm || !place || !gateway)
 		return false;
+	if (mapping_is_low(place) && mapping_create_low(vm, place, gateway))
+		return true;
+	start = port_start(vm, place->internal_port, place->protocol);
 	for (__u32 n = 0; n < VM_PORT_BLOCKS; n++) {
-		__u32 block = vm->blocks[(gateway->id * VM_PORT_BLOCKS + n) & 15];
+		__u32 block = mapping_block(vm, place, gateway->id, n, block_limit);
 
-		if (!block) {
-			if (!port_block_take(vm, place->vm, place->address_index, gateway->id))
-				return false;
-			/* All CPUs go on with what stands here now, or one endpoint would get a mapping from each. */
-			block = *(volatile __u32 *)&vm->blocks[(gateway->id * VM_PORT_BLOCKS + n) & 15];
-		}
 		if (!block)
 			return false;
-		/* After a change of the router's address the list may still name blocks of the old one. */
-		if (!port_block_is_held(place, block))
-			continue;
-		if (mapping_create_in(vm, place, block, gateway->hold_down_ticks))
-			return true;
+		for (__u32 i = 0; i < PORT_PROBES; i++) {
+			struct mapping *mapping = mapping_probe(place, block, start, i);
+
+			if (mapping && mapping_take(vm, place, mapping, gateway->hold_down_ticks))
+				return true;
+		}
 	}
 	return false;
-}
-
-/* The eight bytes that claim it go last: whoever claims it next finds the rest clean, and keeps what it writes. */
-static __always_inline void session_clear(struct session *session)
-{
-	session->last_seen = 0;
-	session->term = 0;
-	asm volatile("" ::: "memory");
-	*(__u64 *)session = 0;
-}
-
-static __always_inline void mapping_free(struct mapping *mapping, __u32 index)
-{
-	__u32 address_index = index / 65536 / MAPPING_PROTOCOLS;
-
-	session_clear(&mapping->first);
-	mapping->session_count = 0;
-	mapping->last_seen = tick_now();
-	*mapping_owner_word(mapping) = 0;
-	port_block_count(address_index, index & 0xffff, -1);
 }

@@ -2,7 +2,7 @@
 /* Commit on create: session records out, in, and home again. Explicit export and import, never map bytes. */
 #pragma once
 
-#include "forward.h"
+#include "event.h"
 #include "session.h"
 #include "siphash.h"
 
@@ -60,27 +60,32 @@ static __always_inline void record_export_vm(struct sync_record *record, const s
 	__builtin_memcpy(record->option, vm->option, 8);
 }
 
-/* Over record_export_vm's fields: the session of the mapping at `index`. */
-static __always_inline void record_export_session(struct sync_record *record, __u32 index,
-						  const struct mapping *mapping,
-						  const struct session *session,
-						  const struct router *router)
+/* Over record_export_vm's fields: which slot of shared SNAT, at which address. */
+static __always_inline void record_export_mapping(struct sync_record *record, __u8 kind, __u32 index,
+						  __be32 address, __be16 internal_port)
 {
-	record->kind = RECORD_SESSION;
-	record->protocol = index / 65536 % MAPPING_PROTOCOLS;
+	record->kind = kind;
+	record->protocol = mapping_protocol(index);
+	record->external_address = address;
+	record->external_port = bpf_htons(index & 0xffff);
+	record->internal_port = internal_port;
+}
+
+/* Over record_export_vm's fields: a session of the mapping at `index`. */
+static __always_inline void record_export_session(struct sync_record *record, __u32 index,
+						  const struct session *session, __be32 address)
+{
+	record_export_mapping(record, RECORD_SESSION, index, address, session->internal_port);
 	record->state = session->state;
 	record->session_flags = session->flags &
 				(SESSION_FIN_OUTBOUND | SESSION_FIN_INBOUND | SESSION_REPLIED);
-	record->external_address = router->external_address;
-	record->external_port = bpf_htons(index & 0xffff);
-	record->internal_port = mapping->internal_port;
 	record->remote = session->remote;
 	record->remote_port = session->remote_port;
 	record->idle = bpf_htonl(tick_now() - session->last_seen);
 }
 
 /* Gives the frame its sequence number, epoch and MAC. Its sync header is at SYNC_OFFSET. */
-static __always_inline int sync_seal(struct xdp_md *ctx, const struct gateway *gateway,
+static __always_inline int sync_seal(struct hook_context *ctx, const struct gateway *gateway,
 				     struct gateway_state *state)
 {
 	struct sync_header *header = packet_at(ctx, SYNC_OFFSET, sizeof(*header));
@@ -102,7 +107,7 @@ static __always_inline int sync_seal(struct xdp_md *ctx, const struct gateway *g
 	return 0;
 }
 
-static __always_inline int sync_write_envelope(struct xdp_md *ctx, const struct gateway *gateway,
+static __always_inline int sync_write_envelope(struct hook_context *ctx, const struct gateway *gateway,
 					       __u32 length)
 {
 	struct sync_envelope *envelope = packet_at(ctx, 0, sizeof(*envelope));
@@ -129,7 +134,7 @@ static __always_inline int sync_write_envelope(struct xdp_md *ctx, const struct 
 }
 
 /* Puts the finished frame behind its record, addressed to the peer. */
-static __always_inline int commit_wrap(struct xdp_md *ctx, const struct gateway *gateway,
+static __always_inline int commit_wrap(struct hook_context *ctx, const struct gateway *gateway,
 				       struct gateway_state *state,
 				       const struct sync_record *record, __u8 egress)
 {
@@ -138,7 +143,7 @@ static __always_inline int commit_wrap(struct xdp_md *ctx, const struct gateway 
 	struct sync_envelope *envelope;
 	int reason;
 
-	if (bpf_xdp_adjust_head(ctx, -(int)added))
+	if (frame_move_front(ctx, -(int)added))
 		return REASON_DROP_ADJUST_FAILED;
 	reason = sync_write_envelope(ctx, gateway, payload + added);
 	if (reason)
@@ -176,7 +181,7 @@ static __always_inline void commit_emit(const struct sync_record *record)
  * not hold yet: it leaves by way of the peer. Returns COMMIT_SENT, the reason
  * to drop, or `forwarded` where it must not wait.
  */
-__noinline int commit_send(struct xdp_md *ctx, const struct sync_record *record, __u32 egress,
+__noinline int commit_send(struct hook_context *ctx, const struct sync_record *record, __u32 egress,
 				  int forwarded)
 {
 	__u32 zero = 0, role = INTERFACE_HA;
@@ -235,7 +240,7 @@ static __always_inline bool commit_needs_vm(struct vm *vm, const struct gateway 
 	if (commit_has_peer(gateway)) {
 		/* Without acknowledgement nobody else will say that it arrived. */
 		if (gateway->sync_mode == SYNC_ASYNC)
-			vm->flags |= VM_COMMITTED;
+			__sync_fetch_and_or(&vm->flags, VM_COMMITTED);
 		return true;
 	}
 	/* Alone it stays as it is: the first packet with a peer again tells where the VM lives now. */

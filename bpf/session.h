@@ -4,11 +4,35 @@
 
 #include "mapping.h"
 
-/* Filtering is by address for UDP and ICMP (RFC 4787 REQ-8), by address and port for TCP, whose state is per connection. */
-static __always_inline __be16 session_remote_port(__u32 protocol, __be16 port)
+/*
+ * What tells the sessions of a mapping apart. TCP's state is per connection; for
+ * UDP the remote's address is enough (RFC 4787 REQ-8) unless the router asks for more.
+ */
+static __always_inline __be16 session_remote_port(const struct router *router, __u32 protocol,
+						  __be16 port)
 {
-	return protocol == MAPPING_TCP ? port : 0;
+	if (protocol == MAPPING_TCP)
+		return port;
+	if (protocol == MAPPING_UDP && (router->mapping == MAPPING_ADDRESS_AND_PORT_DEPENDENT ||
+					router->filtering == FILTERING_ADDRESS_AND_PORT_DEPENDENT))
+		return port;
+	return 0;
 }
+
+struct session_place {
+	__u32 mapping;                /* index */
+	__u32 vm;                     /* index */
+	__be32 remote;
+	__be16 remote_port;
+	__be16 internal_port;
+	__be16 known_port;            /* out: internal port of a session with the remote's address */
+	bool known;                   /* out: there is such a session */
+	bool created;                 /* out */
+};
+
+/* Where a session is: in its mapping, in a slot of `sessions`, or nowhere. */
+#define SESSION_FIRST (1LL << 32)
+#define SESSION_NONE (-1LL)
 
 static __always_inline bool session_is(const struct session *session, __be32 remote,
 				       __be16 remote_port)
@@ -17,18 +41,29 @@ static __always_inline bool session_is(const struct session *session, __be32 rem
 	       session->remote_port == remote_port;
 }
 
+/* True for the session itself; one with another port of the same remote is noted. */
+static __always_inline bool session_match(const struct session *session, struct session_place *place)
+{
+	if (session->state == SESSION_FREE || session->remote != place->remote)
+		return false;
+	if (session->remote_port == place->remote_port)
+		return true;
+	place->known = true;
+	place->known_port = session->internal_port;
+	return false;
+}
+
 static __always_inline struct session_slot *session_slot_at(__u32 index)
 {
 	return bpf_map_lookup_elem(&sessions, &index);
 }
 
-/* First slot of one of the two buckets in which a session may be. */
-static __always_inline __u32 session_bucket(const struct gateway *gateway, __u32 mapping,
-					    __be32 remote, __be16 remote_port, __u32 choice)
+/* First slot of one of the two buckets in which all sessions of a mapping with a remote's address are. */
+static __always_inline __u32 session_bucket(const struct gateway *gateway,
+					    const struct session_place *place, __u32 choice)
 {
-	__u64 hash = (__u64)mapping << 32 | remote;
+	__u64 hash = ((__u64)place->mapping << 32 | place->remote) ^ gateway->key[choice & 1];
 
-	hash ^= (__u64)remote_port << 24 ^ gateway->key[choice & 1];
 	hash *= 0x9e3779b97f4a7c15ULL;
 	hash ^= hash >> 32;
 	hash *= 0xd6e8feb86659fd93ULL;
@@ -36,111 +71,254 @@ static __always_inline __u32 session_bucket(const struct gateway *gateway, __u32
 	return ((__u32)hash & (gateway->session_buckets - 1)) * SESSION_BUCKET_SIZE;
 }
 
-struct session_place {
-	__u32 mapping;                /* index */
-	__be32 remote;
-	__be16 remote_port;
-	__u16 pad;
-};
+static __always_inline __u32 session_candidate(const struct gateway *gateway,
+					       const struct session_place *place, __u32 i)
+{
+	return session_bucket(gateway, place, i / SESSION_BUCKET_SIZE) + i % SESSION_BUCKET_SIZE;
+}
 
-/* Index of its slot, or -1. */
+/* Index of its slot, which is another than `besides`; or SESSION_NONE. */
 __noinline __s64 session_find_beyond_first(const struct gateway *gateway,
-					   const struct session_place *place)
+					   struct session_place *place, __s64 besides)
 {
 	if (!gateway || !place)
-		return -1;
+		return SESSION_NONE;
 	for (__u32 i = 0; i < 2 * SESSION_BUCKET_SIZE; i++) {
-		__u32 index = session_bucket(gateway, place->mapping, place->remote,
-					     place->remote_port, i / SESSION_BUCKET_SIZE) +
-			      i % SESSION_BUCKET_SIZE;
+		__u32 index = session_candidate(gateway, place, i);
 		struct session_slot *slot = session_slot_at(index);
 
-		if (slot && slot->mapping == place->mapping + 1 &&
-		    session_is(&slot->session, place->remote, place->remote_port))
+		if (slot && slot->mapping == place->mapping + 1 && index != besides &&
+		    session_match(&slot->session, place))
 			return index;
 	}
-	return -1;
+	return SESSION_NONE;
 }
 
-static __always_inline struct session_slot *
-session_slot_beyond_first(const struct gateway *gateway, const struct session_place *place)
+static __always_inline __s64 session_find(const struct gateway *gateway, struct mapping *mapping,
+					  struct session_place *place)
 {
-	__s64 index = session_find_beyond_first(gateway, place);
-
-	return index < 0 ? NULL : session_slot_at(index);
+	if (session_match(&mapping->first, place))
+		return SESSION_FIRST;
+	if (!mapping->session_count)
+		return SESSION_NONE;
+	return session_find_beyond_first(gateway, place, SESSION_NONE);
 }
 
-static __always_inline struct session *session_find(const struct gateway *gateway,
-						    struct mapping *mapping,
-						    const struct session_place *place)
+/* NULL where there is none, or it has ended meanwhile. */
+static __always_inline struct session *session_at(__s64 where, struct mapping *mapping, __u32 index)
 {
 	struct session_slot *slot;
 
-	if (session_is(&mapping->first, place->remote, place->remote_port))
+	if (where == SESSION_FIRST)
 		return &mapping->first;
-	if (!mapping->session_count)
-		return NULL;
-	slot = session_slot_beyond_first(gateway, place);
-	if (!slot)
+	slot = where < 0 ? NULL : session_slot_at(where);
+	if (!slot || slot->mapping != index + 1)
 		return NULL;
 	/* The compiler would add the offset before it asks for NULL. */
 	asm volatile("" : "+r"(slot));
 	return &slot->session;
 }
 
-/* Index of a slot that is the session's from now on, or -1. */
-__noinline __s64 session_take_slot(const struct gateway *gateway, const struct session_place *place)
+/* The eight bytes that claim it: remote, remote_port, state, flags. */
+static __always_inline __u64 *session_claim_word(struct session *session)
 {
-	if (!gateway || !place)
-		return -1;
+	return (__u64 *)session;
+}
+
+/* The eight bytes that claim a first session go last: whoever claims it next finds the rest clean, and keeps what it writes. */
+static __always_inline __u64 session_clear(struct session *session)
+{
+	session->last_seen = 0;
+	session->internal_port = 0;
+	asm volatile("" ::: "memory");
+	return __sync_lock_test_and_set(session_claim_word(session), 0);
+}
+
+/* Without a remote it was none, but what a packet wrote that came too late. */
+static __always_inline void session_end_first(struct mapping *mapping, __u32 vm_index)
+{
+	struct vm *vm = vm_at(vm_index);
+
+	if ((__u32)session_clear(&mapping->first) && vm)
+		vm_uncount_session(vm);
+}
+
+static __always_inline void session_slot_free(struct session_slot *slot)
+{
+	session_clear(&slot->session);
+	asm volatile("" ::: "memory");
+	slot->mapping = 0;
+}
+
+/* `mapping`: its own, or NULL where that has gone. */
+static __always_inline void session_slot_end(struct session_slot *slot, struct mapping *mapping)
+{
+	__u32 owner = __sync_lock_test_and_set(&slot->vm, 0);
+	struct vm *vm = owner ? vm_at(owner - 1) : NULL;
+
+	if (!owner)
+		return;
+	if (mapping && mapping->vm == owner && mapping->session_count)
+		__sync_fetch_and_add(&mapping->session_count, -1);
+	session_slot_free(slot);
+	if (vm)
+		vm_uncount_session(vm);
+}
+
+static __always_inline void session_end_at(__s64 where, struct mapping *mapping, __u32 vm_index)
+{
+	struct session_slot *slot;
+
+	if (where == SESSION_FIRST) {
+		session_end_first(mapping, vm_index);
+		return;
+	}
+	slot = where < 0 ? NULL : session_slot_at(where);
+	if (slot)
+		session_slot_end(slot, mapping);
+}
+
+/* Sessions beyond the first that are still there belong to nobody then: ageing finds them. */
+static __always_inline void mapping_free(struct mapping *mapping, __u32 index, __u32 now)
+{
+	struct vm *vm;
+	__u32 owner;
+
+	/* It rests from here on: nobody takes it before it is clean. */
+	mapping->last_seen = now;
+	owner = __sync_lock_test_and_set(mapping_owner_word(mapping), 0);
+	if (!owner)
+		return;
+	session_end_first(mapping, owner - 1);
+	mapping->session_count = 0;
+	vm = vm_at(owner - 1);
+	if (vm)
+		__sync_fetch_and_add(&vm->mapping_count, -1);
+	port_block_count(mapping_address_index(index), index & 0xffff, -1, now);
+}
+
+struct mapping_end_walk {
+	__u32 mapping;                /* index + 1 */
+};
+
+static long mapping_end_step(__u32 i, struct mapping_end_walk *walk)
+{
+	struct session_slot *slot = session_slot_at(i);
+
+	if (!slot)
+		return 1;
+	if (slot->mapping == walk->mapping)
+		session_slot_end(slot, NULL);
+	return 0;
+}
+
+/*
+ * Frees a mapping with all of its sessions: one left behind would let its remote
+ * through to whoever gets the port next. Only the peer and the configuration end
+ * a mapping that still has sessions beyond the first, so the walk is rare.
+ */
+static __noinline int mapping_end(__u32 index, const struct gateway *gateway, __u32 now)
+{
+	struct mapping_end_walk walk = { .mapping = index + 1 };
+	struct mapping *mapping = mapping_at(index);
+
+	if (!mapping || !gateway)
+		return 0;
+	if (mapping->session_count)
+		bpf_loop(gateway->session_buckets * SESSION_BUCKET_SIZE, mapping_end_step, &walk, 0);
+	mapping_free(mapping, index, now);
+	return 0;
+}
+
+/* Index of a slot that is the session's from now on, or SESSION_NONE. */
+static __always_inline __s64 session_take_slot(const struct gateway *gateway,
+					       const struct session_place *place)
+{
 	for (__u32 i = 0; i < 2 * SESSION_BUCKET_SIZE; i++) {
-		__u32 index = session_bucket(gateway, place->mapping, place->remote,
-					     place->remote_port, i / SESSION_BUCKET_SIZE) +
-			      i % SESSION_BUCKET_SIZE;
+		__u32 index = session_candidate(gateway, place, i);
 		struct session_slot *slot = session_slot_at(index);
 
 		if (slot && !slot->mapping &&
 		    !__sync_val_compare_and_swap(&slot->mapping, 0, place->mapping + 1))
 			return index;
 	}
-	return -1;
+	return SESSION_NONE;
 }
 
-/* NULL where the table has no room: established sessions never make way. */
-static __always_inline struct session *session_create(const struct gateway *gateway,
-						      struct mapping *mapping,
-						      const struct session_place *place)
+/* Takes back what cannot stay; who is counted has yet to be told. */
+static __always_inline __s64 session_withdraw(struct session_slot *slot, struct mapping *mapping)
 {
-	struct session *session = &mapping->first;
-	struct session_slot *slot;
-
-	/* Claimed by its first eight bytes, which are zero while it is free. */
-	__u64 claim = (__u64)SESSION_TRANSITORY << 48 | (__u64)place->remote_port << 32 | place->remote;
-
-	if (__sync_val_compare_and_swap((__u64 *)session, 0, claim)) {
-		__s64 index;
-
-		/* Another CPU was faster for the same remote. */
-		if (session_is(session, place->remote, place->remote_port))
-			return session;
-		index = session_take_slot(gateway, place);
-		slot = index < 0 ? NULL : session_slot_at(index);
-		if (!slot)
-			return NULL;
-		session = &slot->session;
-		session->remote = place->remote;
-		session->remote_port = place->remote_port;
-		session->flags = 0;
-		session->last_seen = tick_now();
-		asm volatile("" ::: "memory");
-		session->state = SESSION_TRANSITORY;
-		__sync_fetch_and_add(&mapping->session_count, 1);
-	}
-	session->last_seen = tick_now();
-	return session;
+	if (!__sync_lock_test_and_set(&slot->vm, 0))
+		return SESSION_NONE;
+	__sync_fetch_and_add(&mapping->session_count, -1);
+	session_slot_free(slot);
+	return SESSION_NONE;
 }
 
-/* RFC 7857 §2: a reset or both FINs make a connection transitory, a new SYN starts another. */
+static __always_inline __s64 session_create_beyond_first(const struct gateway *gateway,
+							 struct mapping *mapping,
+							 struct session_place *place)
+{
+	__s64 index = session_take_slot(gateway, place);
+	struct session_slot *slot = index < 0 ? NULL : session_slot_at(index);
+
+	if (!slot)
+		return SESSION_NONE;
+	slot->session = (struct session){
+		.remote = place->remote, .remote_port = place->remote_port,
+		.internal_port = place->internal_port, .last_seen = tick_now(),
+	};
+	slot->vm = place->vm + 1;
+	asm volatile("" ::: "memory");
+	slot->session.state = SESSION_TRANSITORY;
+	__sync_fetch_and_add(&mapping->session_count, 1);
+	/* One of the same name on another CPU at the same time: one of both sees the other, and goes. */
+	if (mapping->vm != place->vm + 1 || session_match(&mapping->first, place) ||
+	    session_find_beyond_first(gateway, place, index) >= 0)
+		return session_withdraw(slot, mapping);
+	place->created = true;
+	return index;
+}
+
+/*
+ * Where the session is now, or SESSION_NONE where the table has no room:
+ * established sessions never make way. The caller has counted it, and takes that
+ * back unless place->created.
+ */
+__noinline __s64 session_create(const struct gateway *gateway, struct session_place *place)
+{
+	struct mapping *mapping;
+	__u64 claim;
+
+	if (!gateway || !place)
+		return SESSION_NONE;
+	mapping = mapping_at(place->mapping);
+	if (!mapping || mapping->vm != place->vm + 1)
+		return SESSION_NONE;
+	claim = (__u64)SESSION_TRANSITORY << 48 | (__u64)place->remote_port << 32 | place->remote;
+	if (__sync_val_compare_and_swap(session_claim_word(&mapping->first), 0, claim)) {
+		/* Another CPU was faster for the same remote. */
+		if (session_is(&mapping->first, place->remote, place->remote_port))
+			return SESSION_FIRST;
+		return session_create_beyond_first(gateway, mapping, place);
+	}
+	mapping->first.last_seen = tick_now();
+	mapping->first.internal_port = place->internal_port;
+	/* Freed by ageing at this very moment, or made beyond the first on another CPU. */
+	if (mapping->vm != place->vm + 1 ||
+	    (mapping->session_count && session_find_beyond_first(gateway, place, SESSION_NONE) >= 0)) {
+		session_clear(&mapping->first);
+		return SESSION_NONE;
+	}
+	place->created = true;
+	return SESSION_FIRST;
+}
+
+/*
+ * RFC 7857 §2: a reset or both FINs make a connection transitory, a new SYN
+ * starts another. Anybody can make up a reset; only who has not got one goes on
+ * acknowledging, and that undoes it.
+ */
 static __always_inline void session_track_tcp(struct session *session, __u8 tcp_flags, bool outbound)
 {
 	__u8 fin = outbound ? SESSION_FIN_OUTBOUND : SESSION_FIN_INBOUND;
@@ -163,7 +341,7 @@ static __always_inline void session_track_tcp(struct session *session, __u8 tcp_
 	if ((session->flags & both) == both)
 		session->state = SESSION_CLOSING;
 	else if (outbound && (tcp_flags & TCP_ACK) && (session->flags & SESSION_REPLIED) &&
-		 session->state == SESSION_TRANSITORY)
+		 session->state != SESSION_ESTABLISHED)
 		session->state = SESSION_ESTABLISHED;
 }
 

@@ -61,7 +61,7 @@ static __always_inline __u64 siphash_end(struct siphash *s, __u64 last_word)
 #define SIPHASH_MAX_FRAME (SIPHASH_MAX_WORDS * 8)
 
 struct siphash_walk {
-	struct xdp_md *ctx;
+	struct hook_context *ctx;
 	struct siphash state;
 	__u32 offset;
 	__u32 zero_word;
@@ -81,7 +81,7 @@ static long siphash_step(__u32 i, struct siphash_walk *walk)
  * The MAC of `length` bytes at `offset`, with word number `zero_word` read as
  * zero: it is where the MAC itself stands. 0 where the frame is too long.
  */
-__noinline __u64 siphash_packet(struct xdp_md *ctx, __u32 offset, __u32 length,
+__noinline __u64 siphash_packet(struct hook_context *ctx, __u32 offset, __u32 length,
 				       __u32 zero_word)
 {
 	__u32 zero = 0, words = length / 8, rest = length % 8;

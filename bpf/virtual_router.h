@@ -12,6 +12,12 @@ static __always_inline __u32 tick_now(void)
 	return bpf_ktime_get_coarse_ns() >> TICK_SHIFT;
 }
 
+/* For SYSCALL programs, which have no coarse clock: what they share with packets is given the time. */
+static __always_inline __u32 tick_now_fine(void)
+{
+	return bpf_ktime_get_ns() >> TICK_SHIFT;
+}
+
 static __always_inline bool peer_is_alive(const struct gateway *gateway,
 					  const struct gateway_state *state, __u64 now_ns)
 {
