@@ -10,9 +10,9 @@ export interface Pace {
 }
 
 /** How long the event loop is held at a time, ms. */
-const SLICE_MS = 3;
+const SLICE_MS = 2;
 /** Slots between two looks at the clock. */
-const CHUNK = 4096;
+const CHUNK = 2048;
 
 /**
  * Shows every session from a position on, `slots` of them at most, until `visit`

@@ -120,9 +120,10 @@ export class SessionTables {
     const state = (status >>> 16) & 0xff;
     if (owner === 0 || state === sessionState.free) return undefined;
     const endpoint = this.#mappings[head + mappingOffsets.internalPort / 4]!;
+    const third = Math.floor(mapping / PORTS);
     const session = {
       position, mapping, vm: owner - 1, isStatic: ((endpoint >>> 16) & mappingFlag.static) !== 0,
-      ...slotOf(mapping),
+      protocol: third % mappingProtocolCount, addressIndex: Math.floor(third / mappingProtocolCount), externalPort: mapping % PORTS,
       internalPort: port(words[at + sessionOffsets.internalPort / 4]!) || port(endpoint),
       remote: fromNetwork(words[at + sessionOffsets.remote / 4]!),
       remotePort: port(status), state, flags: status >>> 24,
@@ -130,12 +131,6 @@ export class SessionTables {
     };
     return this.#mappings[head] === owner ? session : undefined;
   }
-}
-
-/** What the index of a mapping says by itself. */
-export function slotOf(mapping: number): { addressIndex: number; protocol: number; externalPort: number } {
-  const third = Math.floor(mapping / PORTS);
-  return { addressIndex: Math.floor(third / mappingProtocolCount), protocol: third % mappingProtocolCount, externalPort: mapping % PORTS };
 }
 
 /** Slots are marked as used by their first word. */
