@@ -376,7 +376,7 @@ __noinline __u32 record_apply(const struct sync_record *record)
 		record_delete_vm(record);
 		return 0;
 	}
-	vm = vm_find_or_make(bpf_ntohl(record->vni), record->internal_address, network_index,
+	vm = vm_find_or_create(bpf_ntohl(record->vni), record->internal_address, network_index,
 			     tick_now(), &vm_index);
 	if (!vm)
 		return SYNC_UNAPPLIED;

@@ -95,6 +95,17 @@ static __always_inline int sync_admit(const struct sync_packet *packet, const st
 	return 0;
 }
 
+/* A datagram's record, where a CPU keeps those of its own packets: the stack has no room. */
+static __always_inline struct sync_record *record_load(struct xdp_md *ctx, __u32 i)
+{
+	struct sync_record *record = commit_record();
+
+	if (!record || bpf_xdp_load_bytes(ctx, SYNC_RECORDS_OFFSET + i * sizeof(*record), record,
+					  sizeof(*record)))
+		return NULL;
+	return record;
+}
+
 struct sync_apply_walk {
 	struct xdp_md *ctx;
 	__u32 flags;
@@ -103,14 +114,13 @@ struct sync_apply_walk {
 
 static long sync_apply_step(__u32 i, struct sync_apply_walk *walk)
 {
-	struct sync_record record;
+	struct sync_record *record = record_load(walk->ctx, i);
 
-	if (bpf_xdp_load_bytes(walk->ctx, SYNC_RECORDS_OFFSET + i * sizeof(record), &record,
-			       sizeof(record))) {
+	if (!record) {
 		walk->flags |= SYNC_UNAPPLIED;
 		return 1;
 	}
-	walk->flags |= record_apply(&record);
+	walk->flags |= record_apply(record);
 	return 0;
 }
 
@@ -184,35 +194,35 @@ static __always_inline int sync_request(struct xdp_md *ctx, const struct sync_pa
 /* Unwraps the frame that went out with its record. 0, or the reason. */
 static __always_inline int commit_release(struct xdp_md *ctx, const struct sync_packet *packet)
 {
-	struct sync_record record;
+	struct sync_record *record;
 
 	if (packet->records != 1 || packet->egress >= INTERFACE_HA)
 		return REASON_DROP_SYNC_MALFORMED;
 	if (packet->flags & SYNC_REFUSED)
 		return REASON_DROP_SYNC_TERM;
-	if (bpf_xdp_load_bytes(ctx, SYNC_RECORDS_OFFSET, &record, sizeof(record)))
+	record = record_load(ctx, 0);
+	if (!record)
 		return REASON_DROP_SYNC_MALFORMED;
 	/* A peer without room must not stop the traffic: this session is ours alone, and counted so. */
 	if (packet->flags & SYNC_UNAPPLIED)
 		count(REASON_SESSION_UNPROTECTED, 0);
-	record_acknowledge(&record);
+	record_acknowledge(record);
 	/* Ethernet pads short frames: only the envelope knows where ours ends. */
 	if (packet->length < packet_length(ctx) &&
 	    bpf_xdp_adjust_tail(ctx, (int)packet->length - (int)packet_length(ctx)))
 		return REASON_DROP_ADJUST_FAILED;
-	if (bpf_xdp_adjust_head(ctx, sizeof(struct sync_envelope) + sizeof(record)))
+	if (bpf_xdp_adjust_head(ctx, sizeof(struct sync_envelope) + sizeof(*record)))
 		return REASON_DROP_ADJUST_FAILED;
 	return 0;
 }
 
 static long sync_acknowledge_step(__u32 i, struct sync_apply_walk *walk)
 {
-	struct sync_record record;
+	struct sync_record *record = record_load(walk->ctx, i);
 
-	if (bpf_xdp_load_bytes(walk->ctx, SYNC_RECORDS_OFFSET + i * sizeof(record), &record,
-			       sizeof(record)))
+	if (!record)
 		return 1;
-	record_acknowledge(&record);
+	record_acknowledge(record);
 	return 0;
 }
 

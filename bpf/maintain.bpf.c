@@ -517,7 +517,7 @@ int vm_ensure(struct vm_ensure *request)
 		return -ENOENT;
 	if (!request->address || (request->option_length && request->option_length != TUNNEL_OPTION_LENGTH))
 		return -EINVAL;
-	vm = vm_find_or_make(vni, request->address, *network, tick_now_fine(), &index);
+	vm = vm_find_or_create(vni, request->address, *network, tick_now_fine(), &index);
 	if (!vm)
 		return -ENOSPC;
 	vm_configure(vm, *network, request);

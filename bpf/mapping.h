@@ -4,15 +4,6 @@
 
 #include "port.h"
 
-struct mapping_place {
-	__u32 vm;                     /* index */
-	__u32 address_index;
-	__u32 protocol;               /* enum mapping_protocol */
-	__be16 internal_port;
-	__u16 external_port;          /* out, host order */
-	__u32 index;                  /* out, into mappings */
-};
-
 static __always_inline __u32 mapping_index(__u32 address_index, __u32 protocol, __u32 port)
 {
 	return (address_index * MAPPING_PROTOCOLS + protocol) * 65536 + port;

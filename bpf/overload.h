@@ -64,51 +64,51 @@ __noinline __s64 overload_find(const struct vm *vm, struct mapping_place *place,
 	return SESSION_NONE;
 }
 
-static __always_inline __s64 overload_create_low(struct vm *vm, struct mapping_place *place,
-						 struct session_place *session,
-						 const struct gateway *gateway)
+/* False where no slot of the VM's is free. place->index is its mapping from now on. */
+__noinline bool overload_create_free(struct vm *vm, struct mapping_place *place,
+				     const struct session_place *session,
+				     const struct gateway *gateway, __u32 block_limit)
 {
-	if (!mapping_is_low(place) ||
-	    (!mapping_find_low(vm, place, gateway->id) && !mapping_create_low(vm, place, gateway)))
-		return SESSION_NONE;
-	session->mapping = place->index;
-	return session_create(gateway, session);
-}
+	__u64 owner;
+	__u32 start;
 
-/* In a slot that nobody has. */
-static __noinline __s64 overload_create_free(struct vm *vm, struct mapping_place *place,
-					     struct session_place *session,
-					     const struct gateway *gateway, __u32 block_limit)
-{
-	__u64 owner = mapping_owner(place->vm, place->internal_port);
-	__u32 start = overload_start(vm, place, session);
-
+	if (!vm || !place || !session || !gateway)
+		return false;
+	if (mapping_is_low(place) &&
+	    (mapping_find_low(vm, place, gateway->id) || mapping_create_low(vm, place, gateway)))
+		return true;
+	owner = mapping_owner(place->vm, place->internal_port);
+	start = overload_start(vm, place, session);
 	for (__u32 n = 0; n < VM_PORT_BLOCKS; n++) {
 		__u32 block = mapping_block(vm, place, gateway->id, n, block_limit);
 
 		if (!block)
-			break;
+			return false;
 		for (__u32 i = 0; i < PORT_PROBES; i++) {
 			struct mapping *mapping = mapping_probe(place, block, start, i);
 
-			if (!mapping ||
-			    !mapping_is_takeable(mapping, tick_now(), gateway->hold_down_ticks) ||
-			    !mapping_claim(vm, mapping, place->index, owner))
-				continue;
-			session->mapping = place->index;
-			return session_create(gateway, session);
+			if (mapping &&
+			    mapping_is_takeable(mapping, tick_now(), gateway->hold_down_ticks) &&
+			    mapping_claim(vm, mapping, place->index, owner))
+				return true;
 		}
 	}
-	return SESSION_NONE;
+	return false;
 }
 
-/* In a slot of the VM's that no other of its ports uses for this remote. */
-static __noinline __s64 overload_create_shared(const struct vm *vm, struct mapping_place *place,
-					       struct session_place *session,
-					       const struct gateway *gateway)
+/*
+ * Makes the session in a slot of the VM's that no other of its ports uses for
+ * this remote. SESSION_NONE where the VM's ports are exhausted for it.
+ */
+__noinline __s64 overload_create_shared(const struct vm *vm, struct mapping_place *place,
+					struct session_place *session,
+					const struct gateway *gateway)
 {
-	__u32 start = overload_start(vm, place, session);
+	__u32 start;
 
+	if (!vm || !place || !session || !gateway)
+		return SESSION_NONE;
+	start = overload_start(vm, place, session);
 	for (__u32 n = 0; n < VM_PORT_BLOCKS; n++) {
 		__u32 block = vm->blocks[(gateway->id * VM_PORT_BLOCKS + n) & 15];
 
@@ -130,21 +130,4 @@ static __noinline __s64 overload_create_shared(const struct vm *vm, struct mappi
 		}
 	}
 	return SESSION_NONE;
-}
-
-/* Where the session is from now on, or SESSION_NONE where the VM's ports are exhausted for this remote. */
-__noinline __s64 overload_create(struct vm *vm, struct mapping_place *place,
-				 struct session_place *session, const struct gateway *gateway,
-				 __u32 block_limit)
-{
-	__s64 where;
-
-	if (!vm || !place || !session || !gateway)
-		return SESSION_NONE;
-	where = overload_create_low(vm, place, session, gateway);
-	if (where < 0)
-		where = overload_create_free(vm, place, session, gateway, block_limit);
-	if (where < 0)
-		where = overload_create_shared(vm, place, session, gateway);
-	return where;
 }

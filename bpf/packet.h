@@ -51,6 +51,28 @@ struct rewrite {
 	__u8 pad[3];                  /* global functions take it whole */
 };
 
+/* An internal endpoint's mapping: what is looked for, and where it is. */
+struct mapping_place {
+	__u32 vm;                     /* index */
+	__u32 address_index;
+	__u32 protocol;               /* enum mapping_protocol */
+	__be16 internal_port;
+	__u16 external_port;          /* out, host order */
+	__u32 index;                  /* out, into mappings */
+};
+
+/* A mapping's session with a remote: what is looked for, and what was found on the way. */
+struct session_place {
+	__u32 mapping;                /* index */
+	__u32 vm;                     /* index */
+	__be32 remote;
+	__be16 remote_port;
+	__be16 internal_port;
+	__be16 known_port;            /* out: internal port of a session with the remote's address */
+	bool known;                   /* out: there is such a session */
+	bool created;                 /* out */
+};
+
 /* What shared SNAT made of a flow. */
 struct snat {
 	__u32 mapping;                /* index into mappings */
@@ -59,6 +81,8 @@ struct snat {
 	__be16 port;                  /* outbound: the external one; inbound: the VM's */
 	bool is_static;               /* a port forwarding */
 	__s64 session;                /* where it is, as far as it was looked for: see session.h */
+	struct mapping_place mapping_place;
+	struct session_place session_place;
 };
 
 /* How a packet of a VM leaves. */

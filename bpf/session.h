@@ -19,17 +19,6 @@ static __always_inline __be16 session_remote_port(const struct router *router, _
 	return 0;
 }
 
-struct session_place {
-	__u32 mapping;                /* index */
-	__u32 vm;                     /* index */
-	__be32 remote;
-	__be16 remote_port;
-	__be16 internal_port;
-	__be16 known_port;            /* out: internal port of a session with the remote's address */
-	bool known;                   /* out: there is such a session */
-	bool created;                 /* out */
-};
-
 /* Where a session is: in its mapping, in a slot of `sessions`, or nowhere. */
 #define SESSION_FIRST (1LL << 32)
 #define SESSION_NONE (-1LL)

@@ -5,34 +5,47 @@
 #include "overload.h"
 #include "replicate.h"
 
-static __always_inline struct session_place snat_session_place(const struct party *party, __u32 vm_index,
-							       const struct flow *flow)
+static __always_inline bool snat_is_dependent(const struct router *router)
 {
-	return (struct session_place){
+	return router->mapping == MAPPING_ADDRESS_AND_PORT_DEPENDENT;
+}
+
+static __always_inline void snat_place_session(const struct router *router, __u32 vm_index,
+					       const struct flow *flow, struct snat *snat)
+{
+	snat->session = SESSION_NONE;
+	snat->session_place = (struct session_place){
 		.vm = vm_index, .remote = flow->remote, .internal_port = flow->port,
-		.remote_port = session_remote_port(party->router, flow->protocol, flow->remote_port),
+		.remote_port = session_remote_port(router, flow->protocol, flow->remote_port),
 	};
 }
 
-static __always_inline struct mapping_place snat_mapping_place(__u32 vm_index, __u32 address_index,
-							       const struct flow *flow)
+static __always_inline void snat_place_mapping(__u32 vm_index, __u32 address_index,
+					       const struct flow *flow, struct snat *snat)
 {
-	return (struct mapping_place){
+	snat->mapping_place = (struct mapping_place){
 		.vm = vm_index, .address_index = address_index,
 		.protocol = flow->protocol, .internal_port = flow->port,
 	};
 }
 
+/* Takes over where the mapping is. */
+static __always_inline void snat_take_place(struct snat *snat)
+{
+	snat->mapping = snat->mapping_place.index;
+	snat->session_place.mapping = snat->mapping_place.index;
+	snat->port = bpf_htons(snat->mapping_place.external_port);
+}
+
 /* Whether the VM has spoken with whoever it complains to. */
-static __always_inline int snat_find_error(const struct party *party, struct session_place *session,
-					   struct snat *snat)
+static __always_inline int snat_find_error(const struct party *party, struct snat *snat)
 {
 	struct mapping *mapping = mapping_at(snat->mapping);
 
 	if (!mapping)
 		return REASON_DROP_NO_MAPPING;
-	session->mapping = snat->mapping;
-	if (session_find(party->gateway, mapping, session) >= 0 || session->known)
+	if (session_find(party->gateway, mapping, &snat->session_place) >= 0 ||
+	    snat->session_place.known)
 		return 0;
 	return REASON_DROP_FILTERED;
 }
@@ -44,27 +57,23 @@ static __always_inline int snat_find_error(const struct party *party, struct ses
 static __always_inline int snat_find_outbound(const struct party *party, __u32 vm_index,
 					      const struct flow *flow, struct snat *snat)
 {
-	bool dependent = party->router->mapping == MAPPING_ADDRESS_AND_PORT_DEPENDENT;
+	bool dependent = snat_is_dependent(party->router);
 	__s64 index = vm_snat_index(party->vm, party->network->router, &snat->address);
-	struct session_place session;
-	struct mapping_place place;
 
 	if (index < 0)
 		return REASON_DROP_NO_MAPPING;
-	snat->session = SESSION_NONE;
-	place = snat_mapping_place(vm_index, index, flow);
-	if (dependent || flow->error)
-		session = snat_session_place(party, vm_index, flow);
+	snat_place_session(party->router, vm_index, flow, snat);
+	snat_place_mapping(vm_index, index, flow, snat);
 	if (dependent) {
-		snat->session = overload_find(party->vm, &place, &session, party->gateway);
+		snat->session = overload_find(party->vm, &snat->mapping_place, &snat->session_place,
+					      party->gateway);
 		if (snat->session < 0)
 			return REASON_DROP_NO_MAPPING;
-	} else if (!mapping_find(party->vm, &place, party->gateway->id)) {
+	} else if (!mapping_find(party->vm, &snat->mapping_place, party->gateway->id)) {
 		return REASON_DROP_NO_MAPPING;
 	}
-	snat->mapping = place.index;
-	snat->port = bpf_htons(place.external_port);
-	return flow->error && !dependent ? snat_find_error(party, &session, snat) : 0;
+	snat_take_place(snat);
+	return flow->error && !dependent ? snat_find_error(party, snat) : 0;
 }
 
 /* Counts a session that is about to be made. 0, or the limit in the way. */
@@ -106,30 +115,41 @@ static __always_inline __s64 snat_address(const struct party *party, __u32 vm_in
 	return vm_snat_index(party->vm, router_index, &snat->address);
 }
 
-static __always_inline int snat_create(const struct party *party, const struct flow *flow, bool found,
-				       struct session_place *session, struct snat *snat)
+/* A session in a mapping of its own, or else in one of other ports of the VM. */
+static __always_inline int snat_create_dependent(const struct party *party, struct snat *snat)
 {
-	const struct router *router = party->router;
-	struct mapping_place place;
+	if (overload_create_free(party->vm, &snat->mapping_place, &snat->session_place, party->gateway,
+				 party->router->vm_block_limit)) {
+		snat->session_place.mapping = snat->mapping_place.index;
+		snat->session = session_create(party->gateway, &snat->session_place);
+	}
+	if (snat->session < 0)
+		snat->session = overload_create_shared(party->vm, &snat->mapping_place,
+						       &snat->session_place, party->gateway);
+	if (snat->session < 0)
+		return REASON_DROP_PORTS_EXHAUSTED;
+	snat_take_place(snat);
+	return 0;
+}
+
+static __always_inline int snat_create(const struct party *party, __u32 vm_index,
+				       const struct flow *flow, bool found, struct snat *snat)
+{
 	__s64 index;
 
 	if (!found) {
-		index = snat_address(party, session->vm, snat);
+		index = snat_address(party, vm_index, snat);
 		if (index < 0)
 			return REASON_DROP_PORTS_EXHAUSTED;
-		place = snat_mapping_place(session->vm, index, flow);
-		if (router->mapping == MAPPING_ADDRESS_AND_PORT_DEPENDENT)
-			snat->session = overload_create(party->vm, &place, session, party->gateway,
-							router->vm_block_limit);
-		else if (!mapping_create(party->vm, &place, party->gateway, router->vm_block_limit))
+		snat_place_mapping(vm_index, index, flow, snat);
+		if (snat_is_dependent(party->router))
+			return snat_create_dependent(party, snat);
+		if (!mapping_create(party->vm, &snat->mapping_place, party->gateway,
+				    party->router->vm_block_limit))
 			return REASON_DROP_PORTS_EXHAUSTED;
-		snat->mapping = place.index;
-		snat->port = bpf_htons(place.external_port);
-		if (router->mapping == MAPPING_ADDRESS_AND_PORT_DEPENDENT)
-			return snat->session < 0 ? REASON_DROP_PORTS_EXHAUSTED : 0;
+		snat_take_place(snat);
 	}
-	session->mapping = snat->mapping;
-	snat->session = session_create(party->gateway, session);
+	snat->session = session_create(party->gateway, &snat->session_place);
 	return snat->session < 0 ? REASON_DROP_SESSION_TABLE_FULL : 0;
 }
 
@@ -137,13 +157,14 @@ static __always_inline int snat_create(const struct party *party, const struct f
 static __noinline int snat_make(const struct party *party, __u32 vm_index, const struct flow *flow,
 				bool found, struct snat *snat)
 {
-	struct session_place session = snat_session_place(party, vm_index, flow);
 	int reason = snat_admit(party);
 
 	if (reason)
 		return reason;
-	reason = snat_create(party, flow, found, &session, snat);
-	if (session.created)
+	snat_place_session(party->router, vm_index, flow, snat);
+	snat->session_place.mapping = snat->mapping;
+	reason = snat_create(party, vm_index, flow, found, snat);
+	if (snat->session_place.created)
 		count(REASON_SESSION_CREATED, 0);
 	else
 		vm_uncount_session(party->vm);
@@ -181,12 +202,8 @@ static __always_inline int snat_outbound(const struct party *party, __u32 vm_ind
 
 	if (!found && flow->tcp_flags & TCP_RST)
 		return REASON_DROP_NO_MAPPING;
-	if (mapping && snat->session < 0) {
-		struct session_place place = snat_session_place(party, vm_index, flow);
-
-		place.mapping = snat->mapping;
-		snat->session = session_find(party->gateway, mapping, &place);
-	}
+	if (mapping && snat->session < 0)
+		snat->session = session_find(party->gateway, mapping, &snat->session_place);
 	if (!mapping || snat->session < 0) {
 		reason = snat_make(party, vm_index, flow, mapping, snat);
 		if (reason)
@@ -221,30 +238,29 @@ static __always_inline bool snat_admits(const struct router *router, const struc
 static __always_inline int snat_find_inbound(const struct party *party, __u32 address,
 					     const struct flow *flow, struct snat *snat)
 {
-	struct session_place place = snat_session_place(party, 0, flow);
-	struct mapping *mapping;
+	__u32 index = mapping_index(address, flow->protocol, bpf_ntohs(flow->port));
+	struct mapping *mapping = mapping_at(index);
 	struct session *session;
 
-	place.mapping = mapping_index(address, flow->protocol, bpf_ntohs(flow->port));
-	mapping = mapping_at(place.mapping);
 	if (!mapping || !mapping->vm)
 		return REASON_DROP_NO_MAPPING;
-	*snat = (struct snat){
-		.mapping = place.mapping, .session = SESSION_NONE,
-		.vm = mapping->vm - 1, .port = mapping->internal_port,
-		.is_static = mapping->flags & MAPPING_STATIC,
-	};
+	snat->mapping = index;
+	snat->vm = mapping->vm - 1;
+	snat->port = mapping->internal_port;
+	snat->is_static = mapping->flags & MAPPING_STATIC;
 	if (snat->is_static)
 		return 0;
-	snat->session = session_find(party->gateway, mapping, &place);
-	session = session_at(snat->session, mapping, place.mapping);
+	snat_place_session(party->router, snat->vm, flow, snat);
+	snat->session_place.mapping = index;
+	snat->session = session_find(party->gateway, mapping, &snat->session_place);
+	session = session_at(snat->session, mapping, index);
 	if (session) {
 		snat->port = session->internal_port;
 		return 0;
 	}
-	if (place.known)
-		snat->port = place.known_port;
-	return snat_admits(party->router, flow, &place) ? 0 : REASON_DROP_FILTERED;
+	if (snat->session_place.known)
+		snat->port = snat->session_place.known_port;
+	return snat_admits(party->router, flow, &snat->session_place) ? 0 : REASON_DROP_FILTERED;
 }
 
 /*

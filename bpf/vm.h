@@ -86,7 +86,7 @@ static __always_inline bool vm_retire(struct vm *vm, __u32 index, __u32 now)
  * Its index, or a negative reason. Limits are for VMs that come by themselves:
  * those of the configuration and of the peer's records are counted only.
  */
-__noinline __s64 vm_make(__u32 vni, __be32 address, __u32 network, bool limited, __u32 now)
+__noinline __s64 vm_create_at(__u32 vni, __be32 address, __u32 network, bool limited, __u32 now)
 {
 	struct vm_key key = { .vni = vni, .address = address };
 	__u32 slot, winner;
@@ -113,34 +113,28 @@ __noinline __s64 vm_make(__u32 vni, __be32 address, __u32 network, bool limited,
 		return slot;
 	/* Another CPU was faster. */
 	vm_retire(vm, slot, now);
-	return vm_find(vni, address, &winner) ? winner : -REASON_DROP_VM_TABLE_FULL;
+	return vm_find(vni, address, &winner) ? (__s64)winner : -REASON_DROP_VM_TABLE_FULL;
 }
 
-/* A slot for a VM that has been heard for the first time. 0, or the reason. */
-static __always_inline int vm_create(__u32 vni, __be32 address, __u32 network, __u32 *index)
+static __always_inline __s64 vm_create(__u32 vni, __be32 address, __u32 network, bool limited)
 {
-	__s64 made = vm_make(vni, address, network, true, tick_now());
-
-	if (made < 0)
-		return -made;
-	*index = made;
-	return 0;
+	return vm_create_at(vni, address, network, limited, tick_now());
 }
 
 /* One that the configuration or the peer speaks of. */
-static __always_inline struct vm *vm_find_or_make(__u32 vni, __be32 address, __u32 network,
+static __always_inline struct vm *vm_find_or_create(__u32 vni, __be32 address, __u32 network,
 						  __u32 now, __u32 *index)
 {
 	struct vm *vm = vm_find(vni, address, index);
-	__s64 made;
+	__s64 created;
 
 	if (vm)
 		return vm;
-	made = vm_make(vni, address, network, false, now);
-	if (made < 0)
+	created = vm_create_at(vni, address, network, false, now);
+	if (created < 0)
 		return NULL;
-	*index = made;
-	return vm_at(made);
+	*index = created;
+	return vm_at(created);
 }
 
 static __always_inline bool mac_equal(const __u8 *a, const __u8 *b)
