@@ -21,8 +21,6 @@ export interface SessionView {
   readonly idleSeconds: number;
   /** The peer holds it as well. */
   readonly protected: boolean;
-  /** It came in by a port forwarding. */
-  readonly forwarding: boolean;
 }
 
 export interface SessionPage {
@@ -46,8 +44,6 @@ export interface SessionGroup {
 
 export interface SessionsKilled {
   readonly killed: number;
-  /** Sessions of port forwardings are the configuration's. */
-  readonly ofForwardings: number;
   /** Sessions of virtual routers that are not Active here. */
   readonly notActiveHere: number;
   /** Where to go on; absent: that was all. */

@@ -48,7 +48,7 @@ export function register(program: Command): void {
     .option('--limit <count>', 'groups at most', wholeNumber, 100)
     .option('--json', 'print it as JSON')
     .action(countAction);
-  withFilters(forDaemon(sessions, 'kill', 'End sessions, here and on the peer. Sessions of port forwardings stay.'))
+  withFilters(forDaemon(sessions, 'kill', 'End sessions, here and on the peer. What a filter finds by router, network, VM, protocol or external address loses its ports as well.'))
     .option('--yes', 'do not ask')
     .option('--json', 'print how many as JSON')
     .action(killAction);
@@ -112,7 +112,7 @@ const columns: readonly Column<SessionView>[] = [
   { heading: 'remote', value: ({ remoteAddress, remotePort }) => `${remoteAddress}:${remotePort ?? '*'}` },
   { heading: 'state', value: ({ state }) => state },
   { heading: 'idle', value: ({ idleSeconds }) => formatMilliseconds(idleSeconds * 1000), align: 'right' },
-  { heading: '', value: (session) => [session.protected ? '' : 'unprotected', session.forwarding ? 'forwarding' : ''].filter((note) => note !== '').join(', ') },
+  { heading: '', value: (session) => (session.protected ? '' : 'unprotected') },
 ];
 
 // -------------------------------------------------------------------- count
@@ -160,17 +160,17 @@ async function agreed(sessions: number): Promise<boolean> {
 }
 
 async function killAll(client: ApiClient, parameters: Parameters): Promise<SessionsKilled> {
-  let sum: SessionsKilled = { killed: 0, ofForwardings: 0, notActiveHere: 0 };
+  let sum: SessionsKilled = { killed: 0, notActiveHere: 0 };
   let after: string | undefined;
   do {
-    const { next, killed, ofForwardings, notActiveHere } = await client.killSessions({ ...parameters, after });
-    sum = { killed: sum.killed + killed, ofForwardings: sum.ofForwardings + ofForwardings, notActiveHere: sum.notActiveHere + notActiveHere };
+    const { next, killed, notActiveHere } = await client.killSessions({ ...parameters, after });
+    sum = { killed: sum.killed + killed, notActiveHere: sum.notActiveHere + notActiveHere };
     after = next;
   } while (after !== undefined);
   return sum;
 }
 
-function formatKilled({ killed, ofForwardings, notActiveHere }: SessionsKilled): string {
-  const stay = (number: number, why: string): string => (number === 0 ? '' : `${counted(number, 'session')} not killed: ${why}\n`);
-  return `${counted(killed, 'session')} killed\n${stay(ofForwardings, 'of port forwardings, to be removed from the configuration')}${stay(notActiveHere, 'this gateway is not Active for them, ask the one that is')}`;
+function formatKilled({ killed, notActiveHere }: SessionsKilled): string {
+  const left = notActiveHere === 0 ? '' : `${counted(notActiveHere, 'session')} not killed: this gateway is not Active for them, ask the one that is\n`;
+  return `${counted(killed, 'session')} killed\n${left}`;
 }

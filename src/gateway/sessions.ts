@@ -7,7 +7,7 @@ import type { CountQuery, KillQuery, ListQuery } from '../api/session-query.js';
 import type { SessionCount, SessionPage, SessionsKilled } from '../api/sessions.js';
 import { formatIpv4 } from '../config/address.js';
 import type { Ipv4Address } from '../config/address.js';
-import { sessionEndCodec, sessionEndOffsets, syncRecordCodec, virtualRouterState } from '../dataplane/layout.generated.js';
+import { sessionEndCodec, sessionEndOffsets, syncRecordCodec, syncRecordOffsets, virtualRouterState } from '../dataplane/layout.generated.js';
 import type { SessionMaps } from '../dataplane/session-maps.js';
 import type { FloatingIpTraffic } from '../metrics/floating-ip-metrics.js';
 import { countSessions } from '../sessions/count.js';
@@ -55,7 +55,8 @@ export class Sessions implements SessionActions {
   }
 
   async killSessions(query: KillQuery): Promise<SessionsKilled> {
-    const result = await killSessions(query, this.#tables, this.#directoryFor(query), pace, (which) => this.#end(which));
+    const ports = { tables: this.#tables, directory: this.#directoryFor(query), pace, end: (which: SessionEnd) => this.#end(which) };
+    const result = await killSessions(query, ports);
     if (result.killed > 0) this.#basis.log.info({ sessions: result.killed }, 'sessions were killed');
     return result;
   }
@@ -117,7 +118,9 @@ export class Sessions implements SessionActions {
     const { result, context } = this.#basis.dataPlane.runSystemCall('session_end', request);
     if (result === ENOENT) return false;
     if (result < 0) throw new Error(`session_end returned ${result}`);
-    this.#synchronisation.tell(context.subarray(sessionEndOffsets.record, sessionEndOffsets.record + syncRecordCodec.size));
+    const record = context.subarray(sessionEndOffsets.record, sessionEndOffsets.record + syncRecordCodec.size);
+    // Of a network that has gone: the peer has the configuration that says so.
+    if (record.readUInt8(syncRecordOffsets.kind) !== 0) this.#synchronisation.tell(record);
     return true;
   }
 }

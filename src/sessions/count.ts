@@ -16,7 +16,7 @@ export async function countSessions(query: CountQuery, tables: SessionTables, di
   const keyOf = query.by && grouping(query.by, tables, directory);
   const groups = new Groups();
   let sessions = 0;
-  await scan(tables, 0, tables.slots, pace, (session) => {
+  await scan(tables, { from: 0, end: tables.slots }, pace, (session) => {
     if (!matches(session)) return 'more';
     sessions++;
     if (keyOf !== undefined) groups.add(keyOf(session));

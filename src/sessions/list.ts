@@ -15,7 +15,8 @@ export const PAGE_SLOTS = 1 << 22;
 export async function listSessions(query: ListQuery, tables: SessionTables, directory: Directory, pace: Pace): Promise<SessionPage> {
   const matches = matcher(query, tables, directory);
   const sessions: SessionView[] = [];
-  const end = await scan(tables, positionOf(query.after, tables), PAGE_SLOTS, pace, (session) => {
+  const from = positionOf(query.after, tables);
+  const end = await scan(tables, { from, end: Math.min(tables.slots, from + PAGE_SLOTS) }, pace, (session) => {
     if (matches(session)) sessions.push(viewOf(session, tables, directory));
     return sessions.length < query.limit ? 'more' : 'enough';
   });

@@ -14,18 +14,25 @@ const SLICE_MS = 2;
 /** Slots between two looks at the clock. */
 const CHUNK = 2048;
 
+export interface Stretch {
+  readonly from: number;
+  /** Exclusive. */
+  readonly end: number;
+  /** What a position holds; by default its session. */
+  readonly read?: (position: number) => Session | undefined;
+}
+
 /**
- * Shows every session from a position on, `slots` of them at most, until `visit`
- * says that it has enough.
+ * Shows every session of a stretch of positions, until `visit` says that it has enough.
  * @returns where to go on
  */
-export async function scan(tables: SessionTables, from: number, slots: number, pace: Pace, visit: (session: Session) => 'more' | 'enough'): Promise<number> {
-  const end = Math.min(tables.slots, from + slots);
+export async function scan(tables: SessionTables, { from, end, read = (position) => tables.sessionAt(position) }: Stretch, pace: Pace, visit: Visit): Promise<number> {
   let sliceEnds = pace.now() + SLICE_MS;
   for (let position = from; position < end; ) {
     const chunkEnd = Math.min(end, position + CHUNK);
-    position = scanChunk(tables, position, chunkEnd, visit);
-    if (position < chunkEnd || position === end) return position;
+    const enough = scanChunk(tables, { from: position, end: chunkEnd, read }, visit);
+    if (enough !== undefined) return enough;
+    position = chunkEnd;
     if (pace.now() < sliceEnds) continue;
     await pace.breathe();
     sliceEnds = pace.now() + SLICE_MS;
@@ -33,13 +40,15 @@ export async function scan(tables: SessionTables, from: number, slots: number, p
   return end;
 }
 
-/** Returns `end`, or the position after the one that was enough. */
-function scanChunk(tables: SessionTables, from: number, end: number, visit: (session: Session) => 'more' | 'enough'): number {
+type Visit = (session: Session) => 'more' | 'enough';
+
+/** Returns the position after the one that was enough. */
+function scanChunk(tables: SessionTables, { from, end, read }: Required<Stretch>, visit: Visit): number | undefined {
   for (let position = tables.nextUsed(from, end); position < end; position = tables.nextUsed(position + 1, end)) {
-    const session = tables.sessionAt(position);
+    const session = read(position);
     if (session !== undefined && visit(session) === 'enough') return position + 1;
   }
-  return end;
+  return undefined;
 }
 
 /** @returns undefined where there is nothing after it */

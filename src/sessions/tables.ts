@@ -1,5 +1,6 @@
 /**
- * The tables that the programs fill, session by session, in mapped memory. They
+ * The tables that the programs fill, session by session, in mapped memory. Port
+ * forwardings are mappings that have no sessions. The tables
  * are written meanwhile: what is read is true of its slot at that moment, and a
  * slot that changed hands while it was read counts as free.
  *
@@ -26,8 +27,6 @@ export interface Session {
   readonly mapping: number;
   /** Index into vms. */
   readonly vm: number;
-  /** Of a port forwarding. */
-  readonly isStatic: boolean;
   /** enum mapping_protocol */
   readonly protocol: number;
   /** Index into snat_addresses. */
@@ -87,12 +86,25 @@ export class SessionTables {
   }
 
   sessionAt(position: number): Session | undefined {
-    if (position < this.mappingSlots) return this.#session(position, position, this.#mappings, position * MAPPING_WORDS + mappingOffsets.first / 4);
+    if (position < this.mappingSlots) {
+      const first = this.mappingAt(position);
+      return first?.state === sessionState.free ? undefined : first;
+    }
     const slot = (position - this.mappingSlots) * SLOT_WORDS;
     const owner = this.#sessions[slot + sessionSlotOffsets.mapping / 4]!;
     if (owner === 0 || owner > this.mappingSlots) return undefined;
     const session = this.#session(position, owner - 1, this.#sessions, slot + sessionSlotOffsets.session / 4);
-    return this.#sessions[slot + sessionSlotOffsets.mapping / 4] === owner ? session : undefined;
+    const stays = this.#sessions[slot + sessionSlotOffsets.mapping / 4] === owner;
+    return stays && session?.state !== sessionState.free ? session : undefined;
+  }
+
+  /** A mapping that is not a port forwarding, as its first session; that may be free. */
+  mappingAt(mapping: number): Session | undefined {
+    return this.#session(mapping, mapping, this.#mappings, mapping * MAPPING_WORDS + mappingOffsets.first / 4);
+  }
+
+  isForwarding(mapping: number): boolean {
+    return isStatic(this.#mappings[mapping * MAPPING_WORDS + mappingOffsets.internalPort / 4] ?? 0);
   }
 
   /** Sessions of a mapping beyond its first. */
@@ -116,17 +128,16 @@ export class SessionTables {
   #session(position: number, mapping: number, words: Uint32Array, at: number): Session | undefined {
     const head = mapping * MAPPING_WORDS;
     const owner = this.#mappings[head]!;
-    const status = words[at + sessionOffsets.remotePort / 4]!;
-    const state = (status >>> 16) & 0xff;
-    if (owner === 0 || state === sessionState.free) return undefined;
     const endpoint = this.#mappings[head + mappingOffsets.internalPort / 4]!;
+    if (owner === 0 || isStatic(endpoint)) return undefined;
+    const status = words[at + sessionOffsets.remotePort / 4]!;
     const third = Math.floor(mapping / PORTS);
     const session = {
-      position, mapping, vm: owner - 1, isStatic: ((endpoint >>> 16) & mappingFlag.static) !== 0,
+      position, mapping, vm: owner - 1,
       protocol: third % mappingProtocolCount, addressIndex: Math.floor(third / mappingProtocolCount), externalPort: mapping % PORTS,
       internalPort: port(words[at + sessionOffsets.internalPort / 4]!) || port(endpoint),
       remote: fromNetwork(words[at + sessionOffsets.remote / 4]!),
-      remotePort: port(status), state, flags: status >>> 24,
+      remotePort: port(status), state: (status >>> 16) & 0xff, flags: status >>> 24,
       lastSeen: words[at + sessionOffsets.lastSeen / 4]!,
     };
     return this.#mappings[head] === owner ? session : undefined;
@@ -142,6 +153,11 @@ function firstUsed(words: Uint32Array, stride: number, from: number, end: number
 
 function wordsOf(memory: Buffer): Uint32Array {
   return new Uint32Array(memory.buffer, memory.byteOffset, memory.length / 4);
+}
+
+/** Of a mapping's word of internal port and flags. */
+function isStatic(word: number): boolean {
+  return ((word >>> 16) & mappingFlag.static) !== 0;
 }
 
 /** The lower half of a word, in network order; the addon is built for little-endian machines. */

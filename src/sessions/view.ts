@@ -24,6 +24,5 @@ export function viewOf(session: Session, tables: SessionTables, directory: Direc
     state: sessionStateNames[session.state] ?? String(session.state),
     idleSeconds: secondsSince(session.lastSeen, directory.tick),
     protected: isProtected(session.flags, directory),
-    forwarding: session.isStatic,
   };
 }

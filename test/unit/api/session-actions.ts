@@ -13,7 +13,7 @@ export function sessionActions(calls: unknown[]): SessionActions {
     },
     killSessions: async (query) => {
       calls.push(query);
-      return { killed: 2, ofForwardings: 0, notActiveHere: 0 };
+      return { killed: 2, notActiveHere: 0 };
     },
     floatingIps: (query) => {
       calls.push(query);

@@ -13,7 +13,7 @@ import { run } from './run.js';
 
 const session = (port: number, change: Partial<SessionView> = {}): SessionView => ({
   protocol: 'tcp', router: 'tenant-a', network: 'a-net', internalAddress: '172.16.100.10', internalPort: 40_000, externalAddress: '10.0.2.201', externalPort: port,
-  remoteAddress: '203.0.113.10', remotePort: 443, state: 'established', idleSeconds: 3.2, protected: true, forwarding: false, ...change,
+  remoteAddress: '203.0.113.10', remotePort: 443, state: 'established', idleSeconds: 3.2, protected: true, ...change,
 });
 
 let directory: string;
@@ -41,13 +41,13 @@ const floatgate = (...args: string[]): ReturnType<typeof run> => run(...args, '-
 
 describe('sessions list', () => {
   it('sessions/aligned under their headings, times with units', async () => {
-    await serve({ sessions: async () => ({ sessions: [session(1025), session(65_000, { router: undefined, network: undefined, protocol: 'udp', remotePort: undefined, idleSeconds: 300, protected: false, forwarding: true })] }) });
+    await serve({ sessions: async () => ({ sessions: [session(1025), session(65_000, { router: undefined, network: undefined, protocol: 'udp', remotePort: undefined, idleSeconds: 300, protected: false })] }) });
     expect(await floatgate('sessions', 'list')).toEqual({
       code: 0,
       out: [
         'protocol  network         internal             external          remote            state         idle',
         'tcp       tenant-a/a-net  172.16.100.10:40000  10.0.2.201:1025   203.0.113.10:443  established   3.2s',
-        'udp       ?/?             172.16.100.10:40000  10.0.2.201:65000  203.0.113.10:*    established  5m00s  unprotected, forwarding',
+        'udp       ?/?             172.16.100.10:40000  10.0.2.201:65000  203.0.113.10:*    established  5m00s  unprotected',
         '',
       ].join('\n'),
       err: '',
@@ -131,12 +131,12 @@ describe('sessions kill', () => {
   it('--yes/all pages, their sum, and what stays and why', async () => {
     await serve({
       killSessions: async ({ after }) => (after === undefined
-        ? { killed: 500, ofForwardings: 0, notActiveHere: 0, next: 's9' }
-        : { killed: 1, ofForwardings: 2, notActiveHere: 1 }),
+        ? { killed: 500, notActiveHere: 0, next: 's9' }
+        : { killed: 1, notActiveHere: 1 }),
     });
     expect(await floatgate('sessions', 'kill', '--router', 'tenant-a', '--yes')).toEqual({
       code: 1,
-      out: '501 sessions killed\n2 sessions not killed: of port forwardings, to be removed from the configuration\n1 session not killed: this gateway is not Active for them, ask the one that is\n',
+      out: '501 sessions killed\n1 session not killed: this gateway is not Active for them, ask the one that is\n',
       err: '',
     });
   });

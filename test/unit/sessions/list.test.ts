@@ -35,7 +35,7 @@ describe('a session', () => {
     expect(await all(world, {}, [10])).toEqual([{
       protocol: 'tcp', router: 'tenant-a', network: 'a-net', internalAddress: '172.16.100.10', internalPort: 40_000,
       externalAddress: '10.0.2.201', externalPort: 1025, remoteAddress: '203.0.113.10', remotePort: 80,
-      state: 'established', idleSeconds: 64.4, protected: true, forwarding: false,
+      state: 'established', idleSeconds: 64.4, protected: true,
     }]);
   });
 
@@ -80,7 +80,8 @@ describe('filters', () => {
   world.map(2, { vm: 1, remote: '203.0.113.99', remotePort: 80, state: 'closing' });
   world.map(3, { vm: 2, protocol: 'udp', remote: '198.51.100.1', remotePort: 0, state: 'transitory', idleTicks: 100 });
   world.map(4, { vm: 0, address: 1, protocol: 'icmp', remote: '203.0.114.1', remotePort: 0, flags: sessionFlag.committed | sessionFlag.unprotected });
-  world.map(5, { vm: 0, flags: 0, isStatic: true });
+  world.map(5, { vm: 0, flags: 0 });
+  world.map(6, { isStatic: true });
 
   it.each([
     [{}, [1, 2, 5, 3, 4]],

@@ -73,6 +73,18 @@ export class World {
     sessionSlotCodec.encode({ mapping: mapping + 1, session: { ...sessionEntry(wanted), internalPort: wanted.internalPort ?? 0 } }, this.sessions, slot * sessionSlotCodec.size);
   }
 
+  /** One session of a mapping, wherever it is. */
+  end(mapping: number, remote: number, remotePort: number): void {
+    for (let slot = 0; slot * sessionSlotCodec.size < this.sessions.length; slot++) {
+      const { mapping: owner, session } = sessionSlotCodec.decode(this.sessions, slot * sessionSlotCodec.size);
+      if (owner !== mapping + 1 || session.remote !== remote || session.remotePort !== remotePort) continue;
+      this.remove(slot);
+      const entry = mappingCodec.decode(this.mappings, mapping * mappingCodec.size);
+      mappingCodec.encode({ ...entry, sessionCount: entry.sessionCount - 1 }, this.mappings, mapping * mappingCodec.size);
+      return;
+    }
+  }
+
   remove(slot: number): void {
     this.sessions.fill(0, slot * sessionSlotCodec.size, (slot + 1) * sessionSlotCodec.size);
   }
