@@ -38,7 +38,7 @@ static __always_inline void mss_lower(struct mss_walk *walk, __u32 offset)
 		from = __builtin_bswap16(from);
 		to = __builtin_bswap16(to);
 	}
-	walk->clamped = !frame_l4_sum(walk->ctx, walk->l4_offset + TCP_CHECK, 0, 0,
+	walk->clamped = !frame_l4_sum(walk->ctx, walk->l4_offset + TCP_CHECK,
 				      checksum_difference2(from, to));
 }
 

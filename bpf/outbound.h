@@ -91,12 +91,15 @@ static __always_inline int outbound_learn(struct packet *packet, struct party *p
 	if (!party->vm) {
 		__s64 created = vm_create(packet->tunnel.vni, address, packet->network, true);
 
-		if (created < 0)
-			return -created;
 		packet->vm = created;
-		party->vm = vm_at(created);
-		if (!party->vm)
-			return REASON_DROP_VM_TABLE_FULL;
+		party->vm = created < 0 ? NULL : vm_at(created);
+		if (!party->vm) {
+			int reason = -created;
+
+			/* Linux 6.1 does not follow a change of sign. */
+			asm volatile("" : "+r"(reason));
+			return reason > 0 ? reason : REASON_DROP_VM_TABLE_FULL;
+		}
 	}
 	vm_learn(party->vm, &packet->tunnel, packet->mac);
 	return 0;

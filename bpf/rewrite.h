@@ -13,23 +13,47 @@
 /* RFC 768: a sum that was not computed stays so, one that computes to zero is sent as ones. */
 #define L4_SUM_OPTIONAL 1
 
+static __always_inline void l4_sum_change(__u16 *check, __u32 flags, __u64 difference)
+{
+	if ((flags & L4_SUM_OPTIONAL) && !*check)
+		return;
+	checksum_apply(check, difference);
+	if ((flags & L4_SUM_OPTIONAL) && !*check)
+		*check = 0xffff;
+}
+
 /*
- * The one place where the L4 sum of a frame changes. Behind the kernel a sum may
- * be left to the hardware, and is then of the pseudo-header alone: what changed
- * in the pseudo-header is told apart from what changed in the segment.
+ * These two are all that changes the L4 sum of a frame. Behind the kernel a sum
+ * may be left to the hardware, and is then of the pseudo-header alone: so what
+ * changed in addresses is told apart from what changed in the segment.
  */
-static __always_inline int frame_l4_sum(struct hook_context *ctx, __u32 check_offset, __u32 flags,
-					__u64 pseudo_header, __u64 segment)
+static __always_inline int frame_l4_sum(struct hook_context *ctx, __u32 check_offset, __u64 segment)
 {
 	__u16 *check = packet_at(ctx, check_offset, sizeof(*check));
 
 	if (!check)
 		return REASON_DROP_TRUNCATED;
-	if ((flags & L4_SUM_OPTIONAL) && !*check)
-		return 0;
-	checksum_apply(check, pseudo_header + segment);
-	if ((flags & L4_SUM_OPTIONAL) && !*check)
-		*check = 0xffff;
+	l4_sum_change(check, 0, segment);
+	return 0;
+}
+
+/* Of TCP, and of what has its ports where TCP has. `check` is the offset of the sum in the header. */
+static __always_inline int frame_l4_rewrite(struct hook_context *ctx, __u32 offset, __u32 check,
+					    __u32 flags, const struct rewrite *rewrite)
+{
+	struct udphdr *ports = packet_at(ctx, offset, check + sizeof(__u16));
+
+	if (!ports)
+		return REASON_DROP_TRUNCATED;
+	if (rewrite->from_port != rewrite->to_port) {
+		if (rewrite->source)
+			ports->source = rewrite->to_port;
+		else
+			ports->dest = rewrite->to_port;
+	}
+	l4_sum_change((void *)ports + check, flags,
+		      checksum_difference4(rewrite->from, rewrite->to) +
+		      checksum_difference2(rewrite->from_port, rewrite->to_port));
 	return 0;
 }
 
@@ -53,22 +77,6 @@ static __always_inline int rewrite_address(struct hook_context *ctx, struct ipv4
 	return 0;
 }
 
-/* Ports lie alike in TCP and UDP. */
-static __always_inline int rewrite_segment(struct hook_context *ctx, const struct ipv4 *ip,
-					   const struct rewrite *rewrite, __u32 check, __u32 flags)
-{
-	if (rewrite->from_port != rewrite->to_port) {
-		__be16 *port = packet_at(ctx, ip->l4_offset + (rewrite->source ? 0 : 2), sizeof(*port));
-
-		if (!port)
-			return REASON_DROP_TRUNCATED;
-		*port = rewrite->to_port;
-	}
-	return frame_l4_sum(ctx, ip->l4_offset + check, flags,
-			    checksum_difference4(rewrite->from, rewrite->to),
-			    checksum_difference2(rewrite->from_port, rewrite->to_port));
-}
-
 /* ICMP's sum has no pseudo-header: only the query id counts. */
 static __always_inline int rewrite_query(struct hook_context *ctx, const struct ipv4 *ip,
 					 const struct rewrite *rewrite)
@@ -81,7 +89,7 @@ static __always_inline int rewrite_query(struct hook_context *ctx, const struct 
 	if (!id)
 		return REASON_DROP_TRUNCATED;
 	*id = rewrite->to_port;
-	return frame_l4_sum(ctx, ip->l4_offset + ICMP_CHECK, 0, 0,
+	return frame_l4_sum(ctx, ip->l4_offset + ICMP_CHECK,
 			    checksum_difference2(rewrite->from_port, rewrite->to_port));
 }
 
@@ -203,7 +211,7 @@ static __always_inline int rewrite_quote(struct hook_context *ctx, struct packet
 			return reason;
 		difference += port + rewrite_quoted_sum(ctx, quote, address, port);
 	}
-	return frame_l4_sum(ctx, packet->ip.l4_offset + ICMP_CHECK, 0, 0, difference);
+	return frame_l4_sum(ctx, packet->ip.l4_offset + ICMP_CHECK, difference);
 }
 
 /* All but TCP and UDP: rarer, and verified once. Without a case: no sum of theirs covers an address. */
@@ -222,8 +230,8 @@ __noinline int rewrite_rarer(struct hook_context *ctx, struct packet *packet,
 	if ((__u32)packet->ip.offset + packet->ip.total_length <
 	    packet->ip.l4_offset + sizeof(struct udphdr))
 		return REASON_DROP_TRUNCATED;
-	return rewrite_segment(ctx, &packet->ip, rewrite, UDP_CHECK,
-			       packet->ip.protocol == IPPROTO_UDPLITE ? L4_SUM_OPTIONAL : 0);
+	return frame_l4_rewrite(ctx, packet->ip.l4_offset, UDP_CHECK,
+				packet->ip.protocol == IPPROTO_UDPLITE ? L4_SUM_OPTIONAL : 0, rewrite);
 }
 
 static __always_inline int rewrite_l4(struct hook_context *ctx, struct packet *packet,
@@ -232,9 +240,9 @@ static __always_inline int rewrite_l4(struct hook_context *ctx, struct packet *p
 	if (packet->ip.later_fragment)
 		return 0;
 	if (packet->ip.protocol == IPPROTO_TCP)
-		return rewrite_segment(ctx, &packet->ip, rewrite, TCP_CHECK, 0);
+		return frame_l4_rewrite(ctx, packet->ip.l4_offset, TCP_CHECK, 0, rewrite);
 	if (packet->ip.protocol == IPPROTO_UDP)
-		return rewrite_segment(ctx, &packet->ip, rewrite, UDP_CHECK, L4_SUM_OPTIONAL);
+		return frame_l4_rewrite(ctx, packet->ip.l4_offset, UDP_CHECK, L4_SUM_OPTIONAL, rewrite);
 	return rewrite_rarer(ctx, packet, rewrite);
 }
 
@@ -261,19 +269,18 @@ static __always_inline int rewrite_packet(struct hook_context *ctx, struct packe
 	return 0;
 }
 
-/* RFC 1812 §5.3.1; whoever calls has seen that it is above one. */
+/* RFC 1812 §5.3.1, with the sum as in RFC 1141; whoever calls has seen that it is above one. */
 static __always_inline int rewrite_ttl(struct hook_context *ctx, struct packet *packet)
 {
 	struct iphdr *header = packet_at(ctx, packet->ip.offset, sizeof(*header));
-	__be16 before, after;
+	__u32 sum;
 
 	if (!header)
 		return REASON_DROP_TRUNCATED;
-	before = *(__be16 *)&header->ttl;
-	header->ttl -= 1;
-	after = *(__be16 *)&header->ttl;
-	checksum_replace2(&header->check, before, after);
-	packet->ip.ttl = header->ttl;
+	sum = header->check + bpf_htons(0x0100);
+	header->check = sum + (sum >= 0xffff);
+	packet->ip.ttl -= 1;
+	header->ttl = packet->ip.ttl;
 	return 0;
 }
 
@@ -295,5 +302,5 @@ static __always_inline int rewrite_echo_reply(struct hook_context *ctx, const st
 	before = *(__be16 *)icmp;
 	icmp->type = ICMP_ECHOREPLY;
 	after = *(__be16 *)icmp;
-	return frame_l4_sum(ctx, ip->l4_offset + ICMP_CHECK, 0, 0, checksum_difference2(before, after));
+	return frame_l4_sum(ctx, ip->l4_offset + ICMP_CHECK, checksum_difference2(before, after));
 }

@@ -27,7 +27,7 @@ static __always_inline int outbound_announcement(struct packet *packet, struct p
 }
 
 /* A VM asks for its gateway's MAC. Its request is also the first that we hear of many a VM. */
-static __always_inline int outbound_arp(struct hook_context *ctx, struct packet *packet,
+static __noinline int outbound_arp(struct hook_context *ctx, struct packet *packet,
 					struct party *party)
 {
 	__u32 offset = packet->tunnel.inner_offset + sizeof(struct ethhdr);
@@ -64,7 +64,7 @@ static __always_inline int outbound_arp(struct hook_context *ctx, struct packet 
 }
 
 /* To the router itself: only echo requests are answered. */
-static __always_inline int outbound_to_router(struct hook_context *ctx, struct packet *packet,
+static __noinline int outbound_to_router(struct hook_context *ctx, struct packet *packet,
 					      struct party *party)
 {
 	int reason;
@@ -107,7 +107,7 @@ static __always_inline int outbound_carry_congestion(struct hook_context *ctx, s
 }
 
 /* To another network of the router: routed, not translated. */
-static __always_inline int outbound_east_west(struct hook_context *ctx, struct packet *packet,
+static __noinline int outbound_east_west(struct hook_context *ctx, struct packet *packet,
 					      struct party *party, const struct route *route)
 {
 	__be32 target = route->kind == ROUTE_VM ? route->via : packet->ip.destination;
@@ -242,7 +242,7 @@ __noinline int outbound_hairpin(struct hook_context *ctx, struct packet *packet)
 }
 
 /* Whether the destination is an address of ours that this gateway serves now; if the peer does, the packet goes there. */
-static __always_inline bool outbound_is_hairpin(const struct external_address *address)
+static __noinline bool outbound_is_hairpin(const struct external_address *address)
 {
 	struct party to = {};
 
@@ -443,26 +443,27 @@ static __always_inline int underlay_arp(struct hook_context *ctx, const struct e
 static __always_inline int underlay_ipv4(struct hook_context *ctx, struct packet *packet,
 					 const struct ethernet *ethernet, __be32 own_address)
 {
-	struct ipv4 outer;
-	int reason = ipv4_parse(ctx, ethernet->length, &outer);
+	struct ipv4 *outer = &packet->ip;
+	int reason = ipv4_parse(ctx, ethernet->length, outer);
 
 	if (reason)
 		return reason;
-	if (outer.protocol != IPPROTO_UDP || outer.later_fragment ||
-	    (outer.destination_port != bpf_htons(GENEVE_UDP_PORT) &&
-	     outer.destination_port != bpf_htons(VXLAN_UDP_PORT)))
+	if (outer->protocol != IPPROTO_UDP || outer->later_fragment ||
+	    (outer->destination_port != bpf_htons(GENEVE_UDP_PORT) &&
+	     outer->destination_port != bpf_htons(VXLAN_UDP_PORT)))
 		return REASON_PASS_TO_KERNEL;
-	if (outer.fragment)
+	if (outer->fragment)
 		return REASON_DROP_OUTER_FRAGMENT;
-	packet->end = (__u32)outer.offset + outer.total_length;
-	reason = outer.destination_port == bpf_htons(GENEVE_UDP_PORT)
-			 ? geneve_parse(ctx, &outer, &packet->tunnel)
-			 : vxlan_parse(ctx, &outer, &packet->tunnel);
-	if (!reason)
-		reason = outbound_inner(ctx, packet);
+	packet->end = (__u32)outer->offset + outer->total_length;
+	reason = outer->destination_port == bpf_htons(GENEVE_UDP_PORT)
+			 ? geneve_parse(ctx, outer, &packet->tunnel)
+			 : vxlan_parse(ctx, outer, &packet->tunnel);
+	if (reason)
+		return reason;
+	reason = outbound_inner(ctx, packet);
 	/* The host may have tunnels of its own. */
 	if ((reason == REASON_DROP_VNI_UNKNOWN || reason == REASON_DROP_NOT_ACTIVE) &&
-	    outer.destination == own_address)
+	    packet->tunnel.destination == own_address)
 		return REASON_PASS_TO_KERNEL;
 	return reason;
 }
