@@ -1,8 +1,8 @@
-// Generated from layout.o by libbpf-ts/codegen: do not edit. Run `npm run generate`.
+// Generated from floatgate.bpf.o by libbpf-ts/codegen: do not edit. Run `npm run generate`.
 import type { Codec, EnumLayout, MapLayout, StructLayout } from 'libbpf-ts';
 
 /** Changes whenever a struct, an enum or a map changes its layout. */
-export const layoutHash = '97d009ae3ff041a9833bda57f5ba7b2b';
+export const layoutHash = '2df5a3c0d1e22e183f1d902ee2296ea2';
 
 function expectLength(actual: number, expected: number, field: string): void {
   if (actual !== expected) throw new RangeError(`${field} takes ${expected} elements, not ${actual}`);
@@ -183,45 +183,44 @@ export const reason = {
   dropGeneveProtocol: 43,
   dropOuterFragment: 44,
   dropVxlanHeader: 45,
-  dropVlan: 46,
-  dropVniUnknown: 47,
-  dropInnerNotIpv4: 48,
-  dropInnerMac: 49,
-  dropInnerArp: 50,
-  dropIpv4Header: 51,
-  dropSourceNotInSubnet: 52,
-  dropEndpointSpoofed: 53,
-  dropDestinationNotRouted: 54,
-  dropTtlExceeded: 55,
-  dropFragment: 56,
-  dropFragmentEarly: 57,
-  dropFragmentationNeeded: 58,
-  dropProtocolNotTranslated: 59,
-  dropIcmpType: 60,
-  dropIcmpQuote: 61,
-  dropNoSharedSnat: 62,
-  dropNoMapping: 63,
-  dropFiltered: 64,
-  dropPortsExhausted: 65,
-  dropVmSessionLimit: 66,
-  dropVmSessionRate: 67,
-  dropRouterSessionLimit: 68,
-  dropNetworkVmLimit: 69,
-  dropVmTableFull: 70,
-  dropSessionTableFull: 71,
-  dropNeighbourUnresolved: 72,
-  dropGatewayUnresolved: 73,
-  dropEndpointUnknown: 74,
-  dropMtuExceeded: 75,
-  dropCongestion: 76,
-  dropAdjustFailed: 77,
-  dropSyncVersion: 78,
-  dropSyncMalformed: 79,
-  dropSyncMac: 80,
-  dropSyncReplayed: 81,
-  dropSyncOwn: 82,
-  dropSyncTerm: 83,
-  dropSyncUnapplied: 84,
+  dropVniUnknown: 46,
+  dropInnerNotIpv4: 47,
+  dropInnerMac: 48,
+  dropInnerArp: 49,
+  dropIpv4Header: 50,
+  dropSourceNotInSubnet: 51,
+  dropEndpointSpoofed: 52,
+  dropDestinationNotRouted: 53,
+  dropTtlExceeded: 54,
+  dropFragment: 55,
+  dropFragmentEarly: 56,
+  dropFragmentationNeeded: 57,
+  dropProtocolNotTranslated: 58,
+  dropIcmpType: 59,
+  dropIcmpQuote: 60,
+  dropNoSharedSnat: 61,
+  dropNoMapping: 62,
+  dropFiltered: 63,
+  dropPortsExhausted: 64,
+  dropVmSessionLimit: 65,
+  dropVmSessionRate: 66,
+  dropRouterSessionLimit: 67,
+  dropNetworkVmLimit: 68,
+  dropVmTableFull: 69,
+  dropSessionTableFull: 70,
+  dropNeighbourUnresolved: 71,
+  dropGatewayUnresolved: 72,
+  dropEndpointUnknown: 73,
+  dropMtuExceeded: 74,
+  dropCongestion: 75,
+  dropAdjustFailed: 76,
+  dropSyncVersion: 77,
+  dropSyncMalformed: 78,
+  dropSyncMac: 79,
+  dropSyncReplayed: 80,
+  dropSyncOwn: 81,
+  dropSyncTerm: 82,
+  dropSyncUnapplied: 83,
 } as const;
 export type Reason = (typeof reason)[keyof typeof reason];
 export const reasonNames: readonly string[] = [
@@ -271,7 +270,6 @@ export const reasonNames: readonly string[] = [
   'drop_geneve_protocol',
   'drop_outer_fragment',
   'drop_vxlan_header',
-  'drop_vlan',
   'drop_vni_unknown',
   'drop_inner_not_ipv4',
   'drop_inner_mac',
@@ -311,7 +309,7 @@ export const reasonNames: readonly string[] = [
   'drop_sync_term',
   'drop_sync_unapplied',
 ];
-export const reasonCount = 85;
+export const reasonCount = 84;
 
 /** enum replay_direction */
 export const replayDirection = {
@@ -521,6 +519,66 @@ export const counterCodec: Codec<Counter> = {
     return {
       packets: from.readBigUInt64LE(offset),
       bytes: from.readBigUInt64LE(offset + 8),
+    };
+  },
+};
+
+/** struct departure, 20 bytes */
+export interface Departure {
+  forwarded: number;
+  vlan: number;
+  sourceMac: Buffer;
+  nextHopMac: Buffer;
+  hairpin: boolean;
+  commit: boolean;
+}
+
+export const departureLayout: StructLayout = {
+  name: 'departure',
+  size: 20,
+  fields: [
+    { name: 'forwarded', offset: 0, size: 4, kind: 'i32' },
+    { name: 'vlan', offset: 4, size: 2, kind: 'u16' },
+    { name: 'source_mac', offset: 6, size: 6, kind: 'u8', count: 6 },
+    { name: 'next_hop_mac', offset: 12, size: 6, kind: 'u8', count: 6 },
+    { name: 'hairpin', offset: 18, size: 1, kind: 'bool' },
+    { name: 'commit', offset: 19, size: 1, kind: 'bool' },
+  ],
+};
+
+/** Bytes from the start of struct departure. */
+export const departureOffsets = {
+  forwarded: 0,
+  vlan: 4,
+  sourceMac: 6,
+  nextHopMac: 12,
+  hairpin: 18,
+  commit: 19,
+} as const;
+
+export const departureCodec: Codec<Departure> = {
+  name: 'departure',
+  size: 20,
+  encode(value, into, offset = 0) {
+    expectRoom(into, offset, 20, 'departure');
+    into.writeInt32LE(value.forwarded, offset);
+    into.writeUInt16LE(value.vlan, offset + 4);
+    expectLength(value.sourceMac.length, 6, 'departure.source_mac');
+    into.set(value.sourceMac, offset + 6);
+    expectLength(value.nextHopMac.length, 6, 'departure.next_hop_mac');
+    into.set(value.nextHopMac, offset + 12);
+    into.writeUInt8(value.hairpin ? 1 : 0, offset + 18);
+    into.writeUInt8(value.commit ? 1 : 0, offset + 19);
+  },
+  decode(from, offset = 0) {
+    expectRoom(from, offset, 20, 'departure');
+    return {
+      forwarded: from.readInt32LE(offset),
+      vlan: from.readUInt16LE(offset + 4),
+      sourceMac: Buffer.from(from.subarray(offset + 6, offset + 12)),
+      nextHopMac: Buffer.from(from.subarray(offset + 12, offset + 18)),
+      hairpin: from.readUInt8(offset + 18) !== 0,
+      commit: from.readUInt8(offset + 19) !== 0,
     };
   },
 };
@@ -780,6 +838,65 @@ export const floatingIpCounterCodec: Codec<FloatingIpCounter> = {
   },
 };
 
+/** struct flow, 16 bytes */
+export interface Flow {
+  protocol: number;
+  remote: number;
+  remotePort: number;
+  port: number;
+  tcpFlags: number;
+  error: boolean;
+}
+
+export const flowLayout: StructLayout = {
+  name: 'flow',
+  size: 16,
+  fields: [
+    { name: 'protocol', offset: 0, size: 4, kind: 'u32' },
+    { name: 'remote', offset: 4, size: 4, kind: 'be32' },
+    { name: 'remote_port', offset: 8, size: 2, kind: 'be16' },
+    { name: 'port', offset: 10, size: 2, kind: 'be16' },
+    { name: 'tcp_flags', offset: 12, size: 1, kind: 'u8' },
+    { name: 'error', offset: 13, size: 1, kind: 'bool' },
+  ],
+};
+
+/** Bytes from the start of struct flow. */
+export const flowOffsets = {
+  protocol: 0,
+  remote: 4,
+  remotePort: 8,
+  port: 10,
+  tcpFlags: 12,
+  error: 13,
+} as const;
+
+export const flowCodec: Codec<Flow> = {
+  name: 'flow',
+  size: 16,
+  encode(value, into, offset = 0) {
+    expectRoom(into, offset, 16, 'flow');
+    into.fill(0, offset, offset + 16);
+    into.writeUInt32LE(value.protocol, offset);
+    into.writeUInt32BE(value.remote, offset + 4);
+    into.writeUInt16BE(value.remotePort, offset + 8);
+    into.writeUInt16BE(value.port, offset + 10);
+    into.writeUInt8(value.tcpFlags, offset + 12);
+    into.writeUInt8(value.error ? 1 : 0, offset + 13);
+  },
+  decode(from, offset = 0) {
+    expectRoom(from, offset, 16, 'flow');
+    return {
+      protocol: from.readUInt32LE(offset),
+      remote: from.readUInt32BE(offset + 4),
+      remotePort: from.readUInt16BE(offset + 8),
+      port: from.readUInt16BE(offset + 10),
+      tcpFlags: from.readUInt8(offset + 12),
+      error: from.readUInt8(offset + 13) !== 0,
+    };
+  },
+};
+
 /** struct forwarding, 8 bytes */
 export interface Forwarding {
   externalAddress: number;
@@ -908,20 +1025,23 @@ export const forwardingKeyCodec: Codec<ForwardingKey> = {
   },
 };
 
-/** struct fragment, 8 bytes */
+/** struct fragment, 12 bytes */
 export interface Fragment {
   sourcePort: number;
   destinationPort: number;
   lastSeen: number;
+  icmpType: number;
 }
 
 export const fragmentLayout: StructLayout = {
   name: 'fragment',
-  size: 8,
+  size: 12,
   fields: [
     { name: 'source_port', offset: 0, size: 2, kind: 'be16' },
     { name: 'destination_port', offset: 2, size: 2, kind: 'be16' },
     { name: 'last_seen', offset: 4, size: 4, kind: 'u32' },
+    { name: 'icmp_type', offset: 8, size: 1, kind: 'u8' },
+    { name: 'pad', offset: 9, size: 3, kind: 'u8', count: 3 },
   ],
 };
 
@@ -930,23 +1050,27 @@ export const fragmentOffsets = {
   sourcePort: 0,
   destinationPort: 2,
   lastSeen: 4,
+  icmpType: 8,
 } as const;
 
 export const fragmentCodec: Codec<Fragment> = {
   name: 'fragment',
-  size: 8,
+  size: 12,
   encode(value, into, offset = 0) {
-    expectRoom(into, offset, 8, 'fragment');
+    expectRoom(into, offset, 12, 'fragment');
+    into.fill(0, offset, offset + 12);
     into.writeUInt16BE(value.sourcePort, offset);
     into.writeUInt16BE(value.destinationPort, offset + 2);
     into.writeUInt32LE(value.lastSeen, offset + 4);
+    into.writeUInt8(value.icmpType, offset + 8);
   },
   decode(from, offset = 0) {
-    expectRoom(from, offset, 8, 'fragment');
+    expectRoom(from, offset, 12, 'fragment');
     return {
       sourcePort: from.readUInt16BE(offset),
       destinationPort: from.readUInt16BE(offset + 2),
       lastSeen: from.readUInt32LE(offset + 4),
+      icmpType: from.readUInt8(offset + 8),
     };
   },
 };
@@ -1273,6 +1397,115 @@ export const interfaceCodec: Codec<Interface> = {
   },
 };
 
+/** struct ipv4, 32 bytes */
+export interface Ipv4 {
+  offset: number;
+  l4Offset: number;
+  totalLength: number;
+  source: number;
+  destination: number;
+  sourcePort: number;
+  destinationPort: number;
+  protocol: number;
+  ttl: number;
+  tos: number;
+  tcpFlags: number;
+  icmpType: number;
+  fragment: boolean;
+  laterFragment: boolean;
+  dontFragment: boolean;
+  icmpError: boolean;
+}
+
+export const ipv4Layout: StructLayout = {
+  name: 'ipv4',
+  size: 32,
+  fields: [
+    { name: 'offset', offset: 0, size: 2, kind: 'u16' },
+    { name: 'l4_offset', offset: 2, size: 2, kind: 'u16' },
+    { name: 'total_length', offset: 4, size: 2, kind: 'u16' },
+    { name: 'source', offset: 8, size: 4, kind: 'be32' },
+    { name: 'destination', offset: 12, size: 4, kind: 'be32' },
+    { name: 'source_port', offset: 16, size: 2, kind: 'be16' },
+    { name: 'destination_port', offset: 18, size: 2, kind: 'be16' },
+    { name: 'protocol', offset: 20, size: 1, kind: 'u8' },
+    { name: 'ttl', offset: 21, size: 1, kind: 'u8' },
+    { name: 'tos', offset: 22, size: 1, kind: 'u8' },
+    { name: 'tcp_flags', offset: 23, size: 1, kind: 'u8' },
+    { name: 'icmp_type', offset: 24, size: 1, kind: 'u8' },
+    { name: 'fragment', offset: 25, size: 1, kind: 'bool' },
+    { name: 'later_fragment', offset: 26, size: 1, kind: 'bool' },
+    { name: 'dont_fragment', offset: 27, size: 1, kind: 'bool' },
+    { name: 'icmp_error', offset: 28, size: 1, kind: 'bool' },
+  ],
+};
+
+/** Bytes from the start of struct ipv4. */
+export const ipv4Offsets = {
+  offset: 0,
+  l4Offset: 2,
+  totalLength: 4,
+  source: 8,
+  destination: 12,
+  sourcePort: 16,
+  destinationPort: 18,
+  protocol: 20,
+  ttl: 21,
+  tos: 22,
+  tcpFlags: 23,
+  icmpType: 24,
+  fragment: 25,
+  laterFragment: 26,
+  dontFragment: 27,
+  icmpError: 28,
+} as const;
+
+export const ipv4Codec: Codec<Ipv4> = {
+  name: 'ipv4',
+  size: 32,
+  encode(value, into, offset = 0) {
+    expectRoom(into, offset, 32, 'ipv4');
+    into.fill(0, offset, offset + 32);
+    into.writeUInt16LE(value.offset, offset);
+    into.writeUInt16LE(value.l4Offset, offset + 2);
+    into.writeUInt16LE(value.totalLength, offset + 4);
+    into.writeUInt32BE(value.source, offset + 8);
+    into.writeUInt32BE(value.destination, offset + 12);
+    into.writeUInt16BE(value.sourcePort, offset + 16);
+    into.writeUInt16BE(value.destinationPort, offset + 18);
+    into.writeUInt8(value.protocol, offset + 20);
+    into.writeUInt8(value.ttl, offset + 21);
+    into.writeUInt8(value.tos, offset + 22);
+    into.writeUInt8(value.tcpFlags, offset + 23);
+    into.writeUInt8(value.icmpType, offset + 24);
+    into.writeUInt8(value.fragment ? 1 : 0, offset + 25);
+    into.writeUInt8(value.laterFragment ? 1 : 0, offset + 26);
+    into.writeUInt8(value.dontFragment ? 1 : 0, offset + 27);
+    into.writeUInt8(value.icmpError ? 1 : 0, offset + 28);
+  },
+  decode(from, offset = 0) {
+    expectRoom(from, offset, 32, 'ipv4');
+    return {
+      offset: from.readUInt16LE(offset),
+      l4Offset: from.readUInt16LE(offset + 2),
+      totalLength: from.readUInt16LE(offset + 4),
+      source: from.readUInt32BE(offset + 8),
+      destination: from.readUInt32BE(offset + 12),
+      sourcePort: from.readUInt16BE(offset + 16),
+      destinationPort: from.readUInt16BE(offset + 18),
+      protocol: from.readUInt8(offset + 20),
+      ttl: from.readUInt8(offset + 21),
+      tos: from.readUInt8(offset + 22),
+      tcpFlags: from.readUInt8(offset + 23),
+      icmpType: from.readUInt8(offset + 24),
+      fragment: from.readUInt8(offset + 25) !== 0,
+      laterFragment: from.readUInt8(offset + 26) !== 0,
+      dontFragment: from.readUInt8(offset + 27) !== 0,
+      icmpError: from.readUInt8(offset + 28) !== 0,
+    };
+  },
+};
+
 /** struct session, 16 bytes */
 export interface Session {
   remote: number;
@@ -1387,6 +1620,64 @@ export const mappingCodec: Codec<Mapping> = {
       lastSeen: from.readUInt32LE(offset + 8),
       sessionCount: from.readUInt32LE(offset + 12),
       first: sessionCodec.decode(from, offset + 16),
+    };
+  },
+};
+
+/** struct mapping_place, 20 bytes */
+export interface MappingPlace {
+  vm: number;
+  addressIndex: number;
+  protocol: number;
+  internalPort: number;
+  externalPort: number;
+  index: number;
+}
+
+export const mappingPlaceLayout: StructLayout = {
+  name: 'mapping_place',
+  size: 20,
+  fields: [
+    { name: 'vm', offset: 0, size: 4, kind: 'u32' },
+    { name: 'address_index', offset: 4, size: 4, kind: 'u32' },
+    { name: 'protocol', offset: 8, size: 4, kind: 'u32' },
+    { name: 'internal_port', offset: 12, size: 2, kind: 'be16' },
+    { name: 'external_port', offset: 14, size: 2, kind: 'u16' },
+    { name: 'index', offset: 16, size: 4, kind: 'u32' },
+  ],
+};
+
+/** Bytes from the start of struct mapping_place. */
+export const mappingPlaceOffsets = {
+  vm: 0,
+  addressIndex: 4,
+  protocol: 8,
+  internalPort: 12,
+  externalPort: 14,
+  index: 16,
+} as const;
+
+export const mappingPlaceCodec: Codec<MappingPlace> = {
+  name: 'mapping_place',
+  size: 20,
+  encode(value, into, offset = 0) {
+    expectRoom(into, offset, 20, 'mapping_place');
+    into.writeUInt32LE(value.vm, offset);
+    into.writeUInt32LE(value.addressIndex, offset + 4);
+    into.writeUInt32LE(value.protocol, offset + 8);
+    into.writeUInt16BE(value.internalPort, offset + 12);
+    into.writeUInt16LE(value.externalPort, offset + 14);
+    into.writeUInt32LE(value.index, offset + 16);
+  },
+  decode(from, offset = 0) {
+    expectRoom(from, offset, 20, 'mapping_place');
+    return {
+      vm: from.readUInt32LE(offset),
+      addressIndex: from.readUInt32LE(offset + 4),
+      protocol: from.readUInt32LE(offset + 8),
+      internalPort: from.readUInt16BE(offset + 12),
+      externalPort: from.readUInt16LE(offset + 14),
+      index: from.readUInt32LE(offset + 16),
     };
   },
 };
@@ -1579,11 +1870,469 @@ export const networkStateCodec: Codec<NetworkState> = {
   },
 };
 
+/** struct quote, 24 bytes */
+export interface Quote {
+  offset: number;
+  l4Offset: number;
+  length: number;
+  protocol: number;
+  icmpType: number;
+  source: number;
+  destination: number;
+  sourcePort: number;
+  destinationPort: number;
+  laterFragment: boolean;
+}
+
+export const quoteLayout: StructLayout = {
+  name: 'quote',
+  size: 24,
+  fields: [
+    { name: 'offset', offset: 0, size: 2, kind: 'u16' },
+    { name: 'l4_offset', offset: 2, size: 2, kind: 'u16' },
+    { name: 'length', offset: 4, size: 2, kind: 'u16' },
+    { name: 'protocol', offset: 6, size: 1, kind: 'u8' },
+    { name: 'icmp_type', offset: 7, size: 1, kind: 'u8' },
+    { name: 'source', offset: 8, size: 4, kind: 'be32' },
+    { name: 'destination', offset: 12, size: 4, kind: 'be32' },
+    { name: 'source_port', offset: 16, size: 2, kind: 'be16' },
+    { name: 'destination_port', offset: 18, size: 2, kind: 'be16' },
+    { name: 'later_fragment', offset: 20, size: 1, kind: 'bool' },
+  ],
+};
+
+/** Bytes from the start of struct quote. */
+export const quoteOffsets = {
+  offset: 0,
+  l4Offset: 2,
+  length: 4,
+  protocol: 6,
+  icmpType: 7,
+  source: 8,
+  destination: 12,
+  sourcePort: 16,
+  destinationPort: 18,
+  laterFragment: 20,
+} as const;
+
+export const quoteCodec: Codec<Quote> = {
+  name: 'quote',
+  size: 24,
+  encode(value, into, offset = 0) {
+    expectRoom(into, offset, 24, 'quote');
+    into.fill(0, offset, offset + 24);
+    into.writeUInt16LE(value.offset, offset);
+    into.writeUInt16LE(value.l4Offset, offset + 2);
+    into.writeUInt16LE(value.length, offset + 4);
+    into.writeUInt8(value.protocol, offset + 6);
+    into.writeUInt8(value.icmpType, offset + 7);
+    into.writeUInt32BE(value.source, offset + 8);
+    into.writeUInt32BE(value.destination, offset + 12);
+    into.writeUInt16BE(value.sourcePort, offset + 16);
+    into.writeUInt16BE(value.destinationPort, offset + 18);
+    into.writeUInt8(value.laterFragment ? 1 : 0, offset + 20);
+  },
+  decode(from, offset = 0) {
+    expectRoom(from, offset, 24, 'quote');
+    return {
+      offset: from.readUInt16LE(offset),
+      l4Offset: from.readUInt16LE(offset + 2),
+      length: from.readUInt16LE(offset + 4),
+      protocol: from.readUInt8(offset + 6),
+      icmpType: from.readUInt8(offset + 7),
+      source: from.readUInt32BE(offset + 8),
+      destination: from.readUInt32BE(offset + 12),
+      sourcePort: from.readUInt16BE(offset + 16),
+      destinationPort: from.readUInt16BE(offset + 18),
+      laterFragment: from.readUInt8(offset + 20) !== 0,
+    };
+  },
+};
+
+/** struct tunnel, 32 bytes */
+export interface Tunnel {
+  source: number;
+  destination: number;
+  vni: number;
+  innerOffset: number;
+  sourceMac: Buffer;
+  optionLength: number;
+  tos: number;
+  option: Buffer;
+}
+
+export const tunnelLayout: StructLayout = {
+  name: 'tunnel',
+  size: 32,
+  fields: [
+    { name: 'source', offset: 0, size: 4, kind: 'be32' },
+    { name: 'destination', offset: 4, size: 4, kind: 'be32' },
+    { name: 'vni', offset: 8, size: 4, kind: 'u32' },
+    { name: 'inner_offset', offset: 12, size: 4, kind: 'u32' },
+    { name: 'source_mac', offset: 16, size: 6, kind: 'u8', count: 6 },
+    { name: 'option_length', offset: 22, size: 1, kind: 'u8' },
+    { name: 'tos', offset: 23, size: 1, kind: 'u8' },
+    { name: 'option', offset: 24, size: 8, kind: 'u8', count: 8 },
+  ],
+};
+
+/** Bytes from the start of struct tunnel. */
+export const tunnelOffsets = {
+  source: 0,
+  destination: 4,
+  vni: 8,
+  innerOffset: 12,
+  sourceMac: 16,
+  optionLength: 22,
+  tos: 23,
+  option: 24,
+} as const;
+
+export const tunnelCodec: Codec<Tunnel> = {
+  name: 'tunnel',
+  size: 32,
+  encode(value, into, offset = 0) {
+    expectRoom(into, offset, 32, 'tunnel');
+    into.writeUInt32BE(value.source, offset);
+    into.writeUInt32BE(value.destination, offset + 4);
+    into.writeUInt32LE(value.vni, offset + 8);
+    into.writeUInt32LE(value.innerOffset, offset + 12);
+    expectLength(value.sourceMac.length, 6, 'tunnel.source_mac');
+    into.set(value.sourceMac, offset + 16);
+    into.writeUInt8(value.optionLength, offset + 22);
+    into.writeUInt8(value.tos, offset + 23);
+    expectLength(value.option.length, 8, 'tunnel.option');
+    into.set(value.option, offset + 24);
+  },
+  decode(from, offset = 0) {
+    expectRoom(from, offset, 32, 'tunnel');
+    return {
+      source: from.readUInt32BE(offset),
+      destination: from.readUInt32BE(offset + 4),
+      vni: from.readUInt32LE(offset + 8),
+      innerOffset: from.readUInt32LE(offset + 12),
+      sourceMac: Buffer.from(from.subarray(offset + 16, offset + 22)),
+      optionLength: from.readUInt8(offset + 22),
+      tos: from.readUInt8(offset + 23),
+      option: Buffer.from(from.subarray(offset + 24, offset + 32)),
+    };
+  },
+};
+
+/** struct session_place, 20 bytes */
+export interface SessionPlace {
+  mapping: number;
+  vm: number;
+  remote: number;
+  remotePort: number;
+  internalPort: number;
+  knownPort: number;
+  known: boolean;
+  created: boolean;
+}
+
+export const sessionPlaceLayout: StructLayout = {
+  name: 'session_place',
+  size: 20,
+  fields: [
+    { name: 'mapping', offset: 0, size: 4, kind: 'u32' },
+    { name: 'vm', offset: 4, size: 4, kind: 'u32' },
+    { name: 'remote', offset: 8, size: 4, kind: 'be32' },
+    { name: 'remote_port', offset: 12, size: 2, kind: 'be16' },
+    { name: 'internal_port', offset: 14, size: 2, kind: 'be16' },
+    { name: 'known_port', offset: 16, size: 2, kind: 'be16' },
+    { name: 'known', offset: 18, size: 1, kind: 'bool' },
+    { name: 'created', offset: 19, size: 1, kind: 'bool' },
+  ],
+};
+
+/** Bytes from the start of struct session_place. */
+export const sessionPlaceOffsets = {
+  mapping: 0,
+  vm: 4,
+  remote: 8,
+  remotePort: 12,
+  internalPort: 14,
+  knownPort: 16,
+  known: 18,
+  created: 19,
+} as const;
+
+export const sessionPlaceCodec: Codec<SessionPlace> = {
+  name: 'session_place',
+  size: 20,
+  encode(value, into, offset = 0) {
+    expectRoom(into, offset, 20, 'session_place');
+    into.writeUInt32LE(value.mapping, offset);
+    into.writeUInt32LE(value.vm, offset + 4);
+    into.writeUInt32BE(value.remote, offset + 8);
+    into.writeUInt16BE(value.remotePort, offset + 12);
+    into.writeUInt16BE(value.internalPort, offset + 14);
+    into.writeUInt16BE(value.knownPort, offset + 16);
+    into.writeUInt8(value.known ? 1 : 0, offset + 18);
+    into.writeUInt8(value.created ? 1 : 0, offset + 19);
+  },
+  decode(from, offset = 0) {
+    expectRoom(from, offset, 20, 'session_place');
+    return {
+      mapping: from.readUInt32LE(offset),
+      vm: from.readUInt32LE(offset + 4),
+      remote: from.readUInt32BE(offset + 8),
+      remotePort: from.readUInt16BE(offset + 12),
+      internalPort: from.readUInt16BE(offset + 14),
+      knownPort: from.readUInt16BE(offset + 16),
+      known: from.readUInt8(offset + 18) !== 0,
+      created: from.readUInt8(offset + 19) !== 0,
+    };
+  },
+};
+
+/** struct snat, 64 bytes */
+export interface Snat {
+  mapping: number;
+  vm: number;
+  address: number;
+  port: number;
+  isStatic: boolean;
+  session: bigint;
+  mappingPlace: MappingPlace;
+  sessionPlace: SessionPlace;
+}
+
+export const snatLayout: StructLayout = {
+  name: 'snat',
+  size: 64,
+  fields: [
+    { name: 'mapping', offset: 0, size: 4, kind: 'u32' },
+    { name: 'vm', offset: 4, size: 4, kind: 'u32' },
+    { name: 'address', offset: 8, size: 4, kind: 'be32' },
+    { name: 'port', offset: 12, size: 2, kind: 'be16' },
+    { name: 'is_static', offset: 14, size: 1, kind: 'bool' },
+    { name: 'session', offset: 16, size: 8, kind: 'i64' },
+    { name: 'mapping_place', offset: 24, size: 20, kind: 'struct', struct: mappingPlaceLayout },
+    { name: 'session_place', offset: 44, size: 20, kind: 'struct', struct: sessionPlaceLayout },
+  ],
+};
+
+/** Bytes from the start of struct snat. */
+export const snatOffsets = {
+  mapping: 0,
+  vm: 4,
+  address: 8,
+  port: 12,
+  isStatic: 14,
+  session: 16,
+  mappingPlace: 24,
+  sessionPlace: 44,
+} as const;
+
+export const snatCodec: Codec<Snat> = {
+  name: 'snat',
+  size: 64,
+  encode(value, into, offset = 0) {
+    expectRoom(into, offset, 64, 'snat');
+    into.fill(0, offset, offset + 64);
+    into.writeUInt32LE(value.mapping, offset);
+    into.writeUInt32LE(value.vm, offset + 4);
+    into.writeUInt32BE(value.address, offset + 8);
+    into.writeUInt16BE(value.port, offset + 12);
+    into.writeUInt8(value.isStatic ? 1 : 0, offset + 14);
+    into.writeBigInt64LE(value.session, offset + 16);
+    mappingPlaceCodec.encode(value.mappingPlace, into, offset + 24);
+    sessionPlaceCodec.encode(value.sessionPlace, into, offset + 44);
+  },
+  decode(from, offset = 0) {
+    expectRoom(from, offset, 64, 'snat');
+    return {
+      mapping: from.readUInt32LE(offset),
+      vm: from.readUInt32LE(offset + 4),
+      address: from.readUInt32BE(offset + 8),
+      port: from.readUInt16BE(offset + 12),
+      isStatic: from.readUInt8(offset + 14) !== 0,
+      session: from.readBigInt64LE(offset + 16),
+      mappingPlace: mappingPlaceCodec.decode(from, offset + 24),
+      sessionPlace: sessionPlaceCodec.decode(from, offset + 44),
+    };
+  },
+};
+
+/** struct rewrite, 16 bytes */
+export interface Rewrite {
+  from: number;
+  to: number;
+  fromPort: number;
+  toPort: number;
+  source: boolean;
+}
+
+export const rewriteLayout: StructLayout = {
+  name: 'rewrite',
+  size: 16,
+  fields: [
+    { name: 'from', offset: 0, size: 4, kind: 'be32' },
+    { name: 'to', offset: 4, size: 4, kind: 'be32' },
+    { name: 'from_port', offset: 8, size: 2, kind: 'be16' },
+    { name: 'to_port', offset: 10, size: 2, kind: 'be16' },
+    { name: 'source', offset: 12, size: 1, kind: 'bool' },
+    { name: 'pad', offset: 13, size: 3, kind: 'u8', count: 3 },
+  ],
+};
+
+/** Bytes from the start of struct rewrite. */
+export const rewriteOffsets = {
+  from: 0,
+  to: 4,
+  fromPort: 8,
+  toPort: 10,
+  source: 12,
+} as const;
+
+export const rewriteCodec: Codec<Rewrite> = {
+  name: 'rewrite',
+  size: 16,
+  encode(value, into, offset = 0) {
+    expectRoom(into, offset, 16, 'rewrite');
+    into.fill(0, offset, offset + 16);
+    into.writeUInt32BE(value.from, offset);
+    into.writeUInt32BE(value.to, offset + 4);
+    into.writeUInt16BE(value.fromPort, offset + 8);
+    into.writeUInt16BE(value.toPort, offset + 10);
+    into.writeUInt8(value.source ? 1 : 0, offset + 12);
+  },
+  decode(from, offset = 0) {
+    expectRoom(from, offset, 16, 'rewrite');
+    return {
+      from: from.readUInt32BE(offset),
+      to: from.readUInt32BE(offset + 4),
+      fromPort: from.readUInt16BE(offset + 8),
+      toPort: from.readUInt16BE(offset + 10),
+      source: from.readUInt8(offset + 12) !== 0,
+    };
+  },
+};
+
+/** struct packet, 240 bytes */
+export interface Packet {
+  ip: Ipv4;
+  quote: Quote;
+  tunnel: Tunnel;
+  from: number;
+  network: number;
+  vm: number;
+  end: number;
+  vlan: number;
+  mtu: number;
+  mac: Buffer;
+  destinationMac: Buffer;
+  flow: Flow;
+  snat: Snat;
+  rewrite: Rewrite;
+  departure: Departure;
+  rewritten: boolean;
+  explainable: boolean;
+}
+
+export const packetLayout: StructLayout = {
+  name: 'packet',
+  size: 240,
+  fields: [
+    { name: 'ip', offset: 0, size: 32, kind: 'struct', struct: ipv4Layout },
+    { name: 'quote', offset: 32, size: 24, kind: 'struct', struct: quoteLayout },
+    { name: 'tunnel', offset: 56, size: 32, kind: 'struct', struct: tunnelLayout },
+    { name: 'from', offset: 88, size: 4, kind: 'u32' },
+    { name: 'network', offset: 92, size: 4, kind: 'u32' },
+    { name: 'vm', offset: 96, size: 4, kind: 'u32' },
+    { name: 'end', offset: 100, size: 4, kind: 'u32' },
+    { name: 'vlan', offset: 104, size: 2, kind: 'u16' },
+    { name: 'mtu', offset: 106, size: 2, kind: 'u16' },
+    { name: 'mac', offset: 108, size: 6, kind: 'u8', count: 6 },
+    { name: 'destination_mac', offset: 114, size: 6, kind: 'u8', count: 6 },
+    { name: 'flow', offset: 120, size: 16, kind: 'struct', struct: flowLayout },
+    { name: 'snat', offset: 136, size: 64, kind: 'struct', struct: snatLayout },
+    { name: 'rewrite', offset: 200, size: 16, kind: 'struct', struct: rewriteLayout },
+    { name: 'departure', offset: 216, size: 20, kind: 'struct', struct: departureLayout },
+    { name: 'rewritten', offset: 236, size: 1, kind: 'bool' },
+    { name: 'explainable', offset: 237, size: 1, kind: 'bool' },
+  ],
+};
+
+/** Bytes from the start of struct packet. */
+export const packetOffsets = {
+  ip: 0,
+  quote: 32,
+  tunnel: 56,
+  from: 88,
+  network: 92,
+  vm: 96,
+  end: 100,
+  vlan: 104,
+  mtu: 106,
+  mac: 108,
+  destinationMac: 114,
+  flow: 120,
+  snat: 136,
+  rewrite: 200,
+  departure: 216,
+  rewritten: 236,
+  explainable: 237,
+} as const;
+
+export const packetCodec: Codec<Packet> = {
+  name: 'packet',
+  size: 240,
+  encode(value, into, offset = 0) {
+    expectRoom(into, offset, 240, 'packet');
+    into.fill(0, offset, offset + 240);
+    ipv4Codec.encode(value.ip, into, offset);
+    quoteCodec.encode(value.quote, into, offset + 32);
+    tunnelCodec.encode(value.tunnel, into, offset + 56);
+    into.writeUInt32LE(value.from, offset + 88);
+    into.writeUInt32LE(value.network, offset + 92);
+    into.writeUInt32LE(value.vm, offset + 96);
+    into.writeUInt32LE(value.end, offset + 100);
+    into.writeUInt16LE(value.vlan, offset + 104);
+    into.writeUInt16LE(value.mtu, offset + 106);
+    expectLength(value.mac.length, 6, 'packet.mac');
+    into.set(value.mac, offset + 108);
+    expectLength(value.destinationMac.length, 6, 'packet.destination_mac');
+    into.set(value.destinationMac, offset + 114);
+    flowCodec.encode(value.flow, into, offset + 120);
+    snatCodec.encode(value.snat, into, offset + 136);
+    rewriteCodec.encode(value.rewrite, into, offset + 200);
+    departureCodec.encode(value.departure, into, offset + 216);
+    into.writeUInt8(value.rewritten ? 1 : 0, offset + 236);
+    into.writeUInt8(value.explainable ? 1 : 0, offset + 237);
+  },
+  decode(from, offset = 0) {
+    expectRoom(from, offset, 240, 'packet');
+    return {
+      ip: ipv4Codec.decode(from, offset),
+      quote: quoteCodec.decode(from, offset + 32),
+      tunnel: tunnelCodec.decode(from, offset + 56),
+      from: from.readUInt32LE(offset + 88),
+      network: from.readUInt32LE(offset + 92),
+      vm: from.readUInt32LE(offset + 96),
+      end: from.readUInt32LE(offset + 100),
+      vlan: from.readUInt16LE(offset + 104),
+      mtu: from.readUInt16LE(offset + 106),
+      mac: Buffer.from(from.subarray(offset + 108, offset + 114)),
+      destinationMac: Buffer.from(from.subarray(offset + 114, offset + 120)),
+      flow: flowCodec.decode(from, offset + 120),
+      snat: snatCodec.decode(from, offset + 136),
+      rewrite: rewriteCodec.decode(from, offset + 200),
+      departure: departureCodec.decode(from, offset + 216),
+      rewritten: from.readUInt8(offset + 236) !== 0,
+      explainable: from.readUInt8(offset + 237) !== 0,
+    };
+  },
+};
+
 /** struct port_block, 16 bytes */
 export interface PortBlock {
   vm: number;
   mappings: number;
   lastSeen: number;
+  exhausted: number;
 }
 
 export const portBlockLayout: StructLayout = {
@@ -1593,7 +2342,7 @@ export const portBlockLayout: StructLayout = {
     { name: 'vm', offset: 0, size: 4, kind: 'u32' },
     { name: 'mappings', offset: 4, size: 4, kind: 'u32' },
     { name: 'last_seen', offset: 8, size: 4, kind: 'u32' },
-    { name: 'pad', offset: 12, size: 4, kind: 'u32' },
+    { name: 'exhausted', offset: 12, size: 4, kind: 'u32' },
   ],
 };
 
@@ -1602,6 +2351,7 @@ export const portBlockOffsets = {
   vm: 0,
   mappings: 4,
   lastSeen: 8,
+  exhausted: 12,
 } as const;
 
 export const portBlockCodec: Codec<PortBlock> = {
@@ -1609,10 +2359,10 @@ export const portBlockCodec: Codec<PortBlock> = {
   size: 16,
   encode(value, into, offset = 0) {
     expectRoom(into, offset, 16, 'port_block');
-    into.fill(0, offset, offset + 16);
     into.writeUInt32LE(value.vm, offset);
     into.writeUInt32LE(value.mappings, offset + 4);
     into.writeUInt32LE(value.lastSeen, offset + 8);
+    into.writeUInt32LE(value.exhausted, offset + 12);
   },
   decode(from, offset = 0) {
     expectRoom(from, offset, 16, 'port_block');
@@ -1620,6 +2370,7 @@ export const portBlockCodec: Codec<PortBlock> = {
       vm: from.readUInt32LE(offset),
       mappings: from.readUInt32LE(offset + 4),
       lastSeen: from.readUInt32LE(offset + 8),
+      exhausted: from.readUInt32LE(offset + 12),
     };
   },
 };
@@ -2072,6 +2823,7 @@ export const sessionEndCodec: Codec<SessionEnd> = {
 /** struct session_slot, 24 bytes */
 export interface SessionSlot {
   mapping: number;
+  vm: number;
   session: Session;
 }
 
@@ -2080,7 +2832,7 @@ export const sessionSlotLayout: StructLayout = {
   size: 24,
   fields: [
     { name: 'mapping', offset: 0, size: 4, kind: 'u32' },
-    { name: 'pad', offset: 4, size: 4, kind: 'u32' },
+    { name: 'vm', offset: 4, size: 4, kind: 'u32' },
     { name: 'session', offset: 8, size: 16, kind: 'struct', struct: sessionLayout },
   ],
 };
@@ -2088,6 +2840,7 @@ export const sessionSlotLayout: StructLayout = {
 /** Bytes from the start of struct session_slot. */
 export const sessionSlotOffsets = {
   mapping: 0,
+  vm: 4,
   session: 8,
 } as const;
 
@@ -2096,14 +2849,15 @@ export const sessionSlotCodec: Codec<SessionSlot> = {
   size: 24,
   encode(value, into, offset = 0) {
     expectRoom(into, offset, 24, 'session_slot');
-    into.fill(0, offset, offset + 24);
     into.writeUInt32LE(value.mapping, offset);
+    into.writeUInt32LE(value.vm, offset + 4);
     sessionCodec.encode(value.session, into, offset + 8);
   },
   decode(from, offset = 0) {
     expectRoom(from, offset, 24, 'session_slot');
     return {
       mapping: from.readUInt32LE(offset),
+      vm: from.readUInt32LE(offset + 4),
       session: sessionCodec.decode(from, offset + 8),
     };
   },
@@ -2306,9 +3060,11 @@ export interface Vm {
   snatAddress: number;
   floatingIpCounter: number;
   sessions: number;
+  sessionRouter: number;
   sessionTokens: number;
   sessionTokensTick: number;
   mappingCount: number;
+  staticMappingCount: number;
 }
 
 export const vmLayout: StructLayout = {
@@ -2323,19 +3079,21 @@ export const vmLayout: StructLayout = {
     { name: 'mac', offset: 20, size: 6, kind: 'u8', count: 6 },
     { name: 'next_hop_mac', offset: 26, size: 6, kind: 'u8', count: 6 },
     { name: 'option_length', offset: 32, size: 1, kind: 'u8' },
-    { name: 'flags', offset: 33, size: 1, kind: 'u8' },
-    { name: 'pad', offset: 34, size: 2, kind: 'u8', count: 2 },
-    { name: 'option', offset: 36, size: 8, kind: 'u8', count: 8 },
-    { name: 'port_key', offset: 44, size: 4, kind: 'u32' },
-    { name: 'last_seen', offset: 48, size: 4, kind: 'u32' },
-    { name: 'blocks', offset: 52, size: 64, kind: 'u32', count: 16 },
-    { name: 'snat_address', offset: 116, size: 4, kind: 'u32' },
-    { name: 'floating_ip_counter', offset: 120, size: 4, kind: 'u32' },
-    { name: 'sessions', offset: 124, size: 4, kind: 'u32' },
-    { name: 'session_tokens', offset: 128, size: 4, kind: 'u32' },
-    { name: 'session_tokens_tick', offset: 132, size: 4, kind: 'u32' },
-    { name: 'mapping_count', offset: 136, size: 4, kind: 'u32' },
-    { name: 'pad2', offset: 140, size: 52, kind: 'u32', count: 13 },
+    { name: 'pad', offset: 33, size: 3, kind: 'u8', count: 3 },
+    { name: 'flags', offset: 36, size: 4, kind: 'u32' },
+    { name: 'option', offset: 40, size: 8, kind: 'u8', count: 8 },
+    { name: 'port_key', offset: 48, size: 4, kind: 'u32' },
+    { name: 'last_seen', offset: 52, size: 4, kind: 'u32' },
+    { name: 'blocks', offset: 56, size: 64, kind: 'u32', count: 16 },
+    { name: 'snat_address', offset: 120, size: 4, kind: 'u32' },
+    { name: 'floating_ip_counter', offset: 124, size: 4, kind: 'u32' },
+    { name: 'sessions', offset: 128, size: 4, kind: 'u32' },
+    { name: 'session_router', offset: 132, size: 4, kind: 'u32' },
+    { name: 'session_tokens', offset: 136, size: 4, kind: 'u32' },
+    { name: 'session_tokens_tick', offset: 140, size: 4, kind: 'u32' },
+    { name: 'mapping_count', offset: 144, size: 4, kind: 'u32' },
+    { name: 'static_mapping_count', offset: 148, size: 4, kind: 'u32' },
+    { name: 'pad2', offset: 152, size: 40, kind: 'u32', count: 10 },
   ],
 };
 
@@ -2349,17 +3107,19 @@ export const vmOffsets = {
   mac: 20,
   nextHopMac: 26,
   optionLength: 32,
-  flags: 33,
-  option: 36,
-  portKey: 44,
-  lastSeen: 48,
-  blocks: 52,
-  snatAddress: 116,
-  floatingIpCounter: 120,
-  sessions: 124,
-  sessionTokens: 128,
-  sessionTokensTick: 132,
-  mappingCount: 136,
+  flags: 36,
+  option: 40,
+  portKey: 48,
+  lastSeen: 52,
+  blocks: 56,
+  snatAddress: 120,
+  floatingIpCounter: 124,
+  sessions: 128,
+  sessionRouter: 132,
+  sessionTokens: 136,
+  sessionTokensTick: 140,
+  mappingCount: 144,
+  staticMappingCount: 148,
 } as const;
 
 export const vmCodec: Codec<Vm> = {
@@ -2378,19 +3138,21 @@ export const vmCodec: Codec<Vm> = {
     expectLength(value.nextHopMac.length, 6, 'vm.next_hop_mac');
     into.set(value.nextHopMac, offset + 26);
     into.writeUInt8(value.optionLength, offset + 32);
-    into.writeUInt8(value.flags, offset + 33);
+    into.writeUInt32LE(value.flags, offset + 36);
     expectLength(value.option.length, 8, 'vm.option');
-    into.set(value.option, offset + 36);
-    into.writeUInt32LE(value.portKey, offset + 44);
-    into.writeUInt32LE(value.lastSeen, offset + 48);
+    into.set(value.option, offset + 40);
+    into.writeUInt32LE(value.portKey, offset + 48);
+    into.writeUInt32LE(value.lastSeen, offset + 52);
     expectLength(value.blocks.length, 16, 'vm.blocks');
-    value.blocks.forEach((element, index) => into.writeUInt32LE(element, offset + 52 + index * 4));
-    into.writeUInt32LE(value.snatAddress, offset + 116);
-    into.writeUInt32LE(value.floatingIpCounter, offset + 120);
-    into.writeUInt32LE(value.sessions, offset + 124);
-    into.writeUInt32LE(value.sessionTokens, offset + 128);
-    into.writeUInt32LE(value.sessionTokensTick, offset + 132);
-    into.writeUInt32LE(value.mappingCount, offset + 136);
+    value.blocks.forEach((element, index) => into.writeUInt32LE(element, offset + 56 + index * 4));
+    into.writeUInt32LE(value.snatAddress, offset + 120);
+    into.writeUInt32LE(value.floatingIpCounter, offset + 124);
+    into.writeUInt32LE(value.sessions, offset + 128);
+    into.writeUInt32LE(value.sessionRouter, offset + 132);
+    into.writeUInt32LE(value.sessionTokens, offset + 136);
+    into.writeUInt32LE(value.sessionTokensTick, offset + 140);
+    into.writeUInt32LE(value.mappingCount, offset + 144);
+    into.writeUInt32LE(value.staticMappingCount, offset + 148);
   },
   decode(from, offset = 0) {
     expectRoom(from, offset, 192, 'vm');
@@ -2403,17 +3165,19 @@ export const vmCodec: Codec<Vm> = {
       mac: Buffer.from(from.subarray(offset + 20, offset + 26)),
       nextHopMac: Buffer.from(from.subarray(offset + 26, offset + 32)),
       optionLength: from.readUInt8(offset + 32),
-      flags: from.readUInt8(offset + 33),
-      option: Buffer.from(from.subarray(offset + 36, offset + 44)),
-      portKey: from.readUInt32LE(offset + 44),
-      lastSeen: from.readUInt32LE(offset + 48),
-      blocks: Array.from({ length: 16 }, (_, index) => from.readUInt32LE(offset + 52 + index * 4)),
-      snatAddress: from.readUInt32LE(offset + 116),
-      floatingIpCounter: from.readUInt32LE(offset + 120),
-      sessions: from.readUInt32LE(offset + 124),
-      sessionTokens: from.readUInt32LE(offset + 128),
-      sessionTokensTick: from.readUInt32LE(offset + 132),
-      mappingCount: from.readUInt32LE(offset + 136),
+      flags: from.readUInt32LE(offset + 36),
+      option: Buffer.from(from.subarray(offset + 40, offset + 48)),
+      portKey: from.readUInt32LE(offset + 48),
+      lastSeen: from.readUInt32LE(offset + 52),
+      blocks: Array.from({ length: 16 }, (_, index) => from.readUInt32LE(offset + 56 + index * 4)),
+      snatAddress: from.readUInt32LE(offset + 120),
+      floatingIpCounter: from.readUInt32LE(offset + 124),
+      sessions: from.readUInt32LE(offset + 128),
+      sessionRouter: from.readUInt32LE(offset + 132),
+      sessionTokens: from.readUInt32LE(offset + 136),
+      sessionTokensTick: from.readUInt32LE(offset + 140),
+      mappingCount: from.readUInt32LE(offset + 144),
+      staticMappingCount: from.readUInt32LE(offset + 148),
     };
   },
 };
@@ -2592,7 +3356,7 @@ export const mapLayouts: Readonly<Record<string, MapLayout>> = {
   external_networks: { key: { size: 4, kind: 'u32' }, value: { size: 24, kind: 'struct', struct: externalNetworkLayout } },
   floating_ip_counters: { key: { size: 4, kind: 'u32' }, value: { size: 32, kind: 'struct', struct: floatingIpCounterLayout } },
   forwardings: { key: { size: 8, kind: 'struct', struct: forwardingKeyLayout }, value: { size: 8, kind: 'struct', struct: forwardingLayout } },
-  fragments: { key: { size: 16, kind: 'struct', struct: fragmentKeyLayout }, value: { size: 8, kind: 'struct', struct: fragmentLayout } },
+  fragments: { key: { size: 16, kind: 'struct', struct: fragmentKeyLayout }, value: { size: 12, kind: 'struct', struct: fragmentLayout } },
   free_vms: { key: undefined, value: { size: 4, kind: 'opaque' } },
   gateway_states: { key: { size: 4, kind: 'u32' }, value: { size: 40, kind: 'struct', struct: gatewayStateLayout } },
   gateways: { key: { size: 4, kind: 'u32' }, value: { size: 96, kind: 'struct', struct: gatewayLayout } },
@@ -2603,6 +3367,7 @@ export const mapLayouts: Readonly<Record<string, MapLayout>> = {
   network_by_vni: { key: { size: 4, kind: 'u32' }, value: { size: 4, kind: 'u32' } },
   network_states: { key: { size: 4, kind: 'u32' }, value: { size: 8, kind: 'struct', struct: networkStateLayout } },
   networks: { key: { size: 4, kind: 'u32' }, value: { size: 36, kind: 'struct', struct: networkLayout } },
+  packets: { key: { size: 4, kind: 'u32' }, value: { size: 240, kind: 'struct', struct: packetLayout } },
   pools: { key: { size: 4, kind: 'u32' }, value: { size: 4, kind: 'u32' } },
   port_blocks: { key: { size: 4, kind: 'u32' }, value: { size: 16, kind: 'struct', struct: portBlockLayout } },
   ports: { key: { size: 4, kind: 'u32' }, value: { size: 4, kind: 'u32' } },
@@ -2747,46 +3512,45 @@ export const enumLayouts: readonly EnumLayout[] = [
       REASON_DROP_GENEVE_PROTOCOL: 43,
       REASON_DROP_OUTER_FRAGMENT: 44,
       REASON_DROP_VXLAN_HEADER: 45,
-      REASON_DROP_VLAN: 46,
-      REASON_DROP_VNI_UNKNOWN: 47,
-      REASON_DROP_INNER_NOT_IPV4: 48,
-      REASON_DROP_INNER_MAC: 49,
-      REASON_DROP_INNER_ARP: 50,
-      REASON_DROP_IPV4_HEADER: 51,
-      REASON_DROP_SOURCE_NOT_IN_SUBNET: 52,
-      REASON_DROP_ENDPOINT_SPOOFED: 53,
-      REASON_DROP_DESTINATION_NOT_ROUTED: 54,
-      REASON_DROP_TTL_EXCEEDED: 55,
-      REASON_DROP_FRAGMENT: 56,
-      REASON_DROP_FRAGMENT_EARLY: 57,
-      REASON_DROP_FRAGMENTATION_NEEDED: 58,
-      REASON_DROP_PROTOCOL_NOT_TRANSLATED: 59,
-      REASON_DROP_ICMP_TYPE: 60,
-      REASON_DROP_ICMP_QUOTE: 61,
-      REASON_DROP_NO_SHARED_SNAT: 62,
-      REASON_DROP_NO_MAPPING: 63,
-      REASON_DROP_FILTERED: 64,
-      REASON_DROP_PORTS_EXHAUSTED: 65,
-      REASON_DROP_VM_SESSION_LIMIT: 66,
-      REASON_DROP_VM_SESSION_RATE: 67,
-      REASON_DROP_ROUTER_SESSION_LIMIT: 68,
-      REASON_DROP_NETWORK_VM_LIMIT: 69,
-      REASON_DROP_VM_TABLE_FULL: 70,
-      REASON_DROP_SESSION_TABLE_FULL: 71,
-      REASON_DROP_NEIGHBOUR_UNRESOLVED: 72,
-      REASON_DROP_GATEWAY_UNRESOLVED: 73,
-      REASON_DROP_ENDPOINT_UNKNOWN: 74,
-      REASON_DROP_MTU_EXCEEDED: 75,
-      REASON_DROP_CONGESTION: 76,
-      REASON_DROP_ADJUST_FAILED: 77,
-      REASON_DROP_SYNC_VERSION: 78,
-      REASON_DROP_SYNC_MALFORMED: 79,
-      REASON_DROP_SYNC_MAC: 80,
-      REASON_DROP_SYNC_REPLAYED: 81,
-      REASON_DROP_SYNC_OWN: 82,
-      REASON_DROP_SYNC_TERM: 83,
-      REASON_DROP_SYNC_UNAPPLIED: 84,
-      REASONS: 85,
+      REASON_DROP_VNI_UNKNOWN: 46,
+      REASON_DROP_INNER_NOT_IPV4: 47,
+      REASON_DROP_INNER_MAC: 48,
+      REASON_DROP_INNER_ARP: 49,
+      REASON_DROP_IPV4_HEADER: 50,
+      REASON_DROP_SOURCE_NOT_IN_SUBNET: 51,
+      REASON_DROP_ENDPOINT_SPOOFED: 52,
+      REASON_DROP_DESTINATION_NOT_ROUTED: 53,
+      REASON_DROP_TTL_EXCEEDED: 54,
+      REASON_DROP_FRAGMENT: 55,
+      REASON_DROP_FRAGMENT_EARLY: 56,
+      REASON_DROP_FRAGMENTATION_NEEDED: 57,
+      REASON_DROP_PROTOCOL_NOT_TRANSLATED: 58,
+      REASON_DROP_ICMP_TYPE: 59,
+      REASON_DROP_ICMP_QUOTE: 60,
+      REASON_DROP_NO_SHARED_SNAT: 61,
+      REASON_DROP_NO_MAPPING: 62,
+      REASON_DROP_FILTERED: 63,
+      REASON_DROP_PORTS_EXHAUSTED: 64,
+      REASON_DROP_VM_SESSION_LIMIT: 65,
+      REASON_DROP_VM_SESSION_RATE: 66,
+      REASON_DROP_ROUTER_SESSION_LIMIT: 67,
+      REASON_DROP_NETWORK_VM_LIMIT: 68,
+      REASON_DROP_VM_TABLE_FULL: 69,
+      REASON_DROP_SESSION_TABLE_FULL: 70,
+      REASON_DROP_NEIGHBOUR_UNRESOLVED: 71,
+      REASON_DROP_GATEWAY_UNRESOLVED: 72,
+      REASON_DROP_ENDPOINT_UNKNOWN: 73,
+      REASON_DROP_MTU_EXCEEDED: 74,
+      REASON_DROP_CONGESTION: 75,
+      REASON_DROP_ADJUST_FAILED: 76,
+      REASON_DROP_SYNC_VERSION: 77,
+      REASON_DROP_SYNC_MALFORMED: 78,
+      REASON_DROP_SYNC_MAC: 79,
+      REASON_DROP_SYNC_REPLAYED: 80,
+      REASON_DROP_SYNC_OWN: 81,
+      REASON_DROP_SYNC_TERM: 82,
+      REASON_DROP_SYNC_UNAPPLIED: 83,
+      REASONS: 84,
     },
   },
   {
