@@ -94,8 +94,10 @@ export class SessionTables {
     const owner = this.#sessions[slot + sessionSlotOffsets.mapping / 4]!;
     if (owner === 0 || owner > this.mappingSlots) return undefined;
     const session = this.#session(position, owner - 1, this.#sessions, slot + sessionSlotOffsets.session / 4);
+    // Not one that is being made, or that was left by an earlier mapping in the same place.
+    const isOfMapping = session !== undefined && this.#sessions[slot + sessionSlotOffsets.vm / 4] === session.vm + 1;
     const stays = this.#sessions[slot + sessionSlotOffsets.mapping / 4] === owner;
-    return stays && session?.state !== sessionState.free ? session : undefined;
+    return isOfMapping && stays && session.state !== sessionState.free ? session : undefined;
   }
 
   /** A mapping that is not a port forwarding, as its first session; that may be free. */

@@ -69,7 +69,9 @@ describe('a session', () => {
     const gone = world.map(3002);
     world.add(6, gone);
     world.unmap(gone);
-    world.add(7, 2 ** 31);
+    world.add(7, 2 ** 31, { vm: 0 });
+    // Left by a mapping of VM 0 where VM 2 has one now.
+    world.add(8, world.map(3003, { vm: 2, empty: true }), { vm: 0 });
     expect(await all(world, {}, [10])).toEqual([]);
   });
 });

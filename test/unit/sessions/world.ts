@@ -70,7 +70,8 @@ export class World {
 
   /** A further session of a mapping. */
   add(slot: number, mapping: number, wanted: Wanted & { internalPort?: number } = {}): void {
-    sessionSlotCodec.encode({ mapping: mapping + 1, session: { ...sessionEntry(wanted), internalPort: wanted.internalPort ?? 0 } }, this.sessions, slot * sessionSlotCodec.size);
+    const vm = wanted.vm === undefined ? this.mappings.readUInt32LE(mapping * mappingCodec.size) : wanted.vm + 1;
+    sessionSlotCodec.encode({ mapping: mapping + 1, vm, session: { ...sessionEntry(wanted), internalPort: wanted.internalPort ?? 0 } }, this.sessions, slot * sessionSlotCodec.size);
   }
 
   /** One session of a mapping, wherever it is. */
