@@ -69,6 +69,8 @@ struct forward_headers {
 	} tunnel;
 } __attribute__((packed));
 
+#define FORWARD_OVERHEAD_MAX (sizeof(struct forward_headers) + TUNNEL_OPTION_LENGTH + sizeof(struct ethhdr))
+
 /* Bytes that a tunnel to this VM adds to an IPv4 packet, inner Ethernet header included: its cost of the outer MTU. */
 static __always_inline __u32 forward_overhead(const struct vm *vm)
 {

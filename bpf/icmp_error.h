@@ -27,7 +27,6 @@ static __always_inline int icmp_unreachable_code(enum reason reason)
 	case REASON_DROP_PORTS_EXHAUSTED:
 	case REASON_DROP_SESSION_TABLE_FULL:
 	case REASON_DROP_VM_TABLE_FULL:
-	case REASON_DROP_ENDPOINT_UNKNOWN:
 		return ICMP_HOST_UNREACH;
 	case REASON_DROP_MTU_EXCEEDED:
 		return ICMP_FRAG_NEEDED;

@@ -54,9 +54,7 @@ static __noinline int outbound_arp(struct hook_context *ctx, struct packet *pack
 		reason = arp_answer(ctx, packet->tunnel.inner_offset, offset, party->network->gateway_mac);
 	if (reason)
 		return reason;
-	packet->ip = (struct ipv4){
-		.offset = offset, .total_length = sizeof(struct arp), .source = target, .destination = sender,
-	};
+	packet->ip = (struct ipv4){ .offset = offset, .total_length = sizeof(struct arp) };
 	reason = outbound_return(ctx, packet, party, bpf_htons(ETH_P_ARP));
 	if (reason)
 		return reason;
@@ -249,10 +247,33 @@ static __noinline bool outbound_is_hairpin(const struct external_address *addres
 	return address && !inbound_find_party(address, &to) && virtual_router_forwards(to.virtual_router);
 }
 
+/*
+ * What can be known of a hairpinned packet's second half while it is as its
+ * sender made it: later it could neither be quoted nor brought again.
+ */
+static __noinline int outbound_check_hairpin(struct hook_context *ctx, struct packet *packet,
+					     const struct external_address *address)
+{
+	__u32 role = INTERFACE_UNDERLAY;
+	struct interface *underlay = bpf_map_lookup_elem(&interfaces, &role);
+	struct party to = {};
+	__u8 compute_mac[6];
+	int reason;
+
+	if (!underlay || !address)
+		return REASON_DROP_DESTINATION_NOT_ROUTED;
+	reason = forward_check_mtu(ctx, packet, underlay->mtu - FORWARD_OVERHEAD_MAX);
+	if (reason || address->kind != EXTERNAL_FLOATING_IP)
+		return reason;
+	to.vm = vm_at(address->index);
+	return to.vm ? inbound_find_way(ctx, packet, &to, compute_mac) : REASON_DROP_ENDPOINT_UNKNOWN;
+}
+
 /* The next hop on the external network, with all that can keep a packet from going there. */
 static __always_inline int outbound_find_way(struct hook_context *ctx, struct packet *packet,
 					     const struct party *party,
-					     const struct external_network *network)
+					     const struct external_network *network,
+					     const struct external_address *address)
 {
 	__u32 role = INTERFACE_EXTERNAL;
 	struct interface *external = bpf_map_lookup_elem(&interfaces, &role);
@@ -261,7 +282,7 @@ static __always_inline int outbound_find_way(struct hook_context *ctx, struct pa
 	if (packet->ip.ttl <= 1)
 		return REASON_DROP_TTL_EXCEEDED;
 	if (packet->departure.hairpin)
-		return 0;
+		return outbound_check_hairpin(ctx, packet, address);
 	if (!external)
 		return REASON_DROP_DESTINATION_NOT_ROUTED;
 	/* A redirect of more than the interface takes would vanish without a count. */
@@ -331,7 +352,7 @@ static __always_inline int outbound_to_outside(struct hook_context *ctx, struct 
 	if (packet->departure.hairpin && address->kind == EXTERNAL_ROUTER &&
 	    packet->ip.protocol == IPPROTO_ICMP && packet->ip.icmp_type == ICMP_ECHO)
 		return outbound_to_router(ctx, packet, party);
-	reason = outbound_find_way(ctx, packet, party, network);
+	reason = outbound_find_way(ctx, packet, party, network, address);
 	if (!reason)
 		reason = outbound_complete_fragment(ctx, packet, party);
 	if (!reason)
