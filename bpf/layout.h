@@ -293,8 +293,11 @@ struct gateway_state {
 	__u64 peer_heard_ns;          /* CLOCK_MONOTONIC of the last authentic frame of the peer */
 	__u64 acknowledged;           /* bulk frames acknowledged by the peer */
 	__u64 unanswered_since_ns;    /* CLOCK_MONOTONIC of our first request since its last reply; 0: none */
+	/* Eight bytes that change together: a list that has changed meanwhile is never taken for the same. */
+	__u32 free_vm;                /* index + 1 of the first slot that was given back; 0: none */
+	__u32 free_vm_changes;
 };
-ASSERT_SIZE(struct gateway_state, 40);
+ASSERT_SIZE(struct gateway_state, 48);
 
 /* virtual_routers[VRID] */
 struct virtual_router {

@@ -29,7 +29,7 @@ struct walk_run {
 	struct xdp_md *ctx;
 	struct walk *walk;
 	const struct gateway *gateway;
-	const struct gateway_state *state;
+	struct gateway_state *state;
 	struct sync_record record;
 };
 
@@ -393,13 +393,15 @@ static __always_inline void age_vm_blocks(struct vm *vm, __u32 index)
 }
 
 /* Nobody finds it by its address any more; once nobody can hold it either, the slot is another's. */
-static __always_inline void age_retired_vm(struct vm *vm, __u32 index)
+static __always_inline void age_retired_vm(struct gateway_state *state, struct vm *vm, __u32 index)
 {
 	if (tick_now() - vm->last_seen < VM_RETIREMENT_TICKS || vm_has_ports(vm) ||
 	    vm->static_mapping_count)
 		return;
 	__builtin_memset(vm, 0, sizeof(*vm));
-	bpf_map_push_elem(&free_vms, &index, 0);
+	/* Else it stays retired. */
+	if (!vm_give_slot(state, index))
+		vm->flags = VM_RETIRED;
 }
 
 /* Like a session's, its clock starts anew with a takeover: a standby sees no packets. */
@@ -422,7 +424,7 @@ static __always_inline void age_vm_at(struct walk_run *run, __u32 index, struct 
 
 	age_vm_blocks(vm, index);
 	if (vm->flags & VM_RETIRED) {
-		age_retired_vm(vm, index);
+		age_retired_vm(run->state, vm, index);
 		return;
 	}
 	if (!walk_find_routers(vm, &router, &virtual_router)) {
@@ -448,7 +450,7 @@ static __always_inline void age_vm(struct walk_run *run)
 		return;
 	}
 	run->walk->position++;
-	if (vm->address)
+	if (vm->address || vm->flags)
 		age_vm_at(run, index, vm);
 }
 

@@ -61,12 +61,11 @@ ARRAY(port_blocks, struct port_block, 4 * PORT_BLOCKS_PER_ADDRESS, BPF_F_MMAPABL
 ARRAY(mappings, struct mapping, 4 * MAPPING_PROTOCOLS * 65536, BPF_F_MMAPABLE);     /* * */
 ARRAY(sessions, struct session_slot, 65536, BPF_F_MMAPABLE);         /* * */
 
-/* Slots that were given back; beyond them gateway_states.vms counts up. */
-struct {
-	__uint(type, BPF_MAP_TYPE_QUEUE);
-	__uint(max_entries, 16384); /* * */
-	__uint(value_size, sizeof(__u32));
-} free_vms SEC(".maps");
+/*
+ * Slots of vms that were given back, a list from gateway_states.free_vm on: each
+ * names the next, + 1. Programs that may sleep have no queues before Linux 6.2.
+ */
+ARRAY(free_vms, __u32, 16384, 0);                                    /* * */
 
 /* Short-lived, and a packet whose first fragment was forgotten is sent again: here the oldest may go. */
 struct {

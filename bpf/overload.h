@@ -15,6 +15,15 @@ static __always_inline __u32 overload_start(const struct vm *vm, const struct ma
 			 session->remote_port);
 }
 
+/* The i-th slot of a block; steps differ from start to start, or long runs of taken slots would form. */
+static __always_inline struct mapping *overload_probe(struct mapping_place *place, __u32 block,
+						      __u32 start, __u32 i)
+{
+	__u32 step = (start / PORT_BLOCK_SIZE | 1) * port_step(place->protocol);
+
+	return mapping_probe_port(place, block * PORT_BLOCK_SIZE + (start + i * step) % PORT_BLOCK_SIZE);
+}
+
 /* Where the session is if it is in this mapping, and its own: not that of another port with the same remote. */
 static __always_inline __s64 overload_find_in(const struct mapping_place *place,
 					      struct mapping *mapping, struct session_place *place_in,
@@ -54,7 +63,7 @@ __noinline __s64 overload_find(const struct vm *vm, struct mapping_place *place,
 		if (!block)
 			continue;
 		for (__u32 i = 0; i < PORT_PROBES; i++) {
-			mapping = mapping_probe(place, block, start, i);
+			mapping = overload_probe(place, block, start, i);
 			where = mapping ? overload_find_in(place, mapping, session, gateway)
 					: SESSION_NONE;
 			if (where >= 0)
@@ -85,7 +94,7 @@ __noinline bool overload_create_free(struct vm *vm, struct mapping_place *place,
 		if (!block)
 			return false;
 		for (__u32 i = 0; i < PORT_PROBES; i++) {
-			struct mapping *mapping = mapping_probe(place, block, start, i);
+			struct mapping *mapping = overload_probe(place, block, start, i);
 
 			if (mapping &&
 			    mapping_is_takeable(mapping, tick_now(), gateway->hold_down_ticks) &&
@@ -115,7 +124,7 @@ __noinline __s64 overload_create_shared(const struct vm *vm, struct mapping_plac
 		if (!block)
 			continue;
 		for (__u32 i = 0; i < PORT_PROBES; i++) {
-			struct mapping *mapping = mapping_probe(place, block, start, i);
+			struct mapping *mapping = overload_probe(place, block, start, i);
 			__s64 where;
 
 			if (!mapping || mapping->vm != place->vm + 1 ||

@@ -45,17 +45,62 @@ static __always_inline void network_uncount_vm(__u32 index)
 		__sync_fetch_and_add(&state->vms, -1);
 }
 
+static __always_inline __u64 *vm_free_word(struct gateway_state *state)
+{
+	return (__u64 *)&state->free_vm;
+}
+
+static __always_inline bool vm_free_word_change(struct gateway_state *state, __u64 before, __u32 first)
+{
+	__u64 after = ((before >> 32) + 1) << 32 | first;
+
+	return __sync_val_compare_and_swap(vm_free_word(state), before, after) == before;
+}
+
+/* One that was given back, or -1. */
+static __always_inline __s64 vm_take_free_slot(struct gateway_state *state)
+{
+	for (__u32 i = 0; i < 8; i++) {
+		__u64 before = *(volatile __u64 *)vm_free_word(state);
+		__u32 slot = (__u32)before - 1, *next;
+
+		if (!(__u32)before)
+			return -1;
+		next = bpf_map_lookup_elem(&free_vms, &slot);
+		if (next && vm_free_word_change(state, before, *next))
+			return slot;
+	}
+	return -1;
+}
+
+/* False where other CPUs were faster each time: then it is tried again in the next pass. */
+static __always_inline bool vm_give_slot(struct gateway_state *state, __u32 slot)
+{
+	__u32 *next = bpf_map_lookup_elem(&free_vms, &slot);
+
+	for (__u32 i = 0; next && i < 8; i++) {
+		__u64 before = *(volatile __u64 *)vm_free_word(state);
+
+		*next = before;
+		if (vm_free_word_change(state, before, slot + 1))
+			return true;
+	}
+	return false;
+}
+
 /* A slot that nobody holds, all zero; or -1. */
 static __always_inline __s64 vm_take_slot(void)
 {
 	struct gateway_state *state;
 	__u32 zero = 0, slot;
+	__s64 taken;
 
-	if (!bpf_map_pop_elem(&free_vms, &slot))
-		return slot;
 	state = bpf_map_lookup_elem(&gateway_states, &zero);
 	if (!state)
 		return -1;
+	taken = vm_take_free_slot(state);
+	if (taken >= 0)
+		return taken;
 	slot = __sync_fetch_and_add(&state->vms, 1);
 	if (vm_at(slot))
 		return slot;
