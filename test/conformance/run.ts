@@ -42,7 +42,7 @@ async function runTests(vitest: Vitest, files: readonly string[]): Promise<Resul
   const { testModules, unhandledErrors } = await vitest.runTestSpecifications(specifications);
   for (const error of unhandledErrors) process.stderr.write(`${String(error)}\n`);
   for (const module of testModules) {
-    for (const { message } of module.errors()) process.stderr.write(`${relative(root, module.moduleId)} cannot be loaded: ${message}\n`);
+    for (const { message } of module.errors()) process.stderr.write(`${relative(root, module.moduleId)} cannot be loaded: ${message.split('\n', 1)[0]}\n`);
   }
   return new Map(testModules.map((module) => [relative(root, module.moduleId), statesOf(module)]));
 }
