@@ -12,7 +12,7 @@ export interface SessionActions {
   sessions(query: ListQuery): Promise<SessionPage>;
   countSessions(query: CountQuery): Promise<SessionCount>;
   killSessions(query: KillQuery): Promise<SessionsKilled>;
-  floatingIps(query: FloatingIpQuery): FloatingIpPage;
+  floatingIps(query: FloatingIpQuery): Promise<FloatingIpPage>;
 }
 
 export function addSessionRoutes(server: FastifyInstance, actions: SessionActions): void {

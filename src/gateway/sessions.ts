@@ -5,15 +5,13 @@ import type { FloatingIpPage } from '../api/floating-ips.js';
 import type { SessionActions } from '../api/session-routes.js';
 import type { CountQuery, KillQuery, ListQuery } from '../api/session-query.js';
 import type { SessionCount, SessionPage, SessionsKilled } from '../api/sessions.js';
-import { formatIpv4 } from '../config/address.js';
 import type { Ipv4Address } from '../config/address.js';
 import { sessionEndCodec, sessionEndOffsets, syncRecordCodec, syncRecordOffsets, virtualRouterState } from '../dataplane/layout.generated.js';
 import type { SessionMaps } from '../dataplane/session-maps.js';
-import type { FloatingIpTraffic } from '../metrics/floating-ip-metrics.js';
 import { countSessions } from '../sessions/count.js';
 import type { Directory } from '../sessions/directory.js';
-import { listFloatingIps, trafficOf } from '../sessions/floating-ips.js';
-import type { FloatingIp, FloatingIpPorts } from '../sessions/floating-ips.js';
+import { floatingIpTraffic, listFloatingIps } from '../sessions/floating-ips.js';
+import type { FloatingIp, FloatingIpPorts, FloatingIpTraffic } from '../sessions/floating-ips.js';
 import { killSessions } from '../sessions/kill.js';
 import type { SessionEnd } from '../sessions/kill.js';
 import { listSessions } from '../sessions/list.js';
@@ -61,20 +59,13 @@ export class Sessions implements SessionActions {
     return result;
   }
 
-  floatingIps(query: FloatingIpQuery): FloatingIpPage {
+  async floatingIps(query: FloatingIpQuery): Promise<FloatingIpPage> {
     checkNames(query, placesOf(this.#basis.configuration));
     return listFloatingIps(query, this.#floatingIpPorts());
   }
 
-  /** Of every floating IP; lets the event loop turn on the way. */
   async floatingIpTraffic(): Promise<FloatingIpTraffic[]> {
-    const ports = this.#floatingIpPorts();
-    const traffic: FloatingIpTraffic[] = [];
-    for (const [index, floatingIp] of ports.floatingIps.entries()) {
-      if (index % 512 === 511) await setImmediate();
-      traffic.push({ address: formatIpv4(floatingIp.address), router: floatingIp.router, ...trafficOf(ports.vmOf(floatingIp), ports) });
-    }
-    return traffic;
+    return floatingIpTraffic(this.#floatingIpPorts());
   }
 
   /** @throws ApiMistake for names that the configuration does not have */
@@ -99,6 +90,7 @@ export class Sessions implements SessionActions {
       counts: (index) => this.#maps.floatingIpCounts(index),
       stateOf: (vrid) => this.#stateOf(vrid),
       tick: presentTick(),
+      pace,
     };
   }
 

@@ -44,13 +44,9 @@ export interface Session {
 }
 
 export interface Vm {
-  /** Encapsulation included. */
-  readonly vni: number;
-  readonly address: Ipv4Address;
   /** 0: not heard yet. */
   readonly tunnelEndpoint: Ipv4Address;
   readonly mac: Buffer;
-  readonly floatingIp: Ipv4Address;
   /** Index into floating_ip_counters; 0: none. */
   readonly floatingIpCounter: number;
   /** Ticks; 0: not heard yet. */
@@ -115,10 +111,15 @@ export class SessionTables {
   }
 
   vm(index: number): Vm | undefined {
-    const at = index * vmCodec.size;
-    if (index >= this.vmSlots || this.#vms[index * VM_WORDS + vmOffsets.vni / 4] === 0) return undefined;
-    const { vni, address, tunnelEndpoint, mac, floatingIp, floatingIpCounter, lastSeen } = vmCodec.decode(this.memory.vms, at);
-    return { vni, address: address as Ipv4Address, tunnelEndpoint: tunnelEndpoint as Ipv4Address, mac, floatingIp: floatingIp as Ipv4Address, floatingIpCounter, lastSeen };
+    const at = index * VM_WORDS;
+    if (index >= this.vmSlots || this.#vms[at + vmOffsets.vni / 4] === 0) return undefined;
+    const mac = index * vmCodec.size + vmOffsets.mac;
+    return {
+      tunnelEndpoint: fromNetwork(this.#vms[at + vmOffsets.tunnelEndpoint / 4]!),
+      mac: Buffer.from(this.memory.vms.subarray(mac, mac + 6)),
+      floatingIpCounter: this.#vms[at + vmOffsets.floatingIpCounter / 4]!,
+      lastSeen: this.#vms[at + vmOffsets.lastSeen / 4]!,
+    };
   }
 
   /** VNI and address of a VM, without the rest of it. */

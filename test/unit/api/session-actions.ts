@@ -15,7 +15,7 @@ export function sessionActions(calls: unknown[]): SessionActions {
       calls.push(query);
       return { killed: 2, notActiveHere: 0 };
     },
-    floatingIps: (query) => {
+    floatingIps: async (query) => {
       calls.push(query);
       return { floatingIps: [] };
     },

@@ -154,7 +154,7 @@ const floatingIp: FloatingIpView = {
 
 describe('fip', () => {
   it('list/aligned', async () => {
-    await serve({ floatingIps: ({ after }) => (after === undefined ? { floatingIps: [floatingIp], next: '10.0.2.215/tenant-a' } : { floatingIps: [{ ...floatingIp, address: '10.0.2.9', compute: undefined, state: 'backup' }] }) });
+    await serve({ floatingIps: async ({ after }) => (after === undefined ? { floatingIps: [floatingIp], next: '10.0.2.215/tenant-a' } : { floatingIps: [{ ...floatingIp, address: '10.0.2.9', compute: undefined, state: 'backup' }] }) });
     expect((await floatgate('fip', 'list')).out).toBe([
       'address     network         vm             compute        state   in packets  in bytes  out packets  out bytes',
       '10.0.2.215  tenant-a/a-net  172.16.100.11  192.168.33.21  active           3       300           40       4000',
@@ -164,7 +164,7 @@ describe('fip', () => {
   });
 
   it('show/all that is known', async () => {
-    await serve({ floatingIps: (query) => (calls.push(query), { floatingIps: [floatingIp] }) });
+    await serve({ floatingIps: async (query) => (calls.push(query), { floatingIps: [floatingIp] }) });
     expect((await floatgate('fip', 'show', '10.0.2.215')).out).toBe([
       'floating IP  10.0.2.215',
       'router       tenant-a, virtual router 51',
