@@ -145,7 +145,8 @@ describe.each(hooks)('ICMP errors, %s', (hook) => {
       open(kind, overTcp);
       const port = mappingOf(gateway, a1, overTcp, PORT).externalPort;
       const sent = (source: string, from: number): Layer[] => [ipv4({ source, destination: server }), ...overTcp.request(from), payload('odd')];
-      for (const bytes of [8, 9, 17, 18, 19, 21, 23]) {
+      // Not 17: half of a checksum cannot be put right.
+      for (const bytes of [8, 9, 16, 18, 19, 21, 23]) {
         const error = icmp({ type: ICMP.timeExceeded });
         const result = receive(gateway, externalRouter.address, ADDRESS, [error, quote(sent(ADDRESS, port), bytes)]);
         expectToVm(result, a1, [ipv4({ source: externalRouter.address, destination: a1.address, ttl: 63 }), error, quote(sent(a1.address, PORT), bytes)]);
@@ -219,9 +220,10 @@ describe.each(hooks)('ICMP errors, %s', (hook) => {
       { name: 'less than the ports', reason: 'truncated', make: (port) => inbound(error, quote(sent({}, port), 7)) },
       { name: 'a protocol that has no mapping', reason: 'protocol_not_translated', make: () => inbound(error, quote(sent({ protocol: PROTOCOL.gre }, 0, [payload(Buffer.alloc(8))]))) },
       {
-        name: 'another remote port of a TCP session',
+        name: 'another remote port, where ports are filtered',
         reason: 'filtered',
         make: () => {
+          gateway.setRouter({ filtering: 2 });
           send(gateway, a1, server, overTcp.request(PORT));
           const { externalPort } = mappingOf(gateway, a1, overTcp, PORT);
           return inbound(error, quote(sent({}, 0, overTcp.request(externalPort, 81))));

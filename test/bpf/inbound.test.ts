@@ -133,7 +133,8 @@ describe('inbound / which remote', () => {
     expect(result.verdict).toBe('REDIRECT');
   });
 
-  it('TCP is filtered by address and port', () => {
+  it('TCP is filtered by address and port where the router says so', () => {
+    gateway.setRouter({ filtering: 2 });
     const mapping = open(exchanges[0]!);
     const answer = [tcp({ sourcePort: 81, destinationPort: mapping.externalPort })];
     const result = gateway.run('external', fromOutside([ipv4({ source: server, destination: mapping.externalAddress }), ...answer]));

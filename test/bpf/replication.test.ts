@@ -260,7 +260,7 @@ describe('what the gateway answers itself', () => {
     expect(syncOf(steps[0]!)).toMatchObject({ egress: 0 });
     expect(syncOf(steps[0]!).records[0]).toMatchObject({ kind: RECORD_KIND.vm, internalAddress: a1.address });
     const reply = arp({ operation: 2, senderMac: a1.tenant.gatewayMac, senderAddress: a1.tenant.gateway, targetMac: a1.mac, targetAddress: a1.address });
-    expectFrame(final.frame, toVm(a1, 49152, [reply]));
+    expectFrame(final.frame, toVm(a1, layerOf(dissect(final.frame), 'udp').sourcePort, [reply]));
     expect(numberToIpv4(pair.b.vm(a1)!.tunnelEndpoint)).toBe(a1.compute.address);
   });
 

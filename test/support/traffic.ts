@@ -80,10 +80,12 @@ export function entropyOf(frame: Buffer): number {
   return layerOf(dissect(frame), 'udp').sourcePort;
 }
 
-/** The whole frame: this packet in a tunnel to the VM, all sums right. */
+/** The whole frame: this packet in a tunnel to the VM, which has its type of service (RFC 6040 §4.1), all sums right. */
 export function expectToVm(result: RunResult, vm: VirtualMachine, inner: readonly Layer[], tunnel: TunnelOverrides = {}): void {
   expectSent(result);
-  expectFrame(result.frame, toVm(vm, entropyOf(result.frame), inner, tunnel));
+  const typeOfService = (inner[0] as Ipv4).typeOfService ?? 0;
+  const outer = { ...tunnel, ipv4: { typeOfService, ...tunnel.ipv4 } };
+  expectFrame(result.frame, toVm(vm, entropyOf(result.frame), inner, outer));
   expectValidChecksums(result.frame);
 }
 
