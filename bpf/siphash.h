@@ -60,48 +60,84 @@ static __always_inline __u64 siphash_end(struct siphash *s, __u64 last_word)
 /* Its bytes end where packet_at() does, or earlier. */
 #define SIPHASH_MAX_FRAME (SIPHASH_MAX_WORDS * 8)
 
-struct siphash_walk {
-	struct hook_context *ctx;
+/* Not on the stack: a frame is sealed at the end of the longest chains of calls. */
+struct siphash_job {
 	struct siphash state;
+	__u64 last;                   /* the bytes behind the last whole word */
 	__u32 offset;
+	__u32 words;
+	__u32 rest;                   /* bytes */
 	__u32 zero_word;
 };
 
-static long siphash_step(__u32 i, struct siphash_walk *walk)
-{
-	__u64 *word = packet_at(walk->ctx, walk->offset + i * 8, 8);
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct siphash_job);
+} siphash_jobs SEC(".maps");
 
-	if (!word)
-		return 1;
-	siphash_word(&walk->state, i == walk->zero_word ? 0 : *word);
-	return 0;
-}
+struct siphash_walk {
+	struct hook_context *ctx;
+	struct siphash_job *job;
+};
 
-/*
- * The MAC of `length` bytes at `offset`, with word number `zero_word` read as
- * zero: it is where the MAC itself stands. 0 where the frame is too long.
- */
-__noinline __u64 siphash_packet(struct hook_context *ctx, __u32 offset, __u32 length,
-				       __u32 zero_word)
+static __always_inline __u64 siphash_rest(struct hook_context *ctx, __u32 offset, __u32 rest)
 {
-	__u32 zero = 0, words = length / 8, rest = length % 8;
-	struct gateway *gateway = bpf_map_lookup_elem(&gateways, &zero);
-	struct siphash_walk walk = { .ctx = ctx, .offset = offset, .zero_word = zero_word };
 	__u64 last = 0;
 
-	if (!gateway || words > SIPHASH_MAX_WORDS)
-		return 0;
-	siphash_start(&walk.state, gateway->key);
-	bpf_loop(words, siphash_step, &walk, 0);
 	for (__u32 i = 0; i < 7; i++) {
 		__u8 *byte;
 
 		if (i >= rest)
 			break;
-		byte = packet_at(ctx, offset + words * 8 + i, 1);
-		if (!byte)
-			return 0;
-		last |= (__u64)*byte << (i * 8);
+		byte = packet_at(ctx, offset + i, 1);
+		if (byte)
+			last |= (__u64)*byte << (i * 8);
 	}
-	return siphash_end(&walk.state, last | ((__u64)(length & 0xff) << 56));
+	return last;
+}
+
+static long siphash_step(__u32 i, struct siphash_walk *walk)
+{
+	struct siphash_job *job = walk->job;
+	__u32 offset = job->offset + i * 8;
+	__u64 *word;
+
+	if (i == job->words) {
+		job->last = siphash_rest(walk->ctx, offset, job->rest);
+		return 1;
+	}
+	word = packet_at(walk->ctx, offset, 8);
+	if (!word)
+		return 1;
+	siphash_word(&job->state, i == job->zero_word ? 0 : *word);
+	return 0;
+}
+
+/*
+ * The MAC of `length` bytes at `offset`, which are in the frame, with word number
+ * `zero_word` read as zero: it is where the MAC itself stands. 0 where the frame
+ * is too long.
+ */
+__noinline __u64 siphash_packet(struct hook_context *ctx, __u32 offset, __u32 length, __u32 zero_word)
+{
+	struct siphash_walk walk = { .ctx = ctx };
+	struct siphash_job *job;
+	struct gateway *gateway;
+	__u32 zero = 0;
+
+	gateway = bpf_map_lookup_elem(&gateways, &zero);
+	job = bpf_map_lookup_elem(&siphash_jobs, &zero);
+	if (!gateway || !job || length / 8 > SIPHASH_MAX_WORDS)
+		return 0;
+	job->last = 0;
+	job->offset = offset;
+	job->words = length / 8;
+	job->rest = length % 8;
+	job->zero_word = zero_word;
+	siphash_start(&job->state, gateway->key);
+	walk.job = job;
+	bpf_loop(SIPHASH_MAX_WORDS + 1, siphash_step, &walk, 0);
+	return siphash_end(&job->state, job->last | ((__u64)(length & 0xff) << 56));
 }
