@@ -138,18 +138,18 @@ async function killAction(options: FilterOptions & { readonly yes?: boolean }, c
   const parameters = parametersOf(options);
   if (Object.values(parameters).every((value) => value === undefined)) command.error('error: which sessions to kill is not said: at least one filter is needed, such as --vm');
   const client = await clientOf(options);
-  if (options.yes !== true) {
-    const { sessions } = await client.countSessions(parameters);
-    if (sessions === 0) return write('no session is like that\n');
-    if (!(await agreed(sessions))) return write('nothing was killed\n');
-  }
-  const killed = await killAll(client, parameters);
+  const killed = options.yes === true || (await agreed(client, parameters)) ? await killAll(client, parameters) : none;
   write(options.json === true ? `${JSON.stringify(killed)}\n` : formatKilled(killed));
   if (killed.notActiveHere > 0) process.exitCode = 1;
 }
 
+const none: SessionsKilled = { killed: 0, notActiveHere: 0 };
+
 /** @throws Error where nobody can be asked */
-async function agreed(sessions: number): Promise<boolean> {
+async function agreed(client: ApiClient, parameters: Parameters): Promise<boolean> {
+  const { sessions } = await client.countSessions(parameters);
+  // Nothing to ask about, and the daemon may know why.
+  if (sessions === 0) return true;
   if (!process.stdin.isTTY) throw new Error(`${counted(sessions, 'session')} would be killed, and nobody can be asked here: --yes is needed`);
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
   try {
@@ -160,7 +160,7 @@ async function agreed(sessions: number): Promise<boolean> {
 }
 
 async function killAll(client: ApiClient, parameters: Parameters): Promise<SessionsKilled> {
-  let sum: SessionsKilled = { killed: 0, notActiveHere: 0 };
+  let sum = none;
   let after: string | undefined;
   do {
     const { next, killed, notActiveHere } = await client.killSessions({ ...parameters, after });

@@ -141,9 +141,9 @@ describe('sessions kill', () => {
     });
   });
 
-  it('none like that/said', async () => {
-    await serve({ countSessions: async () => ({ sessions: 0 }) });
-    expect(await floatgate('sessions', 'kill', '--vm', '172.16.100.10')).toEqual({ code: 0, out: 'no session is like that\n', err: '' });
+  it('none like that/said, without asking', async () => {
+    await serve({ countSessions: async () => ({ sessions: 0 }), killSessions: async () => ({ killed: 0, notActiveHere: 0 }) });
+    expect(await floatgate('sessions', 'kill', '--vm', '172.16.100.10')).toEqual({ code: 0, out: '0 sessions killed\n', err: '' });
   });
 });
 
