@@ -287,7 +287,7 @@ static __always_inline void record_delete_vm(const struct sync_record *record)
 	__u32 index;
 
 	vm = vm_find(bpf_ntohl(record->vni), record->internal_address, &index);
-	if (vm && !vm->mapping_count && vm_may_be_forgotten(vm) && vm_retire(vm, index, tick_now()))
+	if (vm && !vm->mapping_count && vm_forget(vm, index, tick_now()))
 		count(REASON_VM_EXPIRED, 0);
 }
 

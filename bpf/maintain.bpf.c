@@ -410,7 +410,7 @@ static __always_inline bool age_vm_is_over(const struct walk_run *run, const str
 {
 	__u32 since = router->active_since_ns >> TICK_SHIFT, seen = vm->last_seen;
 
-	if (!run->gateway->vm_ticks || !vm_may_be_forgotten(vm) || vm_has_ports(vm))
+	if (!run->gateway->vm_ticks || vm_has_ports(vm))
 		return false;
 	if ((__s32)(since - seen) > 0)
 		seen = since;
@@ -432,7 +432,7 @@ static __always_inline void age_vm_at(struct walk_run *run, __u32 index, struct 
 		return;
 	}
 	if (!virtual_router_is_active(virtual_router) || !age_vm_is_over(run, vm, virtual_router) ||
-	    !vm_retire(vm, index, tick_now()))
+	    !vm_forget(vm, index, tick_now()))
 		return;
 	count(REASON_VM_EXPIRED, 0);
 	record_export_vm(&run->record, vm, router, virtual_router);
@@ -511,21 +511,27 @@ static __always_inline void vm_configure(struct vm *vm, __u32 network, const str
 SEC("syscall")
 int vm_ensure(struct vm_ensure *request)
 {
-	__u32 vni = request->vni, index = 0;
-	__u32 *network = bpf_map_lookup_elem(&network_by_vni, &vni);
+	/* Where the compiler moves a pointer along its context, the verifier refuses the program. */
+	struct vm_ensure wanted = *request;
+	__u32 *network = bpf_map_lookup_elem(&network_by_vni, &wanted.vni);
+	__u32 index = 0;
 	struct vm *vm;
 
 	if (!network)
 		return -ENOENT;
-	if (!request->address || (request->option_length && request->option_length != TUNNEL_OPTION_LENGTH))
+	if (!wanted.address || (wanted.option_length && wanted.option_length != TUNNEL_OPTION_LENGTH))
 		return -EINVAL;
-	vm = vm_find_or_create(vni, request->address, *network, tick_now_fine(), &index);
-	if (!vm)
-		return -ENOSPC;
-	vm_configure(vm, *network, request);
-	request->vm = index;
-	/* Forgotten at the same moment: the next time it gets another slot. */
-	return vm->flags & VM_RETIRED ? -EAGAIN : 0;
+	/* One that is forgotten at the same moment gets another slot. */
+	for (__u32 i = 0; i < 4; i++) {
+		vm = vm_find_or_create(wanted.vni, wanted.address, *network, tick_now_fine(), &index);
+		if (!vm)
+			return -ENOSPC;
+		vm_configure(vm, *network, &wanted);
+		request->vm = index;
+		if (!(vm->flags & VM_RETIRED))
+			return 0;
+	}
+	return -EAGAIN;
 }
 
 static __always_inline void static_mapping_uncount(__u32 owner)

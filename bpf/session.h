@@ -234,10 +234,12 @@ static __always_inline __s64 session_take_slot(const struct gateway *gateway,
 	return SESSION_NONE;
 }
 
-/* Takes back what cannot stay; who is counted has yet to be told. */
-static __always_inline __s64 session_withdraw(struct session_slot *slot, struct mapping *mapping)
+/* Takes back what cannot stay. Where ageing was faster, it has also taken it off the count. */
+static __always_inline __s64 session_withdraw(struct session_slot *slot, struct mapping *mapping,
+					      struct session_place *place)
 {
-	if (!__sync_lock_test_and_set(&slot->vm, 0))
+	place->created = !__sync_lock_test_and_set(&slot->vm, 0);
+	if (place->created)
 		return SESSION_NONE;
 	__sync_fetch_and_add(&mapping->session_count, -1);
 	session_slot_free(slot);
@@ -264,7 +266,7 @@ static __always_inline __s64 session_create_beyond_first(const struct gateway *g
 	/* One of the same name on another CPU at the same time: one of both sees the other, and goes. */
 	if (mapping->vm != place->vm + 1 || session_match(&mapping->first, place) ||
 	    session_find_beyond_first(gateway, place, index) >= 0)
-		return session_withdraw(slot, mapping);
+		return session_withdraw(slot, mapping, place);
 	place->created = true;
 	return index;
 }
@@ -272,7 +274,7 @@ static __always_inline __s64 session_create_beyond_first(const struct gateway *g
 /*
  * Where the session is now, or SESSION_NONE where the table has no room:
  * established sessions never make way. The caller has counted it, and takes that
- * back unless place->created.
+ * back unless place->created: then whoever ends it does.
  */
 __noinline __s64 session_create(const struct gateway *gateway, struct session_place *place)
 {
@@ -296,7 +298,7 @@ __noinline __s64 session_create(const struct gateway *gateway, struct session_pl
 	/* Freed by ageing at this very moment, or made beyond the first on another CPU. */
 	if (mapping->vm != place->vm + 1 ||
 	    (mapping->session_count && session_find_beyond_first(gateway, place, SESSION_NONE) >= 0)) {
-		session_clear(&mapping->first);
+		place->created = !session_clear(&mapping->first);
 		return SESSION_NONE;
 	}
 	place->created = true;

@@ -108,22 +108,50 @@ static __always_inline __s64 vm_take_slot(void)
 	return -1;
 }
 
+/* Nothing of the configuration leads to it. */
+static __always_inline bool vm_may_be_forgotten(const struct vm *vm)
+{
+	return !vm->floating_ip && !(vm->flags & (VM_PINNED | VM_HAS_FORWARDINGS)) &&
+	       !vm->static_mapping_count;
+}
+
+/* True for whoever does it. */
+static __always_inline bool vm_mark_retired(struct vm *vm, __u32 now)
+{
+	vm->last_seen = now;
+	return !(__sync_fetch_and_or(&vm->flags, VM_RETIRED) & VM_RETIRED);
+}
+
 /*
  * From here on nobody finds it by its address. Whoever found it before may still
  * give it a mapping: its slot goes to nobody else before that is over.
  */
-static __always_inline bool vm_retire(struct vm *vm, __u32 index, __u32 now)
+static __always_inline void vm_unlist(const struct vm *vm, __u32 index)
 {
 	struct vm_key key = { .vni = vm->vni, .address = vm->address };
-	__u32 *found;
+	__u32 *found = bpf_map_lookup_elem(&vm_by_address, &key);
 
-	vm->last_seen = now;
-	if (__sync_fetch_and_or(&vm->flags, VM_RETIRED) & VM_RETIRED)
-		return false;
-	found = bpf_map_lookup_elem(&vm_by_address, &key);
 	if (found && *found == index)
 		bpf_map_delete_elem(&vm_by_address, &key);
 	network_uncount_vm(vm->network);
+}
+
+static __always_inline void vm_retire(struct vm *vm, __u32 index, __u32 now)
+{
+	if (vm_mark_retired(vm, now))
+		vm_unlist(vm, index);
+}
+
+/* An idle one. Asked again once it is marked, for vm_ensure() writes first and looks for the mark then. */
+static __always_inline bool vm_forget(struct vm *vm, __u32 index, __u32 now)
+{
+	if (!vm_may_be_forgotten(vm) || !vm_mark_retired(vm, now))
+		return false;
+	if (!vm_may_be_forgotten(vm)) {
+		__sync_fetch_and_and(&vm->flags, ~(__u32)VM_RETIRED);
+		return false;
+	}
+	vm_unlist(vm, index);
 	return true;
 }
 
@@ -298,13 +326,6 @@ static __always_inline bool vm_has_blocks(const struct vm *vm)
 	for (__u32 n = 0; n < GATEWAYS * VM_PORT_BLOCKS; n++)
 		blocks |= vm->blocks[n];
 	return blocks;
-}
-
-/* Nothing of the configuration leads to it. */
-static __always_inline bool vm_may_be_forgotten(const struct vm *vm)
-{
-	return !vm->floating_ip && !(vm->flags & (VM_PINNED | VM_HAS_FORWARDINGS)) &&
-	       !vm->static_mapping_count;
 }
 
 /* Without any it may get another address the next time; with one it keeps it (RFC 4787 REQ-2). */
