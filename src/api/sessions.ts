@@ -17,7 +17,7 @@ export interface SessionView {
   readonly remotePort?: number | undefined;
   /** 'transitory' | 'established' | 'closing' */
   readonly state: string;
-  /** To about a second. */
+  /** To about a second; on a gateway that is not Active for it, since the peer last told of it. */
   readonly idleSeconds: number;
   /** The peer holds it as well. */
   readonly protected: boolean;

@@ -77,10 +77,16 @@ export class Sessions implements SessionActions {
       place: (vni) => byVni.get(vni),
       externalAddress: (index) => addresses[index] as Ipv4Address | undefined,
       isActive: (vrid) => this.#stateOf(vrid) === virtualRouterState.active,
-      peerHoldsOurs: this.#synchronisation.peer?.holdsOurs ?? false,
+      peerHolds: this.#peerHolds(),
     };
     checkNames(query, directory);
     return directory;
+  }
+
+  #peerHolds(): Directory['peerHolds'] {
+    const { peer } = this.#synchronisation;
+    if (peer === undefined) return 'nothing';
+    return peer.holdsOurs ? 'everything' : 'acknowledged';
   }
 
   #floatingIpPorts(): FloatingIpPorts {

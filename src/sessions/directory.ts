@@ -20,8 +20,8 @@ export interface Directory {
   readonly networks: readonly string[];
   /** The present tick. */
   readonly tick: number;
-  /** The peer has confirmed that it holds all that we have. */
-  readonly peerHoldsOurs: boolean;
+  /** Which sessions the peer holds as well: all since it has confirmed that, those whose records it has acknowledged, or none without a peer. */
+  readonly peerHolds: 'everything' | 'acknowledged' | 'nothing';
 }
 
 /** One tick is 2^30 ns. */

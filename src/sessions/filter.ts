@@ -54,9 +54,10 @@ function ofProtection({ unprotected }: SessionFilter, directory: Directory): Mat
   return unprotected === true ? [({ flags }) => !isProtected(flags, directory)] : [];
 }
 
-/** What was made while the peer was silent is held by it once it holds everything. */
-export function isProtected(flags: number, { peerHoldsOurs }: Directory): boolean {
-  return peerHoldsOurs || ((flags & sessionFlag.committed) !== 0 && (flags & sessionFlag.unprotected) === 0);
+/** Flags tell of the moment that set them: what was made in a silence of the peer it has once it holds everything. */
+export function isProtected(flags: number, { peerHolds }: Directory): boolean {
+  if (peerHolds !== 'acknowledged') return peerHolds === 'everything';
+  return (flags & sessionFlag.committed) !== 0 && (flags & sessionFlag.unprotected) === 0;
 }
 
 /** No session of a mapping is meant without the others: the mapping is to end with them. */

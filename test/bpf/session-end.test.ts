@@ -3,6 +3,7 @@ import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { parseQuery } from '../../src/api/query.js';
 import { killParameters } from '../../src/api/session-query.js';
 import { mappingBehaviour, sessionEndCodec, sessionEndOffsets, syncRecordCodec } from '../../src/dataplane/layout.generated.js';
+import type { Directory } from '../../src/sessions/directory.js';
 import { killSessions } from '../../src/sessions/kill.js';
 import { SessionTables } from '../../src/sessions/tables.js';
 import { syncFrame, SYNC_TYPE_RECORDS } from '../../src/sync/frame.js';
@@ -134,9 +135,9 @@ it('a port forwarding/ENOENT, and it stays', () => {
 describe('killing by a filter, over the tables of the gateway', () => {
   const memory = (gateway: GatewayFixture, name: string): Buffer => gateway.object.map(name).mmap();
   const tables = new SessionTables({ mappings: memory(pair.a, 'mappings'), sessions: memory(pair.a, 'sessions'), vms: memory(pair.a, 'vms') });
-  const directory = {
+  const directory: Directory = {
     place: (vni: number) => ({ router: vni === tenantA.vni ? 'tenant-a' : 'tenant-b', network: 'net', vrid: 51 }),
-    isActive: () => true, externalAddress: () => undefined, routers: [], networks: [], tick: 0, peerHoldsOurs: false,
+    isActive: () => true, externalAddress: () => undefined, routers: [], networks: [], tick: 0, peerHolds: 'nothing',
   };
 
   async function kill(parameters: Record<string, string>): Promise<number> {

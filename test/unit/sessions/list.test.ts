@@ -109,9 +109,9 @@ describe('filters', () => {
     expect(ports(await all(world, parameters, [2]))).toEqual(expected);
   });
 
-  it('peer that holds all that we have/nothing is unprotected', async () => {
-    const held = { ...directory, peerHoldsOurs: true };
-    expect((await listSessions(query({ unprotected: 'true' }), world.tables, held, pace)).sessions).toEqual([]);
+  it.each([['everything', []], ['nothing', [1, 2, 5, 3, 4]]] as const)('peer that holds %s/unprotected are %j', async (peerHolds, expected) => {
+    const { sessions } = await listSessions(query({ unprotected: 'true' }), world.tables, { ...directory, peerHolds }, pace);
+    expect(ports(sessions)).toEqual(expected);
   });
 
   it('names that do not exist/told', () => {

@@ -33,7 +33,7 @@ export const directory: Directory = {
   routers: ['tenant-a', 'tenant-b'],
   networks: ['a-net', 'a-other'],
   tick: TICK,
-  peerHoldsOurs: false,
+  peerHolds: 'acknowledged',
 };
 
 export const pace: Pace = { now: () => 0, breathe: async () => undefined };
