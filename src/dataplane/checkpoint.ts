@@ -7,7 +7,7 @@ import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'nod
 import type { CompiledState } from '../compile/compile.js';
 import { SecretKey } from '../config/key.js';
 
-const FORMAT = 1;
+const FORMAT = 2;
 
 /** Atomic: a daemon that dies meanwhile leaves the earlier one. */
 export function writeCheckpoint(file: string, state: CompiledState): void {

@@ -7,11 +7,13 @@ import { join } from 'node:path';
 import { RingBuffer } from 'libbpf-ts';
 import type { BpfMap, BpfObject, BpfProgram } from 'libbpf-ts';
 import { ensureBpffs } from './bpffs.js';
+import { Computes } from './computes.js';
 import { Counters } from './counters.js';
 import { decodeEvent } from './events.js';
 import type { DataPlaneEvent } from './events.js';
+import type { FrameSource } from './frame-source.js';
 import type { NodeInterface, Role } from './interfaces.js';
-import { reasonNames } from './layout.generated.js';
+import { reasonNames, sessionEndCodec, syncRecordCodec } from './layout.generated.js';
 import type { Gateway as GatewayEntry } from './layout.generated.js';
 import { receiveAgain } from './live-frame.js';
 import { loadPrograms, mapsDirectory } from './loader.js';
@@ -40,6 +42,9 @@ export interface AttachedInterface {
   /** The program of an earlier daemon was replaced in place. */
   readonly replaced: boolean;
 }
+
+/** Where session_end writes what it has ended. */
+const NO_RECORD = syncRecordCodec.decode(Buffer.alloc(syncRecordCodec.size));
 
 /** XDP actions of linux/bpf.h, as the test-run programs use them. */
 const XDP_DROP = 1;
@@ -81,8 +86,19 @@ export class DataPlane {
   /** The tables that the programs fill, for what a change of configuration takes away. */
   portTables(): PortTables {
     const map = (name: string): BpfMap => this.#object.map(name);
-    const maps = { vms: map('vms'), portBlocks: map('port_blocks'), mappings: map('mappings'), sessions: map('sessions') };
-    return new PortTables(maps, () => process.hrtime.bigint());
+    const maps = { vms: map('vms'), portBlocks: map('port_blocks'), mappings: map('mappings'), sessions: map('sessions'), networkStates: map('network_states') };
+    return new PortTables(maps, { endSession: (which) => this.#endSession(which), nowNs: () => process.hrtime.bigint() });
+  }
+
+  #endSession(which: { readonly mapping: number; readonly remote: number; readonly remotePort: number }): void {
+    const request = Buffer.alloc(sessionEndCodec.size);
+    sessionEndCodec.encode({ ...which, record: NO_RECORD }, request);
+    this.runSystemCall('session_end', request);
+  }
+
+  /** Where the VMs are. */
+  computes(): Computes {
+    return new Computes(this.#object.map('vms'), () => process.hrtime.bigint());
   }
 
   /** For answers about sessions and floating IPs. */
@@ -114,16 +130,16 @@ export class DataPlane {
   }
 
   /** mac undefined: unresolved. */
-  writeNeighbour({ role, address }: NeighbourId, mac: Buffer | undefined): void {
-    const key = { interface: role, address };
+  writeNeighbour({ role, vlan, address }: NeighbourId, mac: Buffer | undefined): void {
+    const key = { interface: role, vlan, address };
     if (mac === undefined) this.maps.neighbours.delete(key);
     else this.maps.neighbours.set(key, { mac });
   }
 
-  /** Of the external network at `index`, while its gateway is this address. mac undefined: unresolved. */
-  writeGatewayMac(index: number, gateway: number, mac: Buffer | undefined): void {
+  /** Of the external network at `index`, while its gateway is this one. mac undefined: unresolved. */
+  writeGatewayMac(index: number, gateway: Pick<NeighbourId, 'vlan' | 'address'>, mac: Buffer | undefined): void {
     const network = this.maps.externalNetworks.get(index);
-    if (network?.gateway === gateway) this.maps.externalNetworks.set(index, { ...network, gatewayMac: mac ?? Buffer.alloc(6) });
+    if (network?.gateway === gateway.address && network.vlan === gateway.vlan) this.maps.externalNetworks.set(index, { ...network, gatewayMac: mac ?? Buffer.alloc(6) });
   }
 
   /** Seals a frame; undefined when the program refuses it. */
@@ -151,9 +167,9 @@ export class DataPlane {
     return { result: run.returnValue | 0, context: run.context };
   }
 
-  /** A packet from a tunnel that waited for its next hop goes on. */
-  receiveTunnelledAgain(frame: Buffer): void {
-    receiveAgain(this.#object.program('underlay_xdp'), frame);
+  /** A packet that had to wait goes on. */
+  receiveAgain(from: FrameSource, frame: Buffer): void {
+    receiveAgain(this.#object.program(`${from}_xdp`), frame);
   }
 
   /** One reader; the earlier daemon's unread events come first. */

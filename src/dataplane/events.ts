@@ -1,27 +1,20 @@
 /** The programs' events, as the ring buffer delivers them: a head, then a frame. */
+import { eventCodec } from './layout.generated.js';
+import type { Event } from './layout.generated.js';
 
-export interface DataPlaneEvent {
-  /** enum event_type */
-  readonly type: number;
-  /** enum interface_role */
-  readonly interface: number;
-  /** Unsigned 32-bit, host order. */
-  readonly address: number;
+/** EVENT_NEIGHBOUR_HEARD of bpf/layout.h, which the generated enumeration does not have yet. */
+export const NEIGHBOUR_HEARD = 8;
+
+/** Addresses are unsigned 32-bit numbers in host order. */
+export interface DataPlaneEvent extends Omit<Event, 'length'> {
   /** A part of the record, which is larger: whoever keeps it keeps a copy. */
   readonly frame: Buffer;
 }
 
-const EVENT_HEAD_BYTES = 16;
-
 /** Undefined for a record that is shorter than it says. */
 export function decodeEvent(record: Buffer): DataPlaneEvent | undefined {
-  if (record.length < EVENT_HEAD_BYTES) return undefined;
-  const length = record.readUInt32LE(12);
-  if (EVENT_HEAD_BYTES + length > record.length) return undefined;
-  return {
-    type: record.readUInt32LE(0),
-    interface: record.readUInt32LE(4),
-    address: record.readUInt32BE(8),
-    frame: record.subarray(EVENT_HEAD_BYTES, EVENT_HEAD_BYTES + length),
-  };
+  if (record.length < eventCodec.size) return undefined;
+  const { length, ...about } = eventCodec.decode(record);
+  if (eventCodec.size + length > record.length) return undefined;
+  return { ...about, frame: record.subarray(eventCodec.size, eventCodec.size + length) };
 }

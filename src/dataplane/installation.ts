@@ -75,7 +75,8 @@ export class Installation {
     this.#ports = dataPlane.portTables();
     // An earlier daemon may have died between two steps: everything is written again.
     const changes = previous === undefined ? plan(undefined, state) : plan(asFixed(previous, state), state, 'everything');
-    for (const change of changes) applyChange(change, this.#targets());
+    const targets = this.#targets();
+    for (const change of changes) Array.from(applyChange(change, targets));
     this.#state = state;
     writeCheckpoint(checkpoint, state);
   }
@@ -118,12 +119,14 @@ export class Installation {
   async #applyInSlices(changes: readonly Change[]): Promise<void> {
     const targets = this.#targets();
     let sliceEndsMs = performance.now() + SLICE_MS;
+    const breathe = async (): Promise<void> => {
+      if (performance.now() < sliceEndsMs) return;
+      await setImmediate();
+      sliceEndsMs = performance.now() + SLICE_MS;
+    };
     for (const change of changes) {
-      if (performance.now() >= sliceEndsMs) {
-        await setImmediate();
-        sliceEndsMs = performance.now() + SLICE_MS;
-      }
-      applyChange(change, targets);
+      await breathe();
+      for (const _ of applyChange(change, targets)) await breathe();
     }
   }
 

@@ -14,6 +14,8 @@ export interface LinkView {
   readonly up: boolean;
   readonly running: boolean;
   readonly kind?: string | undefined;
+  /** What a VLAN interface is on top of. */
+  readonly peerIndex?: number | undefined;
 }
 
 /** What RouteNetlink tells of an address. */
@@ -21,6 +23,7 @@ export interface AddressView {
   readonly ifindex: number;
   /** Dotted decimal; IPv6 is skipped. */
   readonly address: string;
+  readonly prefixLength: number;
 }
 
 export interface NodeInterface {
@@ -29,8 +32,12 @@ export interface NodeInterface {
   readonly ifindex: number;
   /** Bytes of IPv4 packet. */
   readonly mtu: number;
-  /** The first IPv4 address; the kernel lists primary ones first. */
+  /** The first IPv4 address; the kernel lists primary ones first. 0: none, which only external may have. */
   readonly address: Ipv4Address;
+  /** Bits of that address's subnet. */
+  readonly prefixLength: number;
+  /** What the kernel sends and receives by itself: the interface, or the one that takes its tags off. */
+  readonly kernel: { readonly name: string; readonly ifindex: number };
   readonly mac: Buffer;
   readonly kind: string | undefined;
   /** Has a carrier. */
@@ -40,8 +47,11 @@ export interface NodeInterface {
 /** IPv4, UDP, sync header and one record: what a commit puts around a packet, rounded up. */
 export const COMMIT_OVERHEAD_BYTES = 160;
 
-/** @throws Error naming the interface that is missing, down or without an IPv4 address. */
-export function resolveInterface(role: Role, name: string, links: readonly LinkView[], addresses: readonly AddressView[]): NodeInterface {
+/**
+ * @param vlan of every frame; 0: untagged
+ * @throws Error naming the interface that is missing, down or without an IPv4 address.
+ */
+export function resolveInterface(role: Role, name: string, links: readonly LinkView[], addresses: readonly AddressView[], vlan = 0): NodeInterface {
   const link = links.find((candidate) => candidate.name === name);
   const key = `interfaces.${role}.name`;
   if (link === undefined) {
@@ -49,13 +59,37 @@ export function resolveInterface(role: Role, name: string, links: readonly LinkV
     throw new Error(`${key}: there is no interface ${name} in this network namespace, only ${others || 'lo'}`);
   }
   if (!link.up) throw new Error(`${key}: interface ${name} is down (ip link set dev ${name} up)`);
-  const address = addresses
-    .filter((candidate) => candidate.ifindex === link.index)
-    .map((candidate) => parseIpv4(candidate.address))
-    .find((candidate) => candidate !== undefined);
-  if (address === undefined) throw new Error(`${key}: interface ${name} has no IPv4 address`);
+  const over = vlan === 0 ? link : vlanInterface(role, link, vlan, links);
+  const own = firstAddress(over, addresses);
+  // Nothing is sent from there but what the programs send, who know their addresses.
+  if (own === undefined && role !== 'external') throw new Error(`${key}: interface ${over.name} has no IPv4 address`);
   const { index: ifindex, mtu, kind, running } = link;
-  return { role, name, ifindex, mtu, address, mac: Buffer.from(link.mac.replaceAll(':', ''), 'hex'), kind, running };
+  return {
+    role, name, ifindex, mtu, kind, running,
+    address: own?.address ?? (0 as Ipv4Address), prefixLength: own?.prefixLength ?? 0,
+    kernel: { name: over.name, ifindex: over.index },
+    mac: Buffer.from(link.mac.replaceAll(':', ''), 'hex'),
+  };
+}
+
+/** By its usual names: netlink's short list does not tell the tag. */
+function vlanInterface(role: Role, { name, index }: LinkView, vlan: number, links: readonly LinkView[]): LinkView {
+  const usual = [`${name}.${vlan}`, `vlan${vlan}`, `vlan${String(vlan).padStart(4, '0')}`];
+  const found = links.find((candidate) => candidate.kind === 'vlan' && candidate.peerIndex === index && usual.includes(candidate.name));
+  if (found === undefined) {
+    throw new Error(`interfaces.${role}.vlan: there is no VLAN interface ${usual[0]} over ${name} (ip link add link ${name} name ${usual[0]} type vlan id ${vlan})`);
+  }
+  if (!found.up) throw new Error(`interfaces.${role}.vlan: interface ${found.name} is down (ip link set dev ${found.name} up)`);
+  return found;
+}
+
+function firstAddress(link: LinkView, addresses: readonly AddressView[]): { address: Ipv4Address; prefixLength: number } | undefined {
+  return addresses
+    .filter((candidate) => candidate.ifindex === link.index)
+    .flatMap(({ address: text, prefixLength }) => {
+      const address = parseIpv4(text);
+      return address === undefined ? [] : [{ address, prefixLength }];
+    })[0];
 }
 
 /** Sentences for the log; nothing here stops the daemon. */

@@ -52,8 +52,11 @@ export function mapsDirectory(pinDirectory: string): string {
   return join(pinDirectory, 'maps');
 }
 
-/** What an upgrade may begin anew: nothing is forwarded by it. Another version counts other reasons. */
-const expendable: ReadonlySet<string> = new Set(['counters', 'events', 'commits', 'walks']);
+/**
+ * What an upgrade may begin anew: scratch memory, and what nothing is forwarded
+ * by for longer than a moment. Another version counts other reasons.
+ */
+const expendable: ReadonlySet<string> = new Set(['counters', 'events', 'commits', 'walks', 'packets', 'siphash_jobs', 'icmp_budgets', 'fragments']);
 
 /** Returns the names of maps that are not adopted but made anew. */
 function adoptMaps(object: BpfObject, directory: string, request: LoadRequest): string[] {

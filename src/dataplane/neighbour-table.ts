@@ -9,6 +9,8 @@
 export type NeighbourPurpose =
   /** Gateway of an external network: always kept resolved; unresolved is all zero. */
   | 'gateway'
+  /** A next hop that the configuration names: always kept resolved. */
+  | 'nextHop'
   /** The other gateway on the ha link: the last known MAC stands, silence is judged by heartbeats. */
   | 'peer'
   /** A packet asked for it. Forgotten when it does not answer. */
@@ -17,6 +19,8 @@ export type NeighbourPurpose =
 export interface NeighbourId {
   /** enum interface_role. */
   readonly role: number;
+  /** 0: untagged; always on underlay, whatever its tag. */
+  readonly vlan: number;
   /** Unsigned 32-bit, host order. */
   readonly address: number;
 }
@@ -55,7 +59,7 @@ const FRESH = new Set(['REACHABLE', 'PERMANENT', 'NOARP', 'DELAY', 'PROBE']);
 const USABLE = new Set([...FRESH, 'STALE']);
 
 export function neighbourName(id: NeighbourId): string {
-  return `${id.role}/${id.address}`;
+  return `${id.role}/${id.vlan}/${id.address}`;
 }
 
 export class NeighbourTable {
@@ -70,10 +74,10 @@ export class NeighbourTable {
     if (known === undefined && purpose === 'onDemand' && this.#onDemand >= MAX_ON_DEMAND) return [];
     if (known !== undefined) this.#onDemand -= 1;
     if (purpose === 'onDemand') this.#onDemand += 1;
-    const { role, address } = id;
+    const { role, vlan, address } = id;
     const mac = known?.mac;
-    this.#entries.set(name, { role, address, purpose, mac, fresh: known?.fresh ?? false, probes: 0, nextProbeNs: nowNs });
-    return mac === undefined ? [] : [{ type: 'Resolved', role, address, purpose, mac }];
+    this.#entries.set(name, { role, vlan, address, purpose, mac, fresh: known?.fresh ?? false, probes: 0, nextProbeNs: nowNs });
+    return mac === undefined ? [] : [{ type: 'Resolved', role, vlan, address, purpose, mac }];
   }
 
   unwant(id: NeighbourId): NeighbourEffect[] {
@@ -111,20 +115,24 @@ export class NeighbourTable {
     return { resolved, unresolved: this.#entries.size - resolved };
   }
 
+  wants(id: NeighbourId): boolean {
+    return this.#entries.has(neighbourName(id));
+  }
+
   macOf(id: NeighbourId): Buffer | undefined {
     return this.#entries.get(neighbourName(id))?.mac;
   }
 
   #ask(entry: Entry, nowNs: bigint): NeighbourEffect[] {
     if (entry.fresh || nowNs < entry.nextProbeNs) return [];
-    const { role, address } = entry;
+    const { role, vlan, address } = entry;
     if (entry.mac === undefined && entry.purpose === 'onDemand' && entry.probes >= ON_DEMAND_PROBES) {
       this.#remove(neighbourName(entry), entry);
       return [unresolved(entry)];
     }
     entry.probes += 1;
     entry.nextProbeNs = nowNs + retryNs(entry);
-    return [{ type: 'Probe', role, address }];
+    return [{ type: 'Probe', role, vlan, address }];
   }
 
   #confirm(entry: Entry, mac: Buffer, fresh: boolean): NeighbourEffect[] {
@@ -132,8 +140,8 @@ export class NeighbourTable {
     if (fresh) entry.probes = 0;
     if (entry.mac?.equals(mac) === true) return [];
     entry.mac = Buffer.from(mac);
-    const { role, address, purpose } = entry;
-    return [{ type: 'Resolved', role, address, purpose, mac: entry.mac }];
+    const { role, vlan, address, purpose } = entry;
+    return [{ type: 'Resolved', role, vlan, address, purpose, mac: entry.mac }];
   }
 
   #fail(entry: Entry): NeighbourEffect[] {
@@ -155,6 +163,6 @@ function retryNs(entry: Entry): bigint {
 }
 
 function unresolved(entry: Entry): NeighbourEffect {
-  const { role, address, purpose } = entry;
-  return { type: 'Unresolved', role, address, purpose };
+  const { role, vlan, address, purpose } = entry;
+  return { type: 'Unresolved', role, vlan, address, purpose };
 }

@@ -10,7 +10,7 @@ export interface NodeReader {
   addresses(): Promise<readonly AddressView[]>;
 }
 
-export type InterfaceNames = { readonly [R in Role]?: { readonly name: string } | undefined };
+export type InterfaceNames = { readonly [R in Role]?: { readonly name: string; readonly vlan?: number } | undefined };
 
 const roles: readonly Role[] = ['underlay', 'external', 'ha'];
 
@@ -18,8 +18,8 @@ const roles: readonly Role[] = ['underlay', 'external', 'ha'];
 export async function readNode(names: InterfaceNames, reader: NodeReader): Promise<NodeInterface[]> {
   const [links, addresses] = await Promise.all([reader.links(), reader.addresses()]);
   return roles.flatMap((role) => {
-    const name = names[role]?.name;
-    return name === undefined ? [] : [resolveInterface(role, name, links, addresses)];
+    const wanted = names[role];
+    return wanted === undefined ? [] : [resolveInterface(role, wanted.name, links, addresses, wanted.vlan)];
   });
 }
 

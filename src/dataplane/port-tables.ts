@@ -1,27 +1,41 @@
 /**
  * What a change of configuration takes away from the tables that the programs
- * fill: VMs, port blocks, mappings and sessions, swept in mapped memory.
+ * fill: port blocks in mapped memory, mappings and sessions through the program
+ * that ends them, for it keeps the counts right while packets go on.
  *
  * The change has removed every pointer before, so no packet finds these entries
  * any more; what a program on another CPU still does with one ends with it.
  */
 import type { BpfMap } from 'libbpf-ts';
-import { mappingCodec, mappingOffsets, mappingProtocolCount, portBlockCodec, portBlockOffsets, sessionSlotCodec, sessionSlotOffsets, vmCodec, vmOffsets } from './layout.generated.js';
+import { mappingCodec, mappingFlag, mappingOffsets, mappingProtocolCount, networkStateCodec, portBlockCodec, portBlockOffsets, sessionOffsets, sessionSlotCodec, sessionSlotOffsets, vmCodec, vmFlag, vmOffsets } from './layout.generated.js';
 
 const PORTS = 65_536;
 /** Of bpf/layout.h, where they are macros. */
 const PORT_BLOCK_SIZE = 256;
 const PORT_BLOCKS_PER_ADDRESS = PORTS / PORT_BLOCK_SIZE;
+/** Ports below have blocks that no VM holds. */
+const FIRST_PORT_BLOCK = 1024 / PORT_BLOCK_SIZE;
 /** vm.blocks */
 const BLOCKS_PER_VM = 16;
 /** One tick is 2^30 ns. */
 const TICK_SHIFT = 30n;
+/** Sessions that are ended, or slots that are looked at, before somebody else has a turn. */
+const ENDS_PER_TURN = 64;
+const SLOTS_PER_TURN = 65_536;
 
 export interface PortTableMaps {
   readonly vms: Pick<BpfMap, 'mmap'>;
   readonly portBlocks: Pick<BpfMap, 'mmap'>;
   readonly mappings: Pick<BpfMap, 'mmap'>;
   readonly sessions: Pick<BpfMap, 'mmap'>;
+  readonly networkStates: Pick<BpfMap, 'mmap'>;
+}
+
+export interface PortTablePorts {
+  /** `session_end`; remote 0: the mapping with all of its sessions. What has gone meanwhile is no mistake. */
+  endSession(which: { readonly mapping: number; readonly remote: number; readonly remotePort: number }): void;
+  /** CLOCK_MONOTONIC. */
+  nowNs(): bigint;
 }
 
 export class PortTables {
@@ -29,40 +43,56 @@ export class PortTables {
   readonly #portBlocks: Buffer;
   readonly #mappings: Buffer;
   readonly #sessions: Buffer;
-  readonly #nowNs: () => bigint;
+  readonly #networkStates: Buffer;
+  readonly #ports: PortTablePorts;
 
-  constructor(maps: PortTableMaps, nowNs: () => bigint) {
+  constructor(maps: PortTableMaps, ports: PortTablePorts) {
     this.#vms = maps.vms.mmap();
     this.#portBlocks = maps.portBlocks.mmap();
     this.#mappings = maps.mappings.mmap();
     this.#sessions = maps.sessions.mmap();
-    this.#nowNs = nowNs;
+    this.#networkStates = maps.networkStates.mmap();
+    this.#ports = ports;
   }
 
-  /** Points all VMs of a VNI at another index of the network table. */
-  adoptVms(vni: number, network: number): void {
+  /** Points all VMs of a VNI at another index of the network table, where they are counted from now on. */
+  adoptVms(segment: number, network: number): void {
     for (let at = 0; at < this.#vms.length; at += vmCodec.size) {
-      if (this.#isVmOf(at, vni)) this.#vms.writeUInt32LE(network, at + vmOffsets.network);
+      const before = this.#vms.readUInt32LE(at + vmOffsets.network);
+      if (before === network || !this.#isVmOf(at, segment)) continue;
+      addAtomically(this.#networkStates, before * networkStateCodec.size, -1);
+      addAtomically(this.#networkStates, network * networkStateCodec.size, 1);
+      this.#vms.writeUInt32LE(network, at + vmOffsets.network);
     }
   }
 
-  /** Frees everything of one external address. */
-  releaseAddress(index: number): void {
+  /** Frees everything of one external address but static mappings. */
+  *releaseAddress(index: number): Generator<void, void> {
     const first = index * PORT_BLOCKS_PER_ADDRESS;
-    this.#releaseBlocks(range(first, first + PORT_BLOCKS_PER_ADDRESS).filter((block) => this.#holderOf(block) !== undefined));
+    this.#takeAddress((at) => this.#vms.readUInt32LE(at + vmOffsets.snatAddress) === index + 1);
+    yield* this.#release(range(first, first + PORT_BLOCKS_PER_ADDRESS).filter((block) => isLow(block) || this.#holderOf(block) !== undefined), () => true);
   }
 
-  /** Frees everything of the VMs of one VNI. */
-  releaseNetwork(vni: number): void {
+  /** Frees everything of the VMs of one VNI but static mappings. */
+  *releaseNetwork(segment: number): Generator<void, void> {
+    const isOf = (vm: number | undefined): boolean => vm !== undefined && this.#isVmOf(vm * vmCodec.size, segment);
+    this.#takeAddress((at) => this.#isVmOf(at, segment));
     const blocks = range(0, this.#portBlocks.length / portBlockCodec.size);
-    this.#releaseBlocks(blocks.filter((block) => {
-      const vm = this.#holderOf(block);
-      return vm !== undefined && this.#isVmOf(vm * vmCodec.size, vni);
-    }));
+    yield* this.#release(blocks.filter((block) => isLow(block) || isOf(this.#holderOf(block))), isOf);
   }
 
-  #isVmOf(at: number, vni: number): boolean {
-    return this.#vms.readUInt32LE(at + vmOffsets.vni) === vni && this.#vms.readUInt32LE(at + vmOffsets.address) !== 0;
+  /** From here on such a VM gets another address, and blocks of that one. */
+  #takeAddress(whose: (at: number) => boolean): void {
+    for (let at = 0; at < this.#vms.length; at += vmCodec.size) {
+      if (this.#vms.readUInt32LE(at + vmOffsets.snatAddress) === 0 || !whose(at)) continue;
+      this.#vms.writeUInt32LE(0, at + vmOffsets.snatAddress);
+      this.#vms.fill(0, at + vmOffsets.blocks, at + vmOffsets.blocks + BLOCKS_PER_VM * 4);
+    }
+  }
+
+  #isVmOf(at: number, segment: number): boolean {
+    const isRetired = (this.#vms.readUInt32LE(at + vmOffsets.flags) & vmFlag.retired) !== 0;
+    return this.#vms.readUInt32LE(at + vmOffsets.vni) === segment && this.#vms.readUInt32LE(at + vmOffsets.address) !== 0 && !isRetired;
   }
 
   /** Index of the VM that holds a block. */
@@ -71,53 +101,54 @@ export class PortTables {
     return vm === 0 ? undefined : vm - 1;
   }
 
-  #releaseBlocks(blocks: readonly number[]): void {
-    if (blocks.length === 0) return;
-    const tick = Number(this.#nowNs() >> TICK_SHIFT) >>> 0;
-    const freed = new Set<number>();
+  *#release(blocks: readonly number[], isWanted: (vm: number) => boolean): Generator<void, void> {
+    const mappings: number[] = [];
     for (const block of blocks) {
-      this.#forgetBlock(block);
-      for (const mapping of mappingsOf(block)) {
-        this.#freeMapping(mapping, tick);
-        freed.add(mapping);
-      }
-      this.#freeBlock(block, tick);
+      mappings.push(...mappingsOf(block).filter((mapping) => this.#isDynamic(mapping, isWanted)));
+      yield;
     }
-    this.#freeSessions(freed);
+    yield* this.#endBeyondFirst(new Set(mappings.filter((mapping) => this.#mappings.readUInt32LE(mapping * mappingCodec.size + mappingOffsets.sessionCount) > 0)));
+    for (const [done, mapping] of mappings.entries()) {
+      if (done % ENDS_PER_TURN === 0) yield;
+      this.#ports.endSession({ mapping, remote: 0, remotePort: 0 });
+    }
+    for (const block of blocks) if (!isLow(block)) this.#freeBlock(block);
   }
 
-  #forgetBlock(block: number): void {
-    const vm = this.#holderOf(block);
-    if (vm === undefined) return;
-    const blocks = vm * vmCodec.size + vmOffsets.blocks;
-    for (let at = blocks; at < blocks + BLOCKS_PER_VM * 4; at += 4) {
-      if (this.#vms.readUInt32LE(at) === block % PORT_BLOCKS_PER_ADDRESS) this.#vms.writeUInt32LE(0, at);
-    }
-  }
-
-  /** The owner last: a slot without one is free for the next packet. */
-  #freeMapping(index: number, tick: number): void {
+  #isDynamic(index: number, isWanted: (vm: number) => boolean): boolean {
     const at = index * mappingCodec.size;
-    this.#mappings.fill(0, at + mappingOffsets.sessionCount, at + mappingCodec.size);
-    this.#mappings.writeUInt32LE(tick, at + mappingOffsets.lastSeen);
-    this.#mappings.fill(0, at, at + mappingOffsets.lastSeen);
+    const vm = this.#mappings.readUInt32LE(at + mappingOffsets.vm);
+    return vm !== 0 && (this.#mappings.readUInt16LE(at + mappingOffsets.flags) & mappingFlag.static) === 0 && isWanted(vm - 1);
   }
 
-  #freeBlock(index: number, tick: number): void {
+  /** One pass for all: a mapping that still has some is ended with a pass of its own. */
+  *#endBeyondFirst(mappings: ReadonlySet<number>): Generator<void, void> {
+    if (mappings.size === 0) return;
+    for (let at = 0, slot = 0; at < this.#sessions.length; at += sessionSlotCodec.size, slot++) {
+      if (slot % SLOTS_PER_TURN === 0) yield;
+      const mapping = this.#sessions.readUInt32LE(at + sessionSlotOffsets.mapping);
+      if (mapping === 0 || !mappings.has(mapping - 1)) continue;
+      const session = at + sessionSlotOffsets.session;
+      const remote = this.#sessions.readUInt32BE(session + sessionOffsets.remote);
+      if (remote !== 0) this.#ports.endSession({ mapping: mapping - 1, remote, remotePort: this.#sessions.readUInt16BE(session + sessionOffsets.remotePort) });
+    }
+  }
+
+  #freeBlock(index: number): void {
     const at = index * portBlockCodec.size;
-    this.#portBlocks.writeUInt32LE(0, at + portBlockOffsets.mappings);
-    this.#portBlocks.writeUInt32LE(tick, at + portBlockOffsets.lastSeen);
+    this.#portBlocks.writeUInt32LE(Number(BigInt.asUintN(32, this.#ports.nowNs() >> TICK_SHIFT)), at + portBlockOffsets.lastSeen);
     this.#portBlocks.writeUInt32LE(0, at + portBlockOffsets.vm);
   }
+}
 
-  #freeSessions(freed: ReadonlySet<number>): void {
-    for (let at = 0; at < this.#sessions.length; at += sessionSlotCodec.size) {
-      const mapping = this.#sessions.readUInt32LE(at + sessionSlotOffsets.mapping);
-      if (mapping === 0 || !freed.has(mapping - 1)) continue;
-      this.#sessions.fill(0, at + sessionSlotOffsets.session, at + sessionSlotCodec.size);
-      this.#sessions.writeUInt32LE(0, at + sessionSlotOffsets.mapping);
-    }
-  }
+/** The programs count there as well. */
+function addAtomically(memory: Buffer, at: number, change: number): void {
+  const word = new Uint32Array(memory.buffer, memory.byteOffset + at, 1);
+  Atomics.add(word, 0, change);
+}
+
+function isLow(block: number): boolean {
+  return block % PORT_BLOCKS_PER_ADDRESS < FIRST_PORT_BLOCK;
 }
 
 /** Indexes of the mappings, of all protocols, whose ports are in a block. */

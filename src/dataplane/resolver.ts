@@ -1,6 +1,7 @@
-/** Executes the neighbour table: kernel's answers in, probes and map entries out, held frames on their way. */
+/** Executes the neighbour table: answers in, questions and map entries out, held frames on their way. */
 import type { Ipv4Address } from '../config/address.js';
 import { formatIpv4, parseIpv4 } from '../config/address.js';
+import { ArpCache } from './arp-cache.js';
 import { HeldFrames } from './held-frames.js';
 import { NeighbourTable, neighbourName } from './neighbour-table.js';
 import type { NeighbourEffect, NeighbourId, NeighbourObservation, NeighbourPurpose } from './neighbour-table.js';
@@ -16,6 +17,10 @@ export interface NeighbourView {
 }
 
 export interface ResolverPorts {
+  /** Whether the kernel can ask for it: it has an address and a way there. */
+  isKernels(id: NeighbourId): boolean;
+  /** Asks for what the kernel cannot. A failure is repeated later. */
+  ask(id: NeighbourId): void;
   /** Makes the kernel ask. A failure is repeated later. */
   probe(ifindex: number, address: string): void;
   /** mac undefined: unresolved. */
@@ -39,6 +44,7 @@ export class Resolver {
   readonly #roles: ReadonlyMap<number, number>;
   readonly #table = new NeighbourTable();
   readonly #held = new HeldFrames();
+  readonly #arp = new ArpCache();
   /** The kernel's table: a want may come after the kernel has resolved it for somebody else, and told so. */
   readonly #known = new Map<string, NeighbourObservation>();
 
@@ -57,6 +63,7 @@ export class Resolver {
   }
 
   unwant(id: NeighbourId): void {
+    this.#arp.forget(id);
     this.#execute(this.#table.unwant(id));
   }
 
@@ -73,8 +80,9 @@ export class Resolver {
     const role = this.#roles.get(view.ifindex);
     const address = parseIpv4(view.address);
     if (role === undefined || address === undefined) return;
+    if (!this.#ports.isKernels({ role, vlan: 0, address })) return;
     const mac = view.mac === undefined ? undefined : Buffer.from(view.mac.replaceAll(':', ''), 'hex');
-    this.#observe(gone ? { role, address, state: 'FAILED', mac: undefined } : { role, address, state: view.state, mac }, gone);
+    this.#observe(gone ? { role, vlan: 0, address, state: 'FAILED', mac: undefined } : { role, vlan: 0, address, state: view.state, mac }, gone);
   }
 
   #observe(seen: NeighbourObservation, gone: boolean): void {
@@ -90,13 +98,21 @@ export class Resolver {
       this.observe(view);
       const role = this.#roles.get(view.ifindex);
       const address = parseIpv4(view.address);
-      if (role !== undefined && address !== undefined) gone.delete(neighbourName({ role, address }));
+      if (role !== undefined && address !== undefined) gone.delete(neighbourName({ role, vlan: 0, address }));
     }
-    for (const { role, address } of gone.values()) this.#observe({ role, address, state: 'FAILED', mac: undefined }, true);
+    for (const { role, vlan, address } of gone.values()) this.#observe({ role, vlan, address, state: 'FAILED', mac: undefined }, true);
+  }
+
+  /** Somebody says where it is, in a frame that the programs have seen. */
+  heard(id: NeighbourId, mac: Buffer): void {
+    if (this.#ports.isKernels(id) || !this.#table.wants(id)) return;
+    this.#execute(this.#table.observe(this.#arp.heard(id, mac, this.#ports.nowNs())));
   }
 
   tick(): void {
-    this.#execute(this.#table.tick(this.#ports.nowNs()));
+    const now = this.#ports.nowNs();
+    for (const seen of this.#arp.tick(now)) this.#execute(this.#table.observe(seen));
+    this.#execute(this.#table.tick(now));
   }
 
   get status(): { resolved: number; unresolved: number; heldFrames: number; heldFramesDropped: number } {
@@ -116,6 +132,10 @@ export class Resolver {
   }
 
   #probe(id: NeighbourId): void {
+    if (!this.#ports.isKernels(id)) {
+      this.#arp.asked(id, this.#ports.nowNs());
+      return this.#ports.ask(id);
+    }
     const ifindex = this.#ifindexes.get(id.role);
     if (ifindex !== undefined) this.#ports.probe(ifindex, formatIpv4(id.address as Ipv4Address));
   }

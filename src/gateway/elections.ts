@@ -13,6 +13,7 @@ import { openSockets } from '../vrrp/sockets.js';
 import { monotonicNs } from './basis.js';
 import type { Basis } from './basis.js';
 import { electionOptions } from './election-options.js';
+import { ExternalSide, externalAddressesOf } from './external-side.js';
 import type { Faults } from './faults.js';
 import { leaseUntil, wouldFollow } from './lease.js';
 import type { PeerView } from './lease.js';
@@ -148,10 +149,10 @@ export class Elections {
       options: this.#optionsOf(configuration),
       synchronised: this.#ports.synchronised(),
       highestTerm: term,
-      sockets: openSockets(this.#basis.node(configuration.interface).name),
+      sockets: openSockets(this.#basis.node(configuration.interface).kernel.name),
       announce: [
         { sender: this.#announcer('underlay'), addresses: () => [this.#running.get(vrid)?.configuration.address ?? configuration.address] },
-        { sender: this.#announcer('external'), addresses: () => this.#externalAddresses(vrid) },
+        new ExternalSide(this.#announcer('external'), () => externalAddressesOf(this.#basis.configuration, vrid)),
       ],
       actions: this.#actionsOf(vrid),
     });
@@ -185,16 +186,10 @@ export class Elections {
     return electionOptions(configuration, this.#basis.node(configuration.interface).address);
   }
 
-  #externalAddresses(vrid: number): number[] {
-    return this.#basis.configuration.routers
-      .filter(({ virtualRouter }) => virtualRouter === vrid)
-      .flatMap(({ externalAddress, floatingIps }) => [...(externalAddress === undefined ? [] : [externalAddress]), ...floatingIps.map(({ address }) => address)]);
-  }
-
   #announcer(role: Role): PacketSocket {
     const known = this.#announcers.get(role);
     if (known !== undefined) return known;
-    const { name } = this.#basis.node(role);
+    const { name } = this.#basis.node(role).kernel;
     const socket = new PacketSocket({ interface: name });
     // What a link that is down means is told by netlink.
     socket.on('error', (error) => this.#basis.log.debug({ interface: name }, error.message));

@@ -11,6 +11,7 @@ import { answers } from '../api/answers.js';
 import { ApiConflict } from '../api/server.js';
 import type { Status } from '../api/status.js';
 import type { AttachedInterface } from '../dataplane/dataplane.js';
+import { NEIGHBOUR_HEARD } from '../dataplane/events.js';
 import type { DataPlaneEvent } from '../dataplane/events.js';
 import { giveUp, Installation } from '../dataplane/installation.js';
 import { interfaceWarnings } from '../dataplane/interfaces.js';
@@ -30,6 +31,7 @@ import { Faults } from './faults.js';
 import { handOver, peerIsFilled } from './hand-over.js';
 import { NextHops } from './next-hops.js';
 import { Servers } from './servers.js';
+import { SlowPackets } from './slow-packets.js';
 import { Sessions } from './sessions.js';
 import { countersOf, metricsSource, statusOf } from './status.js';
 import { Synchronisation } from './synchronisation.js';
@@ -47,6 +49,7 @@ export class Gateway {
   readonly #configFile: string;
   readonly #basis: Basis;
   readonly #nextHops: NextHops;
+  readonly #slowPackets: SlowPackets;
   readonly #faults: Faults;
   readonly #synchronisation: Synchronisation;
   readonly #elections: Elections;
@@ -91,6 +94,7 @@ export class Gateway {
       peerResolved: (mac) => this.#synchronisation.peerResolved(mac),
       gatewayResolved: () => this.#elections.judgeFaults(),
     });
+    this.#slowPackets = new SlowPackets(basis, this.#nextHops);
     this.#faults = new Faults(basis, this.#nextHops);
     this.#synchronisation = new Synchronisation(basis, {
       views: () => this.#elections.views,
@@ -190,6 +194,14 @@ export class Gateway {
     switch (event.type) {
       case eventType.neighbourUnresolved:
         return this.#nextHops.unresolved(event);
+      case NEIGHBOUR_HEARD:
+        return this.#nextHops.heard(event);
+      case eventType.endpointUnresolved:
+        return this.#slowPackets.endpointUnresolved(event);
+      case eventType.fragmentEarly:
+        return this.#slowPackets.fragmentEarly(event);
+      case eventType.fragmentationNeeded:
+        return this.#slowPackets.fragmentationNeeded(event);
       case eventType.syncMessage:
         return this.#synchronisation.messageReceived(event);
       case eventType.peerSilent:
@@ -290,6 +302,8 @@ export class Gateway {
     clearInterval(this.#ticking);
     await this.#servers.close();
     this.#elections.close();
+    this.#slowPackets.close();
+    this.#nextHops.close();
     this.#synchronisation.close();
     this.#basis.netlink.close();
     this.#basis.dataPlane.close();

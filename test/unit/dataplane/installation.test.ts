@@ -30,7 +30,7 @@ routers:
     networks: [ { name: a-net, vni: 100, subnet: 172.16.100.0/24, gateway: 172.16.100.1, mac: "fa:16:3e:00:01:01" } ]
     floatingIps: [ { address: 10.0.2.215, network: a-net, fixedIp: 172.16.100.11 } ]
   - { name: tenant-b, virtualRouter: 51, externalNetwork: provider }
-limits: { vms: 64, sessions: 1024, externalAddresses: 1, floatingIps: 16, networks: 16, routers: 16 }
+limits: { vms: 64, sessions: 1024, externalAddresses: 1, floatingIps: 16, forwardings: 16, networks: 16, routers: 16 }
 `;
 
 /** A devmap takes only interfaces that exist: the loopback one does everywhere. */
@@ -44,6 +44,8 @@ const facts: Facts = {
   key: new SecretKey([0x1111n, 0x2222n]),
 };
 const FLOATING_IP = 0x0a0002d7;
+/** In external_addresses. */
+const outside = (address: number, vlan = 0) => ({ vlan, address });
 const TENANT_A = 0;
 const TENANT_B = 1;
 
@@ -80,9 +82,9 @@ describe('an installation', () => {
   it('puts the configuration into the maps', () => {
     const { maps, roles } = start().dataPlane;
     expect(maps.gateways.get(0)).toMatchObject({ id: 0, syncMode: 2, key: [0x1111n, 0x2222n], haAddress: 0xa9fe4d01, peerAddress: 0xa9fe4d02 });
-    expect(maps.interfaces.get(1)).toEqual({ ifindex, mtu: 1500, address: 0x0a00020b, mac: Buffer.from('020000000002', 'hex') });
+    expect(maps.interfaces.get(1)).toEqual({ ifindex, mtu: 1500, address: 0x0a00020b, mac: Buffer.from('020000000002', 'hex'), vlan: 0 });
     expect(maps.virtualRouters.get(51)).toMatchObject({ address: 0xc0a82164, mac: Buffer.from('00005e000133', 'hex'), state: 0 });
-    const floating = maps.externalAddresses.get(FLOATING_IP);
+    const floating = maps.externalAddresses.get(outside(FLOATING_IP));
     expect(floating).toMatchObject({ kind: 1, router: TENANT_A });
     expect(maps.vms.get(floating!.index)).toMatchObject({ vni: 100, address: 0xac10640b, floatingIp: FLOATING_IP, network: maps.networkByVni.get(100) });
     expect(roles.read(51)).toMatchObject({ state: 0, term: 0 });
@@ -90,7 +92,7 @@ describe('an installation', () => {
 
   it('is adopted with roles, learned endpoints, next hops and epoch', () => {
     const first = start();
-    const { index } = first.dataPlane.maps.externalAddresses.get(FLOATING_IP)!;
+    const { index } = first.dataPlane.maps.externalAddresses.get(outside(FLOATING_IP))!;
     const { epoch } = first.dataPlane.readGateway();
     first.dataPlane.roles.setRole(51, { state: 2, term: 7 });
     first.dataPlane.maps.vms.set(index, { ...first.dataPlane.maps.vms.get(index)!, tunnelEndpoint: 0xc0a8211f });
@@ -117,32 +119,64 @@ describe('an installation', () => {
     expect(await change(installation, configurationOf())).toBe(0);
     expect(await change(installation, moved)).toBeGreaterThan(0);
     const { maps } = installation.dataPlane;
-    expect(maps.externalAddresses.get(FLOATING_IP)).toBeUndefined();
-    const { index } = maps.externalAddresses.get(FLOATING_IP + 1)!;
+    expect(maps.externalAddresses.get(outside(FLOATING_IP))).toBeUndefined();
+    const { index } = maps.externalAddresses.get(outside(FLOATING_IP + 1))!;
     expect(maps.vms.get(index)!.floatingIp).toBe(FLOATING_IP + 1);
     await change(installation, configurationOf((all) => all.replace(/ {4}floatingIps.*\n/, '')));
-    expect(maps.externalAddresses.get(FLOATING_IP + 1)).toBeUndefined();
+    expect(maps.externalAddresses.get(outside(FLOATING_IP + 1))).toBeUndefined();
     expect(maps.vms.get(index)!.floatingIp).toBe(0);
+  });
+
+  const routed = configurationOf.bind(undefined, (all) => all
+    .replace('externalAddress: 10.0.2.201', 'externalAddresses: [ 10.0.2.201 ]\n    routes: [ { destination: 10.99.0.0/16, via: 172.16.100.9 } ]')
+    .replace('gateway: 10.0.2.1 }', 'vlan: 12, subnets: [ 198.51.100.0/24 ], gateway: 10.0.2.1 }')
+    .replace('fixedIp: 172.16.100.11 } ]', 'fixedIp: 172.16.100.11 } ]\n    portForwardings: [ { protocol: tcp, port: 8080, fixedPort: 80, network: a-net, fixedIp: 172.16.100.12 } ]'));
+
+  it('puts routes, pools and port forwardings into the maps, and takes them away', async () => {
+    const installation = start(routed());
+    const { maps } = installation.dataPlane;
+    expect(maps.externalNetworks.get(0)).toMatchObject({ vlan: 12, flags: 1 });
+    expect(maps.externalAddresses.get(outside(FLOATING_IP, 12))).toMatchObject({ kind: 1 });
+    expect(maps.routers.get(TENANT_A)).toMatchObject({ pool: 0, poolSize: 1, innerPrefix: 0, innerMask: 0 });
+    expect([...maps.routes.entries()].map(([{ prefixLength }]) => prefixLength).sort()).toEqual([48, 56, 56, 56]);
+    const vm = maps.vmByAddress.get({ vni: 100, address: 0xac10640c })!;
+    expect(maps.vms.get(vm)).toMatchObject({ flags: 4, staticMappingCount: 1 });
+    expect(maps.forwardings.get({ vm, protocol: 0, internalPort: 80 })).toEqual({ externalAddress: 0x0a0002c9, externalPort: 8080 });
+    expect(await change(installation, routed())).toBe(0);
+    await change(installation, configurationOf());
+    expect(maps.forwardings.get({ vm, protocol: 0, internalPort: 80 })).toBeUndefined();
+    expect(maps.vms.get(vm)).toMatchObject({ flags: 0, staticMappingCount: 0 });
+    expect([...maps.routes.entries()]).toHaveLength(1);
+    expect(maps.externalAddresses.get(outside(FLOATING_IP, 12))).toBeUndefined();
+    expect(maps.externalAddresses.get(outside(FLOATING_IP))).toMatchObject({ kind: 1 });
+  });
+
+  it('is adopted with its port forwardings and counters', () => {
+    start(routed());
+    const { maps } = start(routed()).dataPlane;
+    const vm = maps.vmByAddress.get({ vni: 100, address: 0xac10640c })!;
+    expect(maps.vms.get(vm)).toMatchObject({ flags: 4, staticMappingCount: 1 });
+    expect(maps.vms.get(maps.externalAddresses.get(outside(FLOATING_IP, 12))!.index)!.floatingIpCounter).toBe(1);
   });
 
   it('refuses a change that needs a restart, and changes nothing', async () => {
     const installation = start();
     const larger = configurationOf((all) => all.replace('vms: 64', 'vms: 128').replace('10.0.2.215', '10.0.2.216'));
     await expect(installation.prepare(larger, facts)).rejects.toThrow(/limits\.vms has changed from 64 to 128/);
-    expect(installation.dataPlane.maps.externalAddresses.get(FLOATING_IP)).toBeDefined();
+    expect(installation.dataPlane.maps.externalAddresses.get(outside(FLOATING_IP))).toBeDefined();
   });
 
   it('goes back to what was in force when the kernel refuses a step', async () => {
     const installation = start();
     const { maps } = installation.dataPlane;
-    const before = maps.externalAddresses.get(FLOATING_IP)!;
+    const before = maps.externalAddresses.get(outside(FLOATING_IP))!;
     const moved = configurationOf((all) => all.replace('10.0.2.215', '10.0.2.216').replace('10.0.2.0/24, gateway: 10.0.2.1', '10.0.2.0/24, gateway: 10.0.2.2'));
     const prepared = await installation.prepare(moved, facts);
     // As when VMs that were learned have taken every slot: the last step of all.
-    const refused: Change = { operation: 'bindFloatingIp', address: 0x0a0002d9 as never, vni: 4_000_000, fixedIp: 1 as never, router: 0 };
+    const refused: Change = { operation: 'bindFloatingIp', address: 0x0a0002d9 as never, vlan: 0, segment: 4_000_000, fixedIp: 1 as never, router: 0 };
     await expect(installation.carryOut({ ...prepared, changes: [...prepared.changes, refused] })).rejects.toThrow(/^bindFloatingIp failed/);
-    expect(maps.externalAddresses.get(FLOATING_IP)).toEqual(before);
-    expect(maps.externalAddresses.get(FLOATING_IP + 1)).toBeUndefined();
+    expect(maps.externalAddresses.get(outside(FLOATING_IP))).toEqual(before);
+    expect(maps.externalAddresses.get(outside(FLOATING_IP + 1))).toBeUndefined();
     expect(maps.vms.get(before.index)!.floatingIp).toBe(FLOATING_IP);
     expect(maps.externalNetworks.get(0)!.gateway).toBe(0x0a000201);
     expect(await change(installation, configurationOf())).toBe(0);
@@ -199,7 +233,7 @@ describe('an installation', () => {
   it('refuses maps whose bytes mean something else, naming the map and the way out', () => {
     start();
     repin('vms', { valueSize: 96 });
-    expect(() => start()).toThrow(/cannot be adopted, map vms: .*128 bytes here, 96 bytes in the pinned map: run `floatgate detach`/);
+    expect(() => start()).toThrow(/cannot be adopted, map vms: .*192 bytes here, 96 bytes in the pinned map: run `floatgate detach`/);
   });
 
   it('does not trust maps without an account of them', () => {

@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest';
+import { ArpCache } from '../../../src/dataplane/arp-cache.js';
 import { HeldFrames } from '../../../src/dataplane/held-frames.js';
 import { MAX_ON_DEMAND, NeighbourTable } from '../../../src/dataplane/neighbour-table.js';
 
 const S = 1_000_000_000n;
-const gateway = { role: 1, address: 0x0a000201 };
+const gateway = { role: 1, vlan: 0, address: 0x0a000201 };
 const mac = Buffer.from('0200000000aa', 'hex');
 const other = Buffer.from('0200000000bb', 'hex');
 
@@ -36,7 +37,7 @@ describe('the neighbour table', () => {
 
   it('keeps the MAC of a silent peer', () => {
     const table = new NeighbourTable();
-    const peer = { role: 2, address: 1 };
+    const peer = { role: 2, vlan: 0, address: 1 };
     table.want(peer, 'peer', 0n);
     table.observe({ ...peer, state: 'REACHABLE', mac });
     expect(table.observe({ ...peer, state: 'FAILED', mac: undefined })).toEqual([]);
@@ -53,7 +54,7 @@ describe('the neighbour table', () => {
 
   it('forgets one that a packet asked for and that never answers', () => {
     const table = new NeighbourTable();
-    table.want({ role: 1, address: 9 }, 'onDemand', 0n);
+    table.want({ role: 1, vlan: 0, address: 9 }, 'onDemand', 0n);
     const effects = [];
     for (let i = 0n; i < 20n; i += 1n) effects.push(...table.tick(i * S));
     expect(effects.filter((effect) => effect.type === 'Probe')).toHaveLength(4);
@@ -72,11 +73,20 @@ describe('the neighbour table', () => {
   it('asks for one at once, and not again before its time', () => {
     const table = new NeighbourTable();
     table.want(gateway, 'gateway', 0n);
-    table.want({ role: 1, address: 7 }, 'onDemand', 0n);
+    table.want({ role: 1, vlan: 0, address: 7 }, 'onDemand', 0n);
     expect(table.ask(gateway, 0n)).toEqual([{ type: 'Probe', ...gateway }]);
     expect(table.ask(gateway, 1n)).toEqual([]);
-    expect(table.ask({ role: 1, address: 8 }, 0n)).toEqual([]);
-    expect(table.tick(0n)).toEqual([{ type: 'Probe', role: 1, address: 7 }]);
+    expect(table.ask({ role: 1, vlan: 0, address: 8 }, 0n)).toEqual([]);
+    expect(table.tick(0n)).toEqual([{ type: 'Probe', role: 1, vlan: 0, address: 7 }]);
+  });
+
+  it('tells one address on two VLANs apart', () => {
+    const table = new NeighbourTable();
+    const other = { ...gateway, vlan: 12 };
+    table.want(gateway, 'gateway', 0n);
+    table.want(other, 'nextHop', 0n);
+    expect(table.observe({ ...other, state: 'REACHABLE', mac })).toEqual([{ type: 'Resolved', purpose: 'nextHop', mac, ...other }]);
+    expect(table.macOf(gateway)).toBeUndefined();
   });
 
   it('ignores neighbours that nobody asked for', () => {
@@ -87,7 +97,7 @@ describe('the neighbour table', () => {
 
   it('is bounded against scans, but never refuses a gateway', () => {
     const table = new NeighbourTable();
-    for (let i = 0; i < MAX_ON_DEMAND + 50; i += 1) table.want({ role: 1, address: 1000 + i }, 'onDemand', 0n);
+    for (let i = 0; i < MAX_ON_DEMAND + 50; i += 1) table.want({ role: 1, vlan: 0, address: 1000 + i }, 'onDemand', 0n);
     expect(table.size.unresolved).toBe(MAX_ON_DEMAND);
     table.want(gateway, 'gateway', 0n);
     expect(table.size.unresolved).toBe(MAX_ON_DEMAND + 1);
@@ -99,6 +109,37 @@ describe('the neighbour table', () => {
     table.observe({ ...gateway, state: 'REACHABLE', mac });
     expect(table.want(gateway, 'gateway', 0n)).toEqual([{ type: 'Resolved', purpose: 'gateway', mac, ...gateway }]);
     expect(table.unwant(gateway)).toEqual([{ type: 'Unresolved', purpose: 'gateway', ...gateway }]);
+  });
+});
+
+describe('the ARP cache', () => {
+  it('takes an answer for fresh, then for stale, and for failed when three questions go unanswered', () => {
+    const cache = new ArpCache();
+    expect(cache.heard(gateway, mac, 0n)).toEqual({ ...gateway, state: 'REACHABLE', mac });
+    expect(cache.tick(29n * S)).toEqual([]);
+    expect(cache.tick(30n * S)).toEqual([{ ...gateway, state: 'STALE', mac }]);
+    expect(cache.tick(31n * S)).toEqual([]);
+    for (const at of [31n, 33n, 35n]) cache.asked(gateway, at * S);
+    expect(cache.tick(35n * S + S / 2n)).toEqual([]);
+    expect(cache.tick(36n * S)).toEqual([{ ...gateway, state: 'FAILED', mac: undefined }]);
+    expect(cache.tick(99n * S)).toEqual([]);
+  });
+
+  it('begins anew with every answer', () => {
+    const cache = new ArpCache();
+    cache.heard(gateway, mac, 0n);
+    cache.tick(30n * S);
+    for (const at of [31n, 33n, 35n]) cache.asked(gateway, at * S);
+    cache.heard(gateway, other, 35n * S);
+    expect(cache.tick(36n * S)).toEqual([]);
+    expect(cache.tick(65n * S)).toEqual([{ ...gateway, state: 'STALE', mac: other }]);
+  });
+
+  it('forgets', () => {
+    const cache = new ArpCache();
+    cache.heard(gateway, mac, 0n);
+    cache.forget(gateway);
+    expect(cache.tick(99n * S)).toEqual([]);
   });
 });
 

@@ -1,30 +1,52 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { Counters } from '../../../src/dataplane/counters.js';
 import { nextEpoch } from '../../../src/dataplane/epoch.js';
-import { decodeEvent } from '../../../src/dataplane/events.js';
+import { decodeEvent, NEIGHBOUR_HEARD } from '../../../src/dataplane/events.js';
 import { interfaceWarnings, resolveInterface } from '../../../src/dataplane/interfaces.js';
 import type { AddressView, LinkView, NodeInterface } from '../../../src/dataplane/interfaces.js';
+import { eventCodec } from '../../../src/dataplane/layout.generated.js';
 
 const link: LinkView = { index: 4, name: 'underlay0', mac: '02:00:00:00:00:0b', mtu: 1600, up: true, running: true, kind: 'veth' };
-const address: AddressView = { ifindex: 4, address: '192.168.33.11' };
+const address: AddressView = { ifindex: 4, address: '192.168.33.11', prefixLength: 24 };
 
 describe('an interface', () => {
   it('is described by its link and its first IPv4 address', () => {
-    const found = resolveInterface('underlay', 'underlay0', [link], [{ ifindex: 4, address: 'fe80::1' }, address, { ifindex: 4, address: '192.168.33.99' }]);
-    expect(found).toMatchObject({ role: 'underlay', ifindex: 4, mtu: 1600, address: 0xc0a8210b, kind: 'veth' });
+    const found = resolveInterface('underlay', 'underlay0', [link], [{ ifindex: 4, address: 'fe80::1', prefixLength: 64 }, address, { ifindex: 4, address: '192.168.33.99', prefixLength: 24 }]);
+    expect(found).toMatchObject({ role: 'underlay', ifindex: 4, mtu: 1600, address: 0xc0a8210b, prefixLength: 24, kind: 'veth', kernel: { name: 'underlay0', ifindex: 4 } });
     expect(found.mac.toString('hex')).toBe('02000000000b');
   });
 
   it.each<[string, LinkView[], AddressView[], RegExp]>([
     ['is missing', [{ ...link, name: 'eth7' }], [address], /interfaces\.underlay\.name: there is no interface underlay0 .*eth7/],
     ['is down', [{ ...link, up: false }], [address], /underlay0 is down/],
-    ['has no IPv4 address', [link], [{ ifindex: 4, address: 'fe80::1' }, { ifindex: 5, address: '10.0.0.1' }], /no IPv4 address/],
+    ['has no IPv4 address', [link], [{ ifindex: 4, address: 'fe80::1', prefixLength: 64 }, { ifindex: 5, address: '10.0.0.1', prefixLength: 24 }], /no IPv4 address/],
   ])('that %s is refused with one sentence', (_, links, addresses, message) => {
     expect(() => resolveInterface('underlay', 'underlay0', links, addresses)).toThrow(message);
   });
 
+  it('on the external side needs no address of its own', () => {
+    expect(resolveInterface('external', 'underlay0', [link], []).address).toBe(0);
+  });
+
+  const over: LinkView = { ...link, index: 9, name: 'underlay0.100', kind: 'vlan', peerIndex: 4 };
+
+  it('with a VLAN has the address of the VLAN interface over it, and its own number', () => {
+    const found = resolveInterface('underlay', 'underlay0', [link, over], [{ ...address, ifindex: 9 }], 100);
+    expect(found).toMatchObject({ name: 'underlay0', ifindex: 4, address: 0xc0a8210b, kernel: { name: 'underlay0.100', ifindex: 9 } });
+  });
+
+  it.each<[string, LinkView[], RegExp]>([
+    ['is missing', [link], /interfaces\.underlay\.vlan: there is no VLAN interface underlay0\.100 over underlay0 \(ip link add link underlay0/],
+    ['is over another', [link, { ...over, peerIndex: 5 }], /there is no VLAN interface/],
+    ['is down', [link, { ...over, up: false }], /underlay0\.100 is down/],
+    ['has no address', [link, over], /underlay0\.100 has no IPv4 address/],
+  ])('whose VLAN interface %s is refused', (_, links, message) => {
+    expect(() => resolveInterface('underlay', 'underlay0', links, [address], 100)).toThrow(message);
+  });
+
   const node = (role: NodeInterface['role'], mtu: number, running = true): NodeInterface =>
-    ({ role, name: role, ifindex: 1, mtu, address: 1 as never, mac: Buffer.alloc(6), kind: undefined, running });
+    ({ role, name: role, ifindex: 1, mtu, address: 1 as never, prefixLength: 24, kernel: { name: role, ifindex: 1 }, mac: Buffer.alloc(6), kind: undefined, running });
 
   it('for ha should carry a full packet with its record', () => {
     expect(interfaceWarnings([node('underlay', 1600), node('external', 1500), node('ha', 1759)])).toEqual([expect.stringMatching(/ha has MTU 1759.*1760/)]);
@@ -43,21 +65,22 @@ describe('an interface', () => {
 
 describe('an event', () => {
   function record(length: number, frame: Buffer): Buffer {
-    const head = Buffer.alloc(16);
-    head.writeUInt32LE(2, 0);
-    head.writeUInt32LE(1, 4);
-    head.writeUInt32BE(0x0a000201, 8);
-    head.writeUInt32LE(length, 12);
+    const head = Buffer.alloc(eventCodec.size);
+    eventCodec.encode({ type: 2, interface: 1, vlan: 12, address: 0x0a000201, network: 3, mtu: 1400, length }, head);
     return Buffer.concat([head, frame]);
   }
 
   it('has the frame that its head tells of, not the slot behind it', () => {
-    expect(decodeEvent(record(3, Buffer.from('abcdef')))).toEqual({ type: 2, interface: 1, address: 0x0a000201, frame: Buffer.from('abc') });
+    expect(decodeEvent(record(3, Buffer.from('abcdef')))).toEqual({ type: 2, interface: 1, vlan: 12, address: 0x0a000201, network: 3, mtu: 1400, frame: Buffer.from('abc') });
   });
 
   it('that lies about its length is dropped', () => {
     expect(decodeEvent(record(7, Buffer.from('abcdef')))).toBeUndefined();
-    expect(decodeEvent(Buffer.alloc(15))).toBeUndefined();
+    expect(decodeEvent(Buffer.alloc(eventCodec.size - 1))).toBeUndefined();
+  });
+
+  it('of a neighbour that is heard has the number of the C header', () => {
+    expect(readFileSync(new URL('../../../bpf/layout.h', import.meta.url), 'utf8')).toContain(`EVENT_NEIGHBOUR_HEARD = ${NEIGHBOUR_HEARD},`);
   });
 });
 

@@ -2,14 +2,18 @@ import { describe, expect, it } from 'vitest';
 import { Resolver } from '../../../src/dataplane/resolver.js';
 
 const EXTERNAL = 1;
-const gateway = { role: EXTERNAL, address: 0x0a000201 };
-const host = { role: EXTERNAL, address: 0x0a000209 };
+const gateway = { role: EXTERNAL, vlan: 0, address: 0x0a000201 };
+const host = { role: EXTERNAL, vlan: 0, address: 0x0a000209 };
+/** On a VLAN the kernel asks for nothing. */
+const tagged = { ...gateway, vlan: 12 };
 
 function setUp() {
   const did: string[] = [];
   const note = (what: string) => (id: { address: number }, mac: Buffer | undefined) => void did.push(`${what} ${id.address & 255} ${mac?.toString('hex') ?? 'none'}`);
   let nowNs = 0n;
   const resolver = new Resolver(new Map([[EXTERNAL, 7]]), {
+    isKernels: ({ vlan }) => vlan === 0,
+    ask: ({ vlan, address }) => void did.push(`ask ${address & 255} on ${vlan}`),
     probe: (ifindex, address) => void did.push(`probe ${ifindex} ${address}`),
     writeNeighbour: note('neighbour'),
     writeGateway: note('gateway'),
@@ -86,6 +90,44 @@ describe('the resolver', () => {
     }
     expect(take().at(-1)).toBe('neighbour 9 none');
     expect(resolver.status).toEqual({ resolved: 0, unresolved: 0, heldFrames: 0, heldFramesDropped: 1 });
+  });
+
+  it('asks by itself on a VLAN, and again before the answer is old', () => {
+    const { resolver, take, pass } = setUp();
+    resolver.want(tagged, 'gateway');
+    expect(take()).toEqual(['ask 1 on 12']);
+    resolver.observe({ ifindex: 7, address: '10.0.2.1', mac: '02:00:00:00:00:bb', state: 'REACHABLE' });
+    resolver.heard(tagged, Buffer.from('0200000000aa', 'hex'));
+    expect(take()).toEqual(['gateway 1 0200000000aa', 'neighbour 1 0200000000aa']);
+    pass(29_000_000_000n);
+    resolver.tick();
+    expect(take()).toEqual([]);
+    pass(1_000_000_000n);
+    resolver.tick();
+    expect(take()).toEqual(['ask 1 on 12']);
+  });
+
+  it('gives a gateway on a VLAN up that does not answer, and takes it back when it does', () => {
+    const { resolver, take, pass } = setUp();
+    resolver.want(tagged, 'gateway');
+    resolver.heard(tagged, Buffer.from('0200000000aa', 'hex'));
+    take();
+    for (let i = 0; i < 500; i += 1) {
+      pass(100_000_000n);
+      resolver.tick();
+    }
+    const did = take();
+    expect(did.slice(0, 5)).toEqual(['ask 1 on 12', 'ask 1 on 12', 'ask 1 on 12', 'gateway 1 none', 'neighbour 1 none']);
+    expect(did.slice(5).length).toBeGreaterThan(8);
+    resolver.heard(tagged, Buffer.from('0200000000ab', 'hex'));
+    expect(take()).toEqual(['gateway 1 0200000000ab', 'neighbour 1 0200000000ab']);
+  });
+
+  it('learns nothing that nobody wants', () => {
+    const { resolver, take } = setUp();
+    resolver.heard(tagged, Buffer.alloc(6, 2));
+    resolver.want(tagged, 'gateway');
+    expect(take()).toEqual(['ask 1 on 12']);
   });
 
   it('ignores other interfaces and other protocols', () => {

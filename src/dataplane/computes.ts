@@ -1,0 +1,52 @@
+/** Where the VMs of each network are, read from the programs' table in mapped memory. */
+import type { BpfMap } from 'libbpf-ts';
+import { vmCodec, vmFlag, vmOffsets } from './layout.generated.js';
+
+export interface Compute {
+  /** Its tunnel endpoint: unsigned 32-bit, host order. */
+  readonly address: number;
+  /** All zero: the configuration says that it is there, and nothing was heard of it. */
+  readonly nextHopMac: Buffer;
+}
+
+/** A table is read no more often. */
+const FRESH_NS = 1_000_000_000n;
+
+export class Computes {
+  readonly #vms: Buffer;
+  readonly #nowNs: () => bigint;
+  #byNetwork: ReadonlyMap<number, ReadonlyMap<number, Compute>> = new Map();
+  #readNs: bigint | undefined;
+
+  constructor(vms: Pick<BpfMap, 'mmap'>, nowNs: () => bigint) {
+    this.#vms = vms.mmap();
+    this.#nowNs = nowNs;
+  }
+
+  /** Those that VMs of the network are on; where none is known, all that any VM is on. */
+  of(network: number): readonly Compute[] {
+    const now = this.#nowNs();
+    if (this.#readNs === undefined || now - this.#readNs >= FRESH_NS) {
+      this.#byNetwork = this.#read();
+      this.#readNs = now;
+    }
+    const own = this.#byNetwork.get(network);
+    if (own !== undefined) return [...own.values()];
+    return [...new Map([...this.#byNetwork.values()].flatMap((computes) => [...computes])).values()];
+  }
+
+  #read(): Map<number, Map<number, Compute>> {
+    const found = new Map<number, Map<number, Compute>>();
+    for (let at = 0; at < this.#vms.length; at += vmCodec.size) {
+      const address = this.#vms.readUInt32BE(at + vmOffsets.tunnelEndpoint);
+      if (address === 0 || (this.#vms.readUInt32LE(at + vmOffsets.flags) & vmFlag.retired) !== 0) continue;
+      const network = this.#vms.readUInt32LE(at + vmOffsets.network);
+      const computes = found.get(network) ?? new Map<number, Compute>();
+      found.set(network, computes);
+      const nextHopMac = Buffer.from(this.#vms.subarray(at + vmOffsets.nextHopMac, at + vmOffsets.nextHopMac + 6));
+      const isBlank = (mac: Buffer | undefined): boolean => mac?.every((byte) => byte === 0) ?? true;
+      if (isBlank(computes.get(address)?.nextHopMac)) computes.set(address, { address, nextHopMac });
+    }
+    return found;
+  }
+}
