@@ -9,6 +9,7 @@
 #define GENEVE_CONTROL 0x80
 #define GENEVE_CRITICAL 0x40
 #define GENEVE_OPTION_CRITICAL 0x80
+#define GENEVE_OPTION_WORDS 0x1f
 /* The only option that we understand: OVN's ingress and egress port keys. */
 #define GENEVE_OVN_CLASS 0x0102
 #define GENEVE_OVN_TYPE 0x80
@@ -49,7 +50,7 @@ static long geneve_option_step(__u32 i __attribute__((unused)),
 		walk->reason = REASON_DROP_GENEVE_OPTION_LENGTH;
 		return 1;
 	}
-	length = sizeof(*option) + (option->words & 0x1f) * 4;
+	length = sizeof(*option) + (option->words & GENEVE_OPTION_WORDS) * 4;
 	if (walk->offset + length > walk->end) {
 		walk->reason = REASON_DROP_GENEVE_OPTION_LENGTH;
 		return 1;
@@ -60,6 +61,8 @@ static long geneve_option_step(__u32 i __attribute__((unused)),
 
 		if (bytes) {
 			__builtin_memcpy(walk->tunnel->option, bytes, GENEVE_OVN_LENGTH);
+			/* §3.5: reserved bits are ignored here, and zero where it is sent back. */
+			walk->tunnel->option[3] &= GENEVE_OPTION_WORDS;
 			walk->tunnel->option_length = GENEVE_OVN_LENGTH;
 		}
 	} else if (option->type & GENEVE_OPTION_CRITICAL) {

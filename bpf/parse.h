@@ -19,6 +19,8 @@
 #define IPV4_OFFSET 0x1fff
 /* RFC 3168 §5: the lower two bits of the type of service. */
 #define ECN_MASK 0x03
+#define ECN_ECT_1 0x01
+#define ECN_ECT_0 0x02
 #define ECN_CE 0x03
 /* No header that we look at starts beyond this; it bounds what the verifier has to believe. */
 #define PACKET_MAX_OFFSET 0x7ff

@@ -56,9 +56,7 @@ static __noinline int outbound_arp(struct hook_context *ctx, struct packet *pack
 		return reason;
 	packet->ip = (struct ipv4){ .offset = offset, .total_length = sizeof(struct arp) };
 	reason = outbound_return(ctx, packet, party, bpf_htons(ETH_P_ARP));
-	if (reason)
-		return reason;
-	return outbound_commit_vm(ctx, party, INTERFACE_UNDERLAY, REASON_ARP_REPLY_INNER);
+	return reason ? reason : REASON_ARP_REPLY_INNER;
 }
 
 /* To the router itself: only echo requests are answered. */
@@ -78,33 +76,35 @@ static __noinline int outbound_to_router(struct hook_context *ctx, struct packet
 		reason = rewrite_echo_reply(ctx, &packet->ip);
 	if (!reason)
 		reason = outbound_return(ctx, packet, party, bpf_htons(ETH_P_IP));
-	if (reason)
-		return reason;
-	return outbound_commit_vm(ctx, party, INTERFACE_UNDERLAY, REASON_ECHO_REPLY_INNER);
+	return reason ? reason : REASON_ECHO_REPLY_INNER;
 }
 
-/* RFC 6040 §4.2: who can hear of congestion in the tunnel is told, the others have to feel a loss. */
+/*
+ * RFC 6040 §4.2, figure 4. Who can hear of congestion in the tunnel is told, the
+ * others have to feel a loss; ECT(1) outside counts for more than ECT(0) inside.
+ */
 static __always_inline int outbound_carry_congestion(struct hook_context *ctx, struct packet *packet)
 {
+	__u8 outer = packet->tunnel.tos & ECN_MASK, inner = packet->ip.tos & ECN_MASK;
 	struct iphdr *header;
 	__be16 before, after;
 
-	if ((packet->tunnel.tos & ECN_MASK) != ECN_CE || (packet->ip.tos & ECN_MASK) == ECN_CE)
-		return 0;
-	if (!(packet->ip.tos & ECN_MASK))
+	if (outer == ECN_CE && !inner)
 		return REASON_DROP_CONGESTION;
+	if (!inner || (outer != ECN_CE && (outer != ECN_ECT_1 || inner != ECN_ECT_0)) || inner == ECN_CE)
+		return 0;
 	header = packet_at(ctx, packet->ip.offset, sizeof(*header));
 	if (!header)
 		return REASON_DROP_TRUNCATED;
 	before = *(__be16 *)header;
-	header->tos |= ECN_CE;
+	header->tos = (header->tos & ~ECN_MASK) | outer;
 	after = *(__be16 *)header;
 	checksum_replace2(&header->check, before, after);
 	packet->ip.tos = header->tos;
 	return 0;
 }
 
-/* To another network of the router: routed, not translated. */
+/* To another network of the router: routed, not translated. 0 where the packet is for the router itself. */
 static __noinline int outbound_east_west(struct hook_context *ctx, struct packet *packet,
 					      struct party *party, const struct route *route)
 {
@@ -123,7 +123,7 @@ static __noinline int outbound_east_west(struct hook_context *ctx, struct packet
 	if (!to.network)
 		return REASON_DROP_DESTINATION_NOT_ROUTED;
 	if (packet->ip.destination == to.network->gateway)
-		return outbound_to_router(ctx, packet, party);
+		return 0;
 	reason = outbound_learn(packet, party, packet->ip.source);
 	if (reason)
 		return reason;
@@ -133,9 +133,7 @@ static __noinline int outbound_east_west(struct hook_context *ctx, struct packet
 		return REASON_DROP_ENDPOINT_UNKNOWN;
 	}
 	reason = inbound_send(ctx, packet, &to, false);
-	if (reason)
-		return reason;
-	return outbound_commit_vm(ctx, party, INTERFACE_UNDERLAY, REASON_EAST_WEST);
+	return reason ? reason : REASON_EAST_WEST;
 }
 
 /*
@@ -319,22 +317,6 @@ static __always_inline int outbound_send(struct hook_context *ctx, struct packet
 	return reason ? reason : forward_to_outside(ctx, packet);
 }
 
-/* Out, or to the peer first with what it has to know. */
-static __always_inline int outbound_leave(struct hook_context *ctx, struct packet *packet,
-					  const struct party *party)
-{
-	__u8 egress = packet->departure.hairpin ? INTERFACE_UNDERLAY : INTERFACE_EXTERNAL;
-	int forwarded = packet->departure.forwarded;
-
-	if (packet->departure.hairpin)
-		forwarded = REASON_HAIRPIN;
-	else if (packet->ip.icmp_error)
-		forwarded = REASON_ICMP_ERROR_OUTBOUND;
-	if (packet->departure.commit)
-		return commit_send(ctx, commit_record(), egress, forwarded);
-	return outbound_commit_vm(ctx, party, egress, forwarded);
-}
-
 static __always_inline int outbound_to_outside(struct hook_context *ctx, struct packet *packet,
 					       struct party *party)
 {
@@ -346,9 +328,8 @@ static __always_inline int outbound_to_outside(struct hook_context *ctx, struct 
 	if (!network)
 		return REASON_DROP_DESTINATION_NOT_ROUTED;
 	address = external_address_on_link(network, packet->ip.destination);
-	packet->departure = (struct departure){
-		.vlan = network->vlan, .hairpin = outbound_is_hairpin(address),
-	};
+	packet->departure.vlan = network->vlan;
+	packet->departure.hairpin = outbound_is_hairpin(address);
 	if (packet->departure.hairpin && address->kind == EXTERNAL_ROUTER &&
 	    packet->ip.protocol == IPPROTO_ICMP && packet->ip.icmp_type == ICMP_ECHO)
 		return outbound_to_router(ctx, packet, party);
@@ -361,7 +342,11 @@ static __always_inline int outbound_to_outside(struct hook_context *ctx, struct 
 		reason = outbound_translate(packet, party);
 	if (!reason)
 		reason = outbound_send(ctx, packet, party);
-	return reason ? reason : outbound_leave(ctx, packet, party);
+	if (reason)
+		return reason;
+	if (packet->departure.hairpin)
+		return REASON_HAIRPIN;
+	return packet->ip.icmp_error ? REASON_ICMP_ERROR_OUTBOUND : packet->departure.forwarded;
 }
 
 static __always_inline int outbound_ipv4(struct hook_context *ctx, struct packet *packet,
@@ -390,9 +375,10 @@ static __always_inline int outbound_ipv4(struct hook_context *ctx, struct packet
 	if (reason)
 		return reason;
 	route = route_find_inner(party->router, party->network->router, packet->ip.destination);
-	if (route)
-		return outbound_east_west(ctx, packet, party, route);
-	return outbound_to_outside(ctx, packet, party);
+	if (!route)
+		return outbound_to_outside(ctx, packet, party);
+	reason = outbound_east_west(ctx, packet, party, route);
+	return reason ? reason : outbound_to_router(ctx, packet, party);
 }
 
 /* Says to the VM what became of its packet. `reason` where nothing is to be said. */
@@ -418,25 +404,67 @@ __noinline int outbound_explain(struct hook_context *ctx, struct packet *packet,
 	return outbound_commit_vm(ctx, &party, INTERFACE_UNDERLAY, REASON_ICMP_ERROR_TO_VM);
 }
 
-static __always_inline int outbound_inner(struct hook_context *ctx, struct packet *packet)
+static __always_inline int outbound_receive(struct hook_context *ctx, struct packet *packet,
+					    struct party *party)
 {
 	struct ethhdr *eth = packet_at(ctx, packet->tunnel.inner_offset, sizeof(*eth));
-	struct party party = {};
-	int reason;
 
 	if (!eth)
 		return REASON_DROP_TRUNCATED;
-	packet->from = INTERFACE_UNDERLAY;
-	packet->rewritten = false;
-	packet->explainable = false;
 	if (eth->h_proto == bpf_htons(ETH_P_ARP))
-		return outbound_arp(ctx, packet, &party);
+		return outbound_arp(ctx, packet, party);
 	if (eth->h_proto != bpf_htons(ETH_P_IP))
 		return REASON_DROP_INNER_NOT_IPV4;
 	__builtin_memcpy(packet->mac, eth->h_source, 6);
 	__builtin_memcpy(packet->destination_mac, eth->h_dest, 6);
-	reason = outbound_ipv4(ctx, packet, &party);
-	return reason_is_drop(reason) && packet->explainable ? outbound_explain(ctx, packet, reason) : reason;
+	return outbound_ipv4(ctx, packet, party);
+}
+
+/* Where a frame leaves that is on its way for this reason; INTERFACES: nowhere. */
+static __always_inline __u32 outbound_egress(int reason)
+{
+	switch (reason) {
+	case REASON_OUTBOUND_SNAT:
+	case REASON_OUTBOUND_FLOATING_IP:
+	case REASON_OUTBOUND_FORWARDING:
+	case REASON_ICMP_ERROR_OUTBOUND:
+		return INTERFACE_EXTERNAL;
+	case REASON_HAIRPIN:
+	case REASON_EAST_WEST:
+	case REASON_ARP_REPLY_INNER:
+	case REASON_ECHO_REPLY_INNER:
+		return INTERFACE_UNDERLAY;
+	default:
+		return INTERFACES;
+	}
+}
+
+/* The finished frame leaves, or goes to the peer first with what the peer has to know before. */
+static __always_inline int outbound_leave(struct hook_context *ctx, const struct packet *packet,
+					  const struct party *party, int reason)
+{
+	__u32 egress = outbound_egress(reason);
+
+	if (egress == INTERFACES || !party->vm)
+		return reason;
+	if (packet->departure.commit)
+		return commit_send(ctx, commit_record(), egress, reason);
+	return outbound_commit_vm(ctx, party, egress, reason);
+}
+
+static __always_inline int outbound_inner(struct hook_context *ctx, struct packet *packet)
+{
+	struct party party = {};
+	int reason;
+
+	packet->from = INTERFACE_UNDERLAY;
+	packet->rewritten = false;
+	packet->explainable = false;
+	packet->departure.commit = false;
+	reason = outbound_receive(ctx, packet, &party);
+	if (reason_is_drop(reason))
+		return packet->explainable ? outbound_explain(ctx, packet, reason) : reason;
+	return outbound_leave(ctx, packet, &party, reason);
 }
 
 /* Who has the tunnel endpoint's address? We, while Active. */
