@@ -34,9 +34,9 @@ export type Change =
   /** VMs of this VNI that were learned when it had another index: `network` of their slots becomes this one. */
   | { readonly operation: 'adoptVms'; readonly segment: Segment; readonly network: number }
   /** Frees all mappings but static ones and all port blocks of that index of snat_addresses, and takes the blocks from their VMs. */
-  | { readonly operation: 'releaseAddressPorts'; readonly externalAddress: number; readonly router: number }
-  /** Frees the same of the VMs of this VNI. `router`: that they were counted for. */
-  | { readonly operation: 'releaseNetworkPorts'; readonly segment: Segment; readonly router: number }
+  | { readonly operation: 'releaseAddressPorts'; readonly externalAddress: number }
+  /** Frees the same of the VMs of this VNI. */
+  | { readonly operation: 'releaseNetworkPorts'; readonly segment: Segment }
   /** The whole change has to wait for a restart; the sentence says why. */
   | { readonly operation: 'restart'; readonly sentence: string };
 
@@ -145,7 +145,7 @@ class Planner {
       if (moved.routers.has(router) || moved.networks.has(index)) this.#vacateNetwork(index, vni);
     }
     this.#emptyPools(moved.addresses);
-    for (const index of moved.addresses) this.#releaseAddress(index);
+    for (const index of moved.addresses) this.#steps.push({ operation: 'releaseAddressPorts', externalAddress: index });
   }
 
   /** Before an address becomes another router's. */
@@ -290,19 +290,16 @@ class Planner {
     const { indexes: before, maps, runs } = this.#previous;
     if (before === undefined) return;
     const pooled = new Set([...this.#next.runs.values()].flatMap(({ members }) => members));
-    for (const index of [...runs.values()].flatMap(({ members }) => members)) if (!pooled.has(index)) this.#releaseAddress(index);
+    for (const index of [...runs.values()].flatMap(({ members }) => members)) {
+      if (!pooled.has(index)) this.#steps.push({ operation: 'releaseAddressPorts', externalAddress: index });
+    }
     const routerNames = namesOf(this.#next.indexes.routers.held);
     const oldRouterNames = namesOf(before.routers.held);
     for (const [segment, index] of maps.network_by_vni) {
       const now = this.#next.maps.network_by_vni.get(segment);
       const router = now === undefined ? undefined : routerNames.get(this.#next.maps.networks.get(now)!.router);
-      const old = maps.networks.get(index)!.router;
-      if (router !== oldRouterNames.get(old)) this.#steps.push({ operation: 'releaseNetworkPorts', segment, router: old });
+      if (router !== oldRouterNames.get(maps.networks.get(index)!.router)) this.#steps.push({ operation: 'releaseNetworkPorts', segment });
     }
-  }
-
-  #releaseAddress(index: number): void {
-    this.#steps.push({ operation: 'releaseAddressPorts', externalAddress: index, router: this.#previous.maps.snat_addresses.get(index)!.router });
   }
 }
 

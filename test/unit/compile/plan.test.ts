@@ -216,7 +216,7 @@ describe('plan/one edit', () => {
       { operation: 'write', map: 'routers', key: 1, value: { ...initial.maps.routers.get(1), externalAddress: ip('10.0.2.203'), pool: 2 } },
       { operation: 'write', map: 'external_addresses', key: externalKey(0, ip('10.0.2.203')), value: { kind: 2, index: 2, router: 1 } },
       { operation: 'remove', map: 'external_addresses', key: externalKey(0, ip('10.0.2.202')) },
-      { operation: 'releaseAddressPorts', externalAddress: 1, router: 1 },
+      { operation: 'releaseAddressPorts', externalAddress: 1 },
       { operation: 'remove', map: 'pools', key: 1 },
       { operation: 'remove', map: 'snat_addresses', key: 1 },
     ]);
@@ -245,7 +245,7 @@ describe('plan/one edit', () => {
       expect.objectContaining({ operation: 'write', map: 'routers', key: 0 }),
       { operation: 'remove', map: 'routes', key: routeKey(0, ip('172.16.101.0'), 24) },
       { operation: 'remove', map: 'network_by_vni', key: 101 },
-      { operation: 'releaseNetworkPorts', segment: 101, router: 0 },
+      { operation: 'releaseNetworkPorts', segment: 101 },
       { operation: 'remove', map: 'networks', key: 1 },
     ]);
   });
