@@ -4,6 +4,26 @@
 #include "icmp_error.h"
 #include "inbound.h"
 
+/*
+ * Where the kernel cannot ask, the control plane does, and hears the answer here.
+ * What nobody asked for matters only of somebody whom we send to.
+ */
+static __always_inline int external_hear(struct hook_context *ctx, const struct ethernet *ethernet,
+					 const struct arp *arp)
+{
+	struct neighbour_key key = {
+		.interface = INTERFACE_EXTERNAL, .vlan = ethernet->vlan, .address = arp->sender,
+	};
+	struct event about = {
+		.type = EVENT_NEIGHBOUR_HEARD, .interface = INTERFACE_EXTERNAL,
+		.vlan = ethernet->vlan, .address = arp->sender,
+	};
+
+	if (arp->operation == bpf_htons(ARP_REPLY) || bpf_map_lookup_elem(&neighbours, &key))
+		event_emit(ctx, &about, 0);
+	return REASON_PASS_TO_KERNEL;
+}
+
 static __always_inline int external_arp(struct hook_context *ctx, const struct ethernet *ethernet)
 {
 	struct arp *arp = arp_at(ctx, ethernet->length);
@@ -12,8 +32,10 @@ static __always_inline int external_arp(struct hook_context *ctx, const struct e
 	__be32 target;
 	int reason;
 
-	if (!arp || !arp_is_request(arp))
+	if (!arp)
 		return REASON_PASS_TO_KERNEL;
+	if (!arp_is_request(arp))
+		return external_hear(ctx, ethernet, arp);
 	target = arp->target;
 	address = external_address_find(target, ethernet->vlan);
 	if (!address)

@@ -339,7 +339,7 @@ struct router {
 	__u32 external_network;       /* index into external_networks */
 	__u32 virtual_router;         /* VRID */
 	__be32 inner_prefix;          /* the smallest prefix over all its networks and static routes: */
-	__be32 inner_mask;            /* only what is within is looked for in routes */
+	__be32 inner_mask;            /* only what is within is looked for in routes; none: all ones, both of them */
 	__u8 mapping;                 /* enum mapping_behaviour */
 	__u8 filtering;               /* enum filtering_behaviour */
 	__u16 vm_block_limit;         /* port blocks of a VM from one gateway, 1 to VM_PORT_BLOCKS; RFC 6888 REQ-4 */
@@ -634,13 +634,15 @@ enum event_type {
 	EVENT_FRAGMENT_EARLY = 6,
 	/* The packet is to be split, and its parts brought again. */
 	EVENT_FRAGMENTATION_NEEDED = 7,
+	/* A neighbour outside says where it is: the kernel hears it on no VLAN. */
+	EVENT_NEIGHBOUR_HEARD = 8,
 };
 
 /* The ring buffer's records: this head, then length bytes of frame. */
 struct event {
 	__u32 type;                   /* enum event_type */
 	__u16 interface;              /* enum interface_role: where it came in, or the neighbour is */
-	__u16 vlan;                   /* NEIGHBOUR_UNRESOLVED: of the neighbour */
+	__u16 vlan;                   /* NEIGHBOUR_UNRESOLVED, NEIGHBOUR_HEARD: of the neighbour */
 	__be32 address;               /* who is asked for */
 	__u32 network;                /* ENDPOINT_UNRESOLVED: index into networks */
 	__u32 mtu;                    /* FRAGMENTATION_NEEDED: bytes of IPv4 packet */
