@@ -19,6 +19,7 @@ export function mapSizes({ limits }: Pick<Configuration, 'limits'>): Readonly<Re
   return {
     vms: limits.vms,
     vm_by_address: limits.vms,
+    free_vms: limits.vms,
     networks: limits.networks,
     network_by_vni: limits.networks,
     network_states: limits.networks,

@@ -229,6 +229,7 @@ describe('map sizes', () => {
     expect(mapSizes(parse(example))).toEqual({
       vms: 16_384,
       vm_by_address: 16_384,
+      free_vms: 16_384,
       networks: 4_096,
       network_by_vni: 4_096,
       network_states: 4_096,
