@@ -5,13 +5,13 @@
  * mappings: the program that ends a mapping walks all of `sessions` for those
  * that it still has.
  */
-import { formatCursor } from '../api/session-query.js';
-import type { Endpoint } from '../api/query.js';
 import { ApiMistake } from '../api/query.js';
+import type { Endpoint } from '../api/query.js';
+import { formatCursor } from '../api/session-query.js';
 import type { Cursor, KillQuery } from '../api/session-query.js';
 import type { SessionsKilled } from '../api/sessions.js';
 import { formatIpv4 } from '../config/address.js';
-import { sessionState } from '../dataplane/layout.generated.js';
+import { mappingProtocolCount, sessionState } from '../dataplane/layout.generated.js';
 import type { Directory } from './directory.js';
 import { isAboutMappings, matcher } from './filter.js';
 import { PAGE_SLOTS } from './list.js';
@@ -34,6 +34,7 @@ export interface KillPorts {
   end(which: SessionEnd): boolean;
 }
 
+const PORTS = 65_536;
 /** Sessions of one page: each is a system call, and the peer hears of it. */
 const PAGE_KILLS = 500;
 /** Between two turns of everybody else. */
@@ -71,13 +72,10 @@ function nextOf(position: number, tables: SessionTables): string | undefined {
 /** Its port is in use for good. */
 function refuseForwarding({ address, port }: Endpoint, tables: SessionTables, { externalAddress }: Directory): void {
   for (let start = 0; port !== undefined && start < tables.mappingSlots; start += PORTS) {
-    if (externalAddress(Math.floor(start / PORTS / PROTOCOLS)) !== address || !tables.isForwarding(start + port)) continue;
+    if (externalAddress(Math.floor(start / PORTS / mappingProtocolCount)) !== address || !tables.isForwarding(start + port)) continue;
     throw new ApiMistake(`external is ${formatIpv4(address)}:${port}, which is a port forwarding: it has no sessions, and ends when it is removed from the configuration`);
   }
 }
-
-const PORTS = 65_536;
-const PROTOCOLS = 3;
 
 async function endAll(found: readonly Session[], wholeMappings: boolean, ports: KillPorts): Promise<SessionsKilled> {
   const ours = found.filter((session) => isActiveHere(session, ports));
