@@ -87,17 +87,14 @@ __noinline int geneve_options_parse(struct hook_context *ctx, struct tunnel *tun
 	return walk.reason;
 }
 
-/*
- * Fills *tunnel from a frame whose outer header is *outer. 0, or the reason.
- * The outer UDP checksum is not verified: RFC 8926 §4.3 lets a receiver leave
- * it, and the inner headers carry their own.
- */
+/* Fills *tunnel from a frame whose outer header is *outer. 0, or the reason. */
 static __always_inline int geneve_parse(struct hook_context *ctx, const struct ipv4 *outer,
 					struct tunnel *tunnel)
 {
 	__u32 offset = outer->l4_offset + sizeof(struct udphdr);
 	struct geneve_header *geneve = packet_at(ctx, offset, sizeof(*geneve));
 	__u32 options_length;
+	struct udphdr *udp;
 	int reason;
 
 	if (!geneve)
@@ -113,6 +110,9 @@ static __always_inline int geneve_parse(struct hook_context *ctx, const struct i
 			     sizeof(*geneve) + options_length, tunnel);
 	if (reason)
 		return reason;
+	udp = packet_at(ctx, outer->l4_offset, sizeof(*udp));
+	if (udp && udp->check && frame_sums_are_final(ctx))
+		tunnel->udp_offset = outer->l4_offset;
 	if (tunnel->inner_offset > (__u32)outer->offset + outer->total_length)
 		return REASON_DROP_GENEVE_OPTION_LENGTH;
 	if (!options_length)

@@ -22,7 +22,9 @@ static __always_inline int icmp_unreachable_code(enum reason reason)
 {
 	switch (reason) {
 	case REASON_DROP_DESTINATION_NOT_ROUTED:
+	case REASON_DROP_GATEWAY_UNREACHABLE:
 		return ICMP_NET_UNREACH;
+	case REASON_DROP_NEIGHBOUR_UNREACHABLE:
 	/* RFC 6888 REQ-11. */
 	case REASON_DROP_PORTS_EXHAUSTED:
 	case REASON_DROP_SESSION_TABLE_FULL:

@@ -43,7 +43,7 @@ static __always_inline int neighbour_find(struct hook_context *ctx, const struct
 
 	if (neighbour) {
 		__builtin_memcpy(mac, neighbour->mac, 6);
-		return 0;
+		return mac_is_zero(neighbour->mac) ? REASON_DROP_NEIGHBOUR_UNREACHABLE : 0;
 	}
 	/* What has been rewritten would be translated twice. */
 	if (!packet->rewritten)
@@ -56,18 +56,24 @@ static __always_inline bool external_is_on_link(const struct external_network *n
 	return (address & network->netmask) == network->subnet;
 }
 
+/* That a router on the way is missing says more than that a neighbour is. */
+static __always_inline int gateway_reason(int reason)
+{
+	if (reason == REASON_DROP_NEIGHBOUR_UNREACHABLE)
+		return REASON_DROP_GATEWAY_UNREACHABLE;
+	return reason ? REASON_DROP_GATEWAY_UNRESOLVED : 0;
+}
+
 /* The network's own gateway, whose MAC the control plane keeps at hand. */
 static __always_inline int external_gateway(struct hook_context *ctx, const struct packet *packet,
 					    const struct external_network *network, __u8 *mac)
 {
-	int reason = 0;
-
-	if (mac_is_zero(network->gateway_mac))
-		reason = neighbour_find(ctx, packet, INTERFACE_EXTERNAL, network->vlan,
-					network->gateway, mac);
-	else
+	if (!mac_is_zero(network->gateway_mac)) {
 		__builtin_memcpy(mac, network->gateway_mac, 6);
-	return reason ? REASON_DROP_GATEWAY_UNRESOLVED : 0;
+		return 0;
+	}
+	return gateway_reason(neighbour_find(ctx, packet, INTERFACE_EXTERNAL, network->vlan,
+					     network->gateway, mac));
 }
 
 /* The next hop towards `destination`. 0, or the reason. */
@@ -88,8 +94,7 @@ static __always_inline int external_next_hop(struct hook_context *ctx, const str
 		return external_gateway(ctx, packet, network, mac);
 	if (route->kind == ROUTE_ON_LINK)
 		return neighbour_find(ctx, packet, INTERFACE_EXTERNAL, network->vlan, destination, mac);
-	return neighbour_find(ctx, packet, INTERFACE_EXTERNAL, network->vlan, route->via, mac)
-		       ? REASON_DROP_GATEWAY_UNRESOLVED : 0;
+	return gateway_reason(neighbour_find(ctx, packet, INTERFACE_EXTERNAL, network->vlan, route->via, mac));
 }
 
 static __always_inline struct external_address *external_address_find(__be32 address, __u16 vlan)

@@ -12,6 +12,7 @@ struct tunnel {
 	__be32 destination;
 	__u32 vni;                    /* upper byte: enum encapsulation */
 	__u32 inner_offset;           /* of the inner Ethernet header in the frame */
+	__u16 udp_offset;             /* of the outer header where its sum has to be verified; else 0 */
 	__u8 source_mac[6];
 	__u8 option_length;           /* 0 or TUNNEL_OPTION_LENGTH */
 	__u8 tos;

@@ -4,6 +4,7 @@
 #include "icmp_error.h"
 #include "inbound.h"
 #include "outbound.h"
+#include "tunnel_sum.h"
 
 /* Back to the VM that sent it, in the tunnel that its compute would expect. packet->ip says what. */
 static __always_inline int outbound_return(struct hook_context *ctx, struct packet *packet,
@@ -14,6 +15,11 @@ static __always_inline int outbound_return(struct hook_context *ctx, struct pack
 	__builtin_memcpy(compute_mac, party->vm->next_hop_mac, 6);
 	return forward_to_vm(ctx, packet, party->vm, party->network, party->virtual_router,
 			     compute_mac, protocol);
+}
+
+static __always_inline int outbound_verify_sum(struct hook_context *ctx, const struct packet *packet)
+{
+	return packet->tunnel.udp_offset ? tunnel_verify_sum(ctx, packet) : 0;
 }
 
 /* A VM says where it is: after a migration, or because we asked. */
@@ -35,6 +41,9 @@ static __noinline int outbound_arp(struct hook_context *ctx, struct packet *pack
 	__be32 sender, target;
 	int reason;
 
+	reason = outbound_verify_sum(ctx, packet);
+	if (reason)
+		return reason;
 	if (!arp)
 		return REASON_DROP_INNER_ARP;
 	sender = arp->sender;
@@ -359,6 +368,10 @@ static __always_inline int outbound_ipv4(struct hook_context *ctx, struct packet
 		return reason;
 	if ((__u32)packet->ip.offset + packet->ip.total_length > packet->end)
 		return REASON_DROP_TRUNCATED;
+	packet->inner_is_ipv4 = true;
+	reason = outbound_verify_sum(ctx, packet);
+	if (reason)
+		return reason;
 	reason = outbound_find_party(packet, party, packet->ip.source);
 	if (reason)
 		return reason;
@@ -460,6 +473,7 @@ static __always_inline int outbound_inner(struct hook_context *ctx, struct packe
 	packet->from = INTERFACE_UNDERLAY;
 	packet->rewritten = false;
 	packet->explainable = false;
+	packet->inner_is_ipv4 = false;
 	packet->departure.commit = false;
 	reason = outbound_receive(ctx, packet, &party);
 	if (reason_is_drop(reason))
