@@ -2,7 +2,7 @@
 import type { Codec, EnumLayout, MapLayout, StructLayout } from 'libbpf-ts';
 
 /** Changes whenever a struct, an enum or a map changes its layout. */
-export const layoutHash = '2df5a3c0d1e22e183f1d902ee2296ea2';
+export const layoutHash = '5f5589fc191da2217159330baa3991ad';
 
 function expectLength(actual: number, expected: number, field: string): void {
   if (actual !== expected) throw new RangeError(`${field} takes ${expected} elements, not ${actual}`);
@@ -33,6 +33,7 @@ export const eventType = {
   endpointUnresolved: 5,
   fragmentEarly: 6,
   fragmentationNeeded: 7,
+  neighbourHeard: 8,
 } as const;
 export type EventType = (typeof eventType)[keyof typeof eventType];
 export const eventTypeNames: Readonly<Record<number, string>> = {
@@ -43,6 +44,7 @@ export const eventTypeNames: Readonly<Record<number, string>> = {
   5: 'endpoint_unresolved',
   6: 'fragment_early',
   7: 'fragmentation_needed',
+  8: 'neighbour_heard',
 };
 
 /** enum external_address_kind */
@@ -182,45 +184,48 @@ export const reason = {
   dropGeneveControl: 42,
   dropGeneveProtocol: 43,
   dropOuterFragment: 44,
-  dropVxlanHeader: 45,
-  dropVniUnknown: 46,
-  dropInnerNotIpv4: 47,
-  dropInnerMac: 48,
-  dropInnerArp: 49,
-  dropIpv4Header: 50,
-  dropSourceNotInSubnet: 51,
-  dropEndpointSpoofed: 52,
-  dropDestinationNotRouted: 53,
-  dropTtlExceeded: 54,
-  dropFragment: 55,
-  dropFragmentEarly: 56,
-  dropFragmentationNeeded: 57,
-  dropProtocolNotTranslated: 58,
-  dropIcmpType: 59,
-  dropIcmpQuote: 60,
-  dropNoSharedSnat: 61,
-  dropNoMapping: 62,
-  dropFiltered: 63,
-  dropPortsExhausted: 64,
-  dropVmSessionLimit: 65,
-  dropVmSessionRate: 66,
-  dropRouterSessionLimit: 67,
-  dropNetworkVmLimit: 68,
-  dropVmTableFull: 69,
-  dropSessionTableFull: 70,
-  dropNeighbourUnresolved: 71,
-  dropGatewayUnresolved: 72,
-  dropEndpointUnknown: 73,
-  dropMtuExceeded: 74,
-  dropCongestion: 75,
-  dropAdjustFailed: 76,
-  dropSyncVersion: 77,
-  dropSyncMalformed: 78,
-  dropSyncMac: 79,
-  dropSyncReplayed: 80,
-  dropSyncOwn: 81,
-  dropSyncTerm: 82,
-  dropSyncUnapplied: 83,
+  dropOuterChecksum: 45,
+  dropVxlanHeader: 46,
+  dropVniUnknown: 47,
+  dropInnerNotIpv4: 48,
+  dropInnerMac: 49,
+  dropInnerArp: 50,
+  dropIpv4Header: 51,
+  dropSourceNotInSubnet: 52,
+  dropEndpointSpoofed: 53,
+  dropDestinationNotRouted: 54,
+  dropTtlExceeded: 55,
+  dropFragment: 56,
+  dropFragmentEarly: 57,
+  dropFragmentationNeeded: 58,
+  dropProtocolNotTranslated: 59,
+  dropIcmpType: 60,
+  dropIcmpQuote: 61,
+  dropNoSharedSnat: 62,
+  dropNoMapping: 63,
+  dropFiltered: 64,
+  dropPortsExhausted: 65,
+  dropVmSessionLimit: 66,
+  dropVmSessionRate: 67,
+  dropRouterSessionLimit: 68,
+  dropNetworkVmLimit: 69,
+  dropVmTableFull: 70,
+  dropSessionTableFull: 71,
+  dropNeighbourUnresolved: 72,
+  dropNeighbourUnreachable: 73,
+  dropGatewayUnresolved: 74,
+  dropGatewayUnreachable: 75,
+  dropEndpointUnknown: 76,
+  dropMtuExceeded: 77,
+  dropCongestion: 78,
+  dropAdjustFailed: 79,
+  dropSyncVersion: 80,
+  dropSyncMalformed: 81,
+  dropSyncMac: 82,
+  dropSyncReplayed: 83,
+  dropSyncOwn: 84,
+  dropSyncTerm: 85,
+  dropSyncUnapplied: 86,
 } as const;
 export type Reason = (typeof reason)[keyof typeof reason];
 export const reasonNames: readonly string[] = [
@@ -269,6 +274,7 @@ export const reasonNames: readonly string[] = [
   'drop_geneve_control',
   'drop_geneve_protocol',
   'drop_outer_fragment',
+  'drop_outer_checksum',
   'drop_vxlan_header',
   'drop_vni_unknown',
   'drop_inner_not_ipv4',
@@ -296,7 +302,9 @@ export const reasonNames: readonly string[] = [
   'drop_vm_table_full',
   'drop_session_table_full',
   'drop_neighbour_unresolved',
+  'drop_neighbour_unreachable',
   'drop_gateway_unresolved',
+  'drop_gateway_unreachable',
   'drop_endpoint_unknown',
   'drop_mtu_exceeded',
   'drop_congestion',
@@ -309,7 +317,7 @@ export const reasonNames: readonly string[] = [
   'drop_sync_term',
   'drop_sync_unapplied',
 ];
-export const reasonCount = 84;
+export const reasonCount = 87;
 
 /** enum replay_direction */
 export const replayDirection = {
@@ -1248,18 +1256,20 @@ export const gatewayCodec: Codec<Gateway> = {
   },
 };
 
-/** struct gateway_state, 40 bytes */
+/** struct gateway_state, 48 bytes */
 export interface GatewayState {
   sequence: bigint;
   vms: number;
   peerHeardNs: bigint;
   acknowledged: bigint;
   unansweredSinceNs: bigint;
+  freeVm: number;
+  freeVmChanges: number;
 }
 
 export const gatewayStateLayout: StructLayout = {
   name: 'gateway_state',
-  size: 40,
+  size: 48,
   fields: [
     { name: 'sequence', offset: 0, size: 8, kind: 'u64' },
     { name: 'vms', offset: 8, size: 4, kind: 'u32' },
@@ -1267,6 +1277,8 @@ export const gatewayStateLayout: StructLayout = {
     { name: 'peer_heard_ns', offset: 16, size: 8, kind: 'u64' },
     { name: 'acknowledged', offset: 24, size: 8, kind: 'u64' },
     { name: 'unanswered_since_ns', offset: 32, size: 8, kind: 'u64' },
+    { name: 'free_vm', offset: 40, size: 4, kind: 'u32' },
+    { name: 'free_vm_changes', offset: 44, size: 4, kind: 'u32' },
   ],
 };
 
@@ -1277,28 +1289,34 @@ export const gatewayStateOffsets = {
   peerHeardNs: 16,
   acknowledged: 24,
   unansweredSinceNs: 32,
+  freeVm: 40,
+  freeVmChanges: 44,
 } as const;
 
 export const gatewayStateCodec: Codec<GatewayState> = {
   name: 'gateway_state',
-  size: 40,
+  size: 48,
   encode(value, into, offset = 0) {
-    expectRoom(into, offset, 40, 'gateway_state');
-    into.fill(0, offset, offset + 40);
+    expectRoom(into, offset, 48, 'gateway_state');
+    into.fill(0, offset, offset + 48);
     into.writeBigUInt64LE(value.sequence, offset);
     into.writeUInt32LE(value.vms, offset + 8);
     into.writeBigUInt64LE(value.peerHeardNs, offset + 16);
     into.writeBigUInt64LE(value.acknowledged, offset + 24);
     into.writeBigUInt64LE(value.unansweredSinceNs, offset + 32);
+    into.writeUInt32LE(value.freeVm, offset + 40);
+    into.writeUInt32LE(value.freeVmChanges, offset + 44);
   },
   decode(from, offset = 0) {
-    expectRoom(from, offset, 40, 'gateway_state');
+    expectRoom(from, offset, 48, 'gateway_state');
     return {
       sequence: from.readBigUInt64LE(offset),
       vms: from.readUInt32LE(offset + 8),
       peerHeardNs: from.readBigUInt64LE(offset + 16),
       acknowledged: from.readBigUInt64LE(offset + 24),
       unansweredSinceNs: from.readBigUInt64LE(offset + 32),
+      freeVm: from.readUInt32LE(offset + 40),
+      freeVmChanges: from.readUInt32LE(offset + 44),
     };
   },
 };
@@ -1949,12 +1967,13 @@ export const quoteCodec: Codec<Quote> = {
   },
 };
 
-/** struct tunnel, 32 bytes */
+/** struct tunnel, 36 bytes */
 export interface Tunnel {
   source: number;
   destination: number;
   vni: number;
   innerOffset: number;
+  udpOffset: number;
   sourceMac: Buffer;
   optionLength: number;
   tos: number;
@@ -1963,16 +1982,17 @@ export interface Tunnel {
 
 export const tunnelLayout: StructLayout = {
   name: 'tunnel',
-  size: 32,
+  size: 36,
   fields: [
     { name: 'source', offset: 0, size: 4, kind: 'be32' },
     { name: 'destination', offset: 4, size: 4, kind: 'be32' },
     { name: 'vni', offset: 8, size: 4, kind: 'u32' },
     { name: 'inner_offset', offset: 12, size: 4, kind: 'u32' },
-    { name: 'source_mac', offset: 16, size: 6, kind: 'u8', count: 6 },
-    { name: 'option_length', offset: 22, size: 1, kind: 'u8' },
-    { name: 'tos', offset: 23, size: 1, kind: 'u8' },
-    { name: 'option', offset: 24, size: 8, kind: 'u8', count: 8 },
+    { name: 'udp_offset', offset: 16, size: 2, kind: 'u16' },
+    { name: 'source_mac', offset: 18, size: 6, kind: 'u8', count: 6 },
+    { name: 'option_length', offset: 24, size: 1, kind: 'u8' },
+    { name: 'tos', offset: 25, size: 1, kind: 'u8' },
+    { name: 'option', offset: 26, size: 8, kind: 'u8', count: 8 },
   ],
 };
 
@@ -1982,39 +2002,43 @@ export const tunnelOffsets = {
   destination: 4,
   vni: 8,
   innerOffset: 12,
-  sourceMac: 16,
-  optionLength: 22,
-  tos: 23,
-  option: 24,
+  udpOffset: 16,
+  sourceMac: 18,
+  optionLength: 24,
+  tos: 25,
+  option: 26,
 } as const;
 
 export const tunnelCodec: Codec<Tunnel> = {
   name: 'tunnel',
-  size: 32,
+  size: 36,
   encode(value, into, offset = 0) {
-    expectRoom(into, offset, 32, 'tunnel');
+    expectRoom(into, offset, 36, 'tunnel');
+    into.fill(0, offset, offset + 36);
     into.writeUInt32BE(value.source, offset);
     into.writeUInt32BE(value.destination, offset + 4);
     into.writeUInt32LE(value.vni, offset + 8);
     into.writeUInt32LE(value.innerOffset, offset + 12);
+    into.writeUInt16LE(value.udpOffset, offset + 16);
     expectLength(value.sourceMac.length, 6, 'tunnel.source_mac');
-    into.set(value.sourceMac, offset + 16);
-    into.writeUInt8(value.optionLength, offset + 22);
-    into.writeUInt8(value.tos, offset + 23);
+    into.set(value.sourceMac, offset + 18);
+    into.writeUInt8(value.optionLength, offset + 24);
+    into.writeUInt8(value.tos, offset + 25);
     expectLength(value.option.length, 8, 'tunnel.option');
-    into.set(value.option, offset + 24);
+    into.set(value.option, offset + 26);
   },
   decode(from, offset = 0) {
-    expectRoom(from, offset, 32, 'tunnel');
+    expectRoom(from, offset, 36, 'tunnel');
     return {
       source: from.readUInt32BE(offset),
       destination: from.readUInt32BE(offset + 4),
       vni: from.readUInt32LE(offset + 8),
       innerOffset: from.readUInt32LE(offset + 12),
-      sourceMac: Buffer.from(from.subarray(offset + 16, offset + 22)),
-      optionLength: from.readUInt8(offset + 22),
-      tos: from.readUInt8(offset + 23),
-      option: Buffer.from(from.subarray(offset + 24, offset + 32)),
+      udpOffset: from.readUInt16LE(offset + 16),
+      sourceMac: Buffer.from(from.subarray(offset + 18, offset + 24)),
+      optionLength: from.readUInt8(offset + 24),
+      tos: from.readUInt8(offset + 25),
+      option: Buffer.from(from.subarray(offset + 26, offset + 34)),
     };
   },
 };
@@ -2211,7 +2235,7 @@ export const rewriteCodec: Codec<Rewrite> = {
   },
 };
 
-/** struct packet, 240 bytes */
+/** struct packet, 248 bytes */
 export interface Packet {
   ip: Ipv4;
   quote: Quote;
@@ -2228,31 +2252,33 @@ export interface Packet {
   snat: Snat;
   rewrite: Rewrite;
   departure: Departure;
+  innerIsIpv4: boolean;
   rewritten: boolean;
   explainable: boolean;
 }
 
 export const packetLayout: StructLayout = {
   name: 'packet',
-  size: 240,
+  size: 248,
   fields: [
     { name: 'ip', offset: 0, size: 32, kind: 'struct', struct: ipv4Layout },
     { name: 'quote', offset: 32, size: 24, kind: 'struct', struct: quoteLayout },
-    { name: 'tunnel', offset: 56, size: 32, kind: 'struct', struct: tunnelLayout },
-    { name: 'from', offset: 88, size: 4, kind: 'u32' },
-    { name: 'network', offset: 92, size: 4, kind: 'u32' },
-    { name: 'vm', offset: 96, size: 4, kind: 'u32' },
-    { name: 'end', offset: 100, size: 4, kind: 'u32' },
-    { name: 'vlan', offset: 104, size: 2, kind: 'u16' },
-    { name: 'mtu', offset: 106, size: 2, kind: 'u16' },
-    { name: 'mac', offset: 108, size: 6, kind: 'u8', count: 6 },
-    { name: 'destination_mac', offset: 114, size: 6, kind: 'u8', count: 6 },
-    { name: 'flow', offset: 120, size: 16, kind: 'struct', struct: flowLayout },
-    { name: 'snat', offset: 136, size: 64, kind: 'struct', struct: snatLayout },
-    { name: 'rewrite', offset: 200, size: 16, kind: 'struct', struct: rewriteLayout },
-    { name: 'departure', offset: 216, size: 20, kind: 'struct', struct: departureLayout },
-    { name: 'rewritten', offset: 236, size: 1, kind: 'bool' },
-    { name: 'explainable', offset: 237, size: 1, kind: 'bool' },
+    { name: 'tunnel', offset: 56, size: 36, kind: 'struct', struct: tunnelLayout },
+    { name: 'from', offset: 92, size: 4, kind: 'u32' },
+    { name: 'network', offset: 96, size: 4, kind: 'u32' },
+    { name: 'vm', offset: 100, size: 4, kind: 'u32' },
+    { name: 'end', offset: 104, size: 4, kind: 'u32' },
+    { name: 'vlan', offset: 108, size: 2, kind: 'u16' },
+    { name: 'mtu', offset: 110, size: 2, kind: 'u16' },
+    { name: 'mac', offset: 112, size: 6, kind: 'u8', count: 6 },
+    { name: 'destination_mac', offset: 118, size: 6, kind: 'u8', count: 6 },
+    { name: 'flow', offset: 124, size: 16, kind: 'struct', struct: flowLayout },
+    { name: 'snat', offset: 144, size: 64, kind: 'struct', struct: snatLayout },
+    { name: 'rewrite', offset: 208, size: 16, kind: 'struct', struct: rewriteLayout },
+    { name: 'departure', offset: 224, size: 20, kind: 'struct', struct: departureLayout },
+    { name: 'inner_is_ipv4', offset: 244, size: 1, kind: 'bool' },
+    { name: 'rewritten', offset: 245, size: 1, kind: 'bool' },
+    { name: 'explainable', offset: 246, size: 1, kind: 'bool' },
   ],
 };
 
@@ -2261,68 +2287,71 @@ export const packetOffsets = {
   ip: 0,
   quote: 32,
   tunnel: 56,
-  from: 88,
-  network: 92,
-  vm: 96,
-  end: 100,
-  vlan: 104,
-  mtu: 106,
-  mac: 108,
-  destinationMac: 114,
-  flow: 120,
-  snat: 136,
-  rewrite: 200,
-  departure: 216,
-  rewritten: 236,
-  explainable: 237,
+  from: 92,
+  network: 96,
+  vm: 100,
+  end: 104,
+  vlan: 108,
+  mtu: 110,
+  mac: 112,
+  destinationMac: 118,
+  flow: 124,
+  snat: 144,
+  rewrite: 208,
+  departure: 224,
+  innerIsIpv4: 244,
+  rewritten: 245,
+  explainable: 246,
 } as const;
 
 export const packetCodec: Codec<Packet> = {
   name: 'packet',
-  size: 240,
+  size: 248,
   encode(value, into, offset = 0) {
-    expectRoom(into, offset, 240, 'packet');
-    into.fill(0, offset, offset + 240);
+    expectRoom(into, offset, 248, 'packet');
+    into.fill(0, offset, offset + 248);
     ipv4Codec.encode(value.ip, into, offset);
     quoteCodec.encode(value.quote, into, offset + 32);
     tunnelCodec.encode(value.tunnel, into, offset + 56);
-    into.writeUInt32LE(value.from, offset + 88);
-    into.writeUInt32LE(value.network, offset + 92);
-    into.writeUInt32LE(value.vm, offset + 96);
-    into.writeUInt32LE(value.end, offset + 100);
-    into.writeUInt16LE(value.vlan, offset + 104);
-    into.writeUInt16LE(value.mtu, offset + 106);
+    into.writeUInt32LE(value.from, offset + 92);
+    into.writeUInt32LE(value.network, offset + 96);
+    into.writeUInt32LE(value.vm, offset + 100);
+    into.writeUInt32LE(value.end, offset + 104);
+    into.writeUInt16LE(value.vlan, offset + 108);
+    into.writeUInt16LE(value.mtu, offset + 110);
     expectLength(value.mac.length, 6, 'packet.mac');
-    into.set(value.mac, offset + 108);
+    into.set(value.mac, offset + 112);
     expectLength(value.destinationMac.length, 6, 'packet.destination_mac');
-    into.set(value.destinationMac, offset + 114);
-    flowCodec.encode(value.flow, into, offset + 120);
-    snatCodec.encode(value.snat, into, offset + 136);
-    rewriteCodec.encode(value.rewrite, into, offset + 200);
-    departureCodec.encode(value.departure, into, offset + 216);
-    into.writeUInt8(value.rewritten ? 1 : 0, offset + 236);
-    into.writeUInt8(value.explainable ? 1 : 0, offset + 237);
+    into.set(value.destinationMac, offset + 118);
+    flowCodec.encode(value.flow, into, offset + 124);
+    snatCodec.encode(value.snat, into, offset + 144);
+    rewriteCodec.encode(value.rewrite, into, offset + 208);
+    departureCodec.encode(value.departure, into, offset + 224);
+    into.writeUInt8(value.innerIsIpv4 ? 1 : 0, offset + 244);
+    into.writeUInt8(value.rewritten ? 1 : 0, offset + 245);
+    into.writeUInt8(value.explainable ? 1 : 0, offset + 246);
   },
   decode(from, offset = 0) {
-    expectRoom(from, offset, 240, 'packet');
+    expectRoom(from, offset, 248, 'packet');
     return {
       ip: ipv4Codec.decode(from, offset),
       quote: quoteCodec.decode(from, offset + 32),
       tunnel: tunnelCodec.decode(from, offset + 56),
-      from: from.readUInt32LE(offset + 88),
-      network: from.readUInt32LE(offset + 92),
-      vm: from.readUInt32LE(offset + 96),
-      end: from.readUInt32LE(offset + 100),
-      vlan: from.readUInt16LE(offset + 104),
-      mtu: from.readUInt16LE(offset + 106),
-      mac: Buffer.from(from.subarray(offset + 108, offset + 114)),
-      destinationMac: Buffer.from(from.subarray(offset + 114, offset + 120)),
-      flow: flowCodec.decode(from, offset + 120),
-      snat: snatCodec.decode(from, offset + 136),
-      rewrite: rewriteCodec.decode(from, offset + 200),
-      departure: departureCodec.decode(from, offset + 216),
-      rewritten: from.readUInt8(offset + 236) !== 0,
-      explainable: from.readUInt8(offset + 237) !== 0,
+      from: from.readUInt32LE(offset + 92),
+      network: from.readUInt32LE(offset + 96),
+      vm: from.readUInt32LE(offset + 100),
+      end: from.readUInt32LE(offset + 104),
+      vlan: from.readUInt16LE(offset + 108),
+      mtu: from.readUInt16LE(offset + 110),
+      mac: Buffer.from(from.subarray(offset + 112, offset + 118)),
+      destinationMac: Buffer.from(from.subarray(offset + 118, offset + 124)),
+      flow: flowCodec.decode(from, offset + 124),
+      snat: snatCodec.decode(from, offset + 144),
+      rewrite: rewriteCodec.decode(from, offset + 208),
+      departure: departureCodec.decode(from, offset + 224),
+      innerIsIpv4: from.readUInt8(offset + 244) !== 0,
+      rewritten: from.readUInt8(offset + 245) !== 0,
+      explainable: from.readUInt8(offset + 246) !== 0,
     };
   },
 };
@@ -2863,6 +2892,112 @@ export const sessionSlotCodec: Codec<SessionSlot> = {
   },
 };
 
+/** struct siphash, 32 bytes */
+export interface Siphash {
+  v0: bigint;
+  v1: bigint;
+  v2: bigint;
+  v3: bigint;
+}
+
+export const siphashLayout: StructLayout = {
+  name: 'siphash',
+  size: 32,
+  fields: [
+    { name: 'v0', offset: 0, size: 8, kind: 'u64' },
+    { name: 'v1', offset: 8, size: 8, kind: 'u64' },
+    { name: 'v2', offset: 16, size: 8, kind: 'u64' },
+    { name: 'v3', offset: 24, size: 8, kind: 'u64' },
+  ],
+};
+
+/** Bytes from the start of struct siphash. */
+export const siphashOffsets = {
+  v0: 0,
+  v1: 8,
+  v2: 16,
+  v3: 24,
+} as const;
+
+export const siphashCodec: Codec<Siphash> = {
+  name: 'siphash',
+  size: 32,
+  encode(value, into, offset = 0) {
+    expectRoom(into, offset, 32, 'siphash');
+    into.writeBigUInt64LE(value.v0, offset);
+    into.writeBigUInt64LE(value.v1, offset + 8);
+    into.writeBigUInt64LE(value.v2, offset + 16);
+    into.writeBigUInt64LE(value.v3, offset + 24);
+  },
+  decode(from, offset = 0) {
+    expectRoom(from, offset, 32, 'siphash');
+    return {
+      v0: from.readBigUInt64LE(offset),
+      v1: from.readBigUInt64LE(offset + 8),
+      v2: from.readBigUInt64LE(offset + 16),
+      v3: from.readBigUInt64LE(offset + 24),
+    };
+  },
+};
+
+/** struct siphash_job, 56 bytes */
+export interface SiphashJob {
+  state: Siphash;
+  last: bigint;
+  offset: number;
+  words: number;
+  rest: number;
+  zeroWord: number;
+}
+
+export const siphashJobLayout: StructLayout = {
+  name: 'siphash_job',
+  size: 56,
+  fields: [
+    { name: 'state', offset: 0, size: 32, kind: 'struct', struct: siphashLayout },
+    { name: 'last', offset: 32, size: 8, kind: 'u64' },
+    { name: 'offset', offset: 40, size: 4, kind: 'u32' },
+    { name: 'words', offset: 44, size: 4, kind: 'u32' },
+    { name: 'rest', offset: 48, size: 4, kind: 'u32' },
+    { name: 'zero_word', offset: 52, size: 4, kind: 'u32' },
+  ],
+};
+
+/** Bytes from the start of struct siphash_job. */
+export const siphashJobOffsets = {
+  state: 0,
+  last: 32,
+  offset: 40,
+  words: 44,
+  rest: 48,
+  zeroWord: 52,
+} as const;
+
+export const siphashJobCodec: Codec<SiphashJob> = {
+  name: 'siphash_job',
+  size: 56,
+  encode(value, into, offset = 0) {
+    expectRoom(into, offset, 56, 'siphash_job');
+    siphashCodec.encode(value.state, into, offset);
+    into.writeBigUInt64LE(value.last, offset + 32);
+    into.writeUInt32LE(value.offset, offset + 40);
+    into.writeUInt32LE(value.words, offset + 44);
+    into.writeUInt32LE(value.rest, offset + 48);
+    into.writeUInt32LE(value.zeroWord, offset + 52);
+  },
+  decode(from, offset = 0) {
+    expectRoom(from, offset, 56, 'siphash_job');
+    return {
+      state: siphashCodec.decode(from, offset),
+      last: from.readBigUInt64LE(offset + 32),
+      offset: from.readUInt32LE(offset + 40),
+      words: from.readUInt32LE(offset + 44),
+      rest: from.readUInt32LE(offset + 48),
+      zeroWord: from.readUInt32LE(offset + 52),
+    };
+  },
+};
+
 /** struct snat_address, 8 bytes */
 export interface SnatAddress {
   address: number;
@@ -3357,8 +3492,8 @@ export const mapLayouts: Readonly<Record<string, MapLayout>> = {
   floating_ip_counters: { key: { size: 4, kind: 'u32' }, value: { size: 32, kind: 'struct', struct: floatingIpCounterLayout } },
   forwardings: { key: { size: 8, kind: 'struct', struct: forwardingKeyLayout }, value: { size: 8, kind: 'struct', struct: forwardingLayout } },
   fragments: { key: { size: 16, kind: 'struct', struct: fragmentKeyLayout }, value: { size: 12, kind: 'struct', struct: fragmentLayout } },
-  free_vms: { key: undefined, value: { size: 4, kind: 'opaque' } },
-  gateway_states: { key: { size: 4, kind: 'u32' }, value: { size: 40, kind: 'struct', struct: gatewayStateLayout } },
+  free_vms: { key: { size: 4, kind: 'u32' }, value: { size: 4, kind: 'u32' } },
+  gateway_states: { key: { size: 4, kind: 'u32' }, value: { size: 48, kind: 'struct', struct: gatewayStateLayout } },
   gateways: { key: { size: 4, kind: 'u32' }, value: { size: 96, kind: 'struct', struct: gatewayLayout } },
   icmp_budgets: { key: { size: 4, kind: 'u32' }, value: { size: 16, kind: 'struct', struct: icmpBudgetLayout } },
   interfaces: { key: { size: 4, kind: 'u32' }, value: { size: 20, kind: 'struct', struct: interfaceLayout } },
@@ -3367,7 +3502,7 @@ export const mapLayouts: Readonly<Record<string, MapLayout>> = {
   network_by_vni: { key: { size: 4, kind: 'u32' }, value: { size: 4, kind: 'u32' } },
   network_states: { key: { size: 4, kind: 'u32' }, value: { size: 8, kind: 'struct', struct: networkStateLayout } },
   networks: { key: { size: 4, kind: 'u32' }, value: { size: 36, kind: 'struct', struct: networkLayout } },
-  packets: { key: { size: 4, kind: 'u32' }, value: { size: 240, kind: 'struct', struct: packetLayout } },
+  packets: { key: { size: 4, kind: 'u32' }, value: { size: 248, kind: 'struct', struct: packetLayout } },
   pools: { key: { size: 4, kind: 'u32' }, value: { size: 4, kind: 'u32' } },
   port_blocks: { key: { size: 4, kind: 'u32' }, value: { size: 16, kind: 'struct', struct: portBlockLayout } },
   ports: { key: { size: 4, kind: 'u32' }, value: { size: 4, kind: 'u32' } },
@@ -3376,6 +3511,7 @@ export const mapLayouts: Readonly<Record<string, MapLayout>> = {
   routers: { key: { size: 4, kind: 'u32' }, value: { size: 44, kind: 'struct', struct: routerLayout } },
   routes: { key: { size: 12, kind: 'struct', struct: routeKeyLayout }, value: { size: 16, kind: 'struct', struct: routeLayout } },
   sessions: { key: { size: 4, kind: 'u32' }, value: { size: 24, kind: 'struct', struct: sessionSlotLayout } },
+  siphash_jobs: { key: { size: 4, kind: 'u32' }, value: { size: 56, kind: 'struct', struct: siphashJobLayout } },
   snat_addresses: { key: { size: 4, kind: 'u32' }, value: { size: 8, kind: 'struct', struct: snatAddressLayout } },
   virtual_router_by_address: { key: { size: 4, kind: 'be32' }, value: { size: 4, kind: 'u32' } },
   virtual_routers: { key: { size: 4, kind: 'u32' }, value: { size: 40, kind: 'struct', struct: virtualRouterLayout } },
@@ -3403,6 +3539,7 @@ export const enumLayouts: readonly EnumLayout[] = [
       EVENT_ENDPOINT_UNRESOLVED: 5,
       EVENT_FRAGMENT_EARLY: 6,
       EVENT_FRAGMENTATION_NEEDED: 7,
+      EVENT_NEIGHBOUR_HEARD: 8,
     },
   },
   {
@@ -3511,46 +3648,49 @@ export const enumLayouts: readonly EnumLayout[] = [
       REASON_DROP_GENEVE_CONTROL: 42,
       REASON_DROP_GENEVE_PROTOCOL: 43,
       REASON_DROP_OUTER_FRAGMENT: 44,
-      REASON_DROP_VXLAN_HEADER: 45,
-      REASON_DROP_VNI_UNKNOWN: 46,
-      REASON_DROP_INNER_NOT_IPV4: 47,
-      REASON_DROP_INNER_MAC: 48,
-      REASON_DROP_INNER_ARP: 49,
-      REASON_DROP_IPV4_HEADER: 50,
-      REASON_DROP_SOURCE_NOT_IN_SUBNET: 51,
-      REASON_DROP_ENDPOINT_SPOOFED: 52,
-      REASON_DROP_DESTINATION_NOT_ROUTED: 53,
-      REASON_DROP_TTL_EXCEEDED: 54,
-      REASON_DROP_FRAGMENT: 55,
-      REASON_DROP_FRAGMENT_EARLY: 56,
-      REASON_DROP_FRAGMENTATION_NEEDED: 57,
-      REASON_DROP_PROTOCOL_NOT_TRANSLATED: 58,
-      REASON_DROP_ICMP_TYPE: 59,
-      REASON_DROP_ICMP_QUOTE: 60,
-      REASON_DROP_NO_SHARED_SNAT: 61,
-      REASON_DROP_NO_MAPPING: 62,
-      REASON_DROP_FILTERED: 63,
-      REASON_DROP_PORTS_EXHAUSTED: 64,
-      REASON_DROP_VM_SESSION_LIMIT: 65,
-      REASON_DROP_VM_SESSION_RATE: 66,
-      REASON_DROP_ROUTER_SESSION_LIMIT: 67,
-      REASON_DROP_NETWORK_VM_LIMIT: 68,
-      REASON_DROP_VM_TABLE_FULL: 69,
-      REASON_DROP_SESSION_TABLE_FULL: 70,
-      REASON_DROP_NEIGHBOUR_UNRESOLVED: 71,
-      REASON_DROP_GATEWAY_UNRESOLVED: 72,
-      REASON_DROP_ENDPOINT_UNKNOWN: 73,
-      REASON_DROP_MTU_EXCEEDED: 74,
-      REASON_DROP_CONGESTION: 75,
-      REASON_DROP_ADJUST_FAILED: 76,
-      REASON_DROP_SYNC_VERSION: 77,
-      REASON_DROP_SYNC_MALFORMED: 78,
-      REASON_DROP_SYNC_MAC: 79,
-      REASON_DROP_SYNC_REPLAYED: 80,
-      REASON_DROP_SYNC_OWN: 81,
-      REASON_DROP_SYNC_TERM: 82,
-      REASON_DROP_SYNC_UNAPPLIED: 83,
-      REASONS: 84,
+      REASON_DROP_OUTER_CHECKSUM: 45,
+      REASON_DROP_VXLAN_HEADER: 46,
+      REASON_DROP_VNI_UNKNOWN: 47,
+      REASON_DROP_INNER_NOT_IPV4: 48,
+      REASON_DROP_INNER_MAC: 49,
+      REASON_DROP_INNER_ARP: 50,
+      REASON_DROP_IPV4_HEADER: 51,
+      REASON_DROP_SOURCE_NOT_IN_SUBNET: 52,
+      REASON_DROP_ENDPOINT_SPOOFED: 53,
+      REASON_DROP_DESTINATION_NOT_ROUTED: 54,
+      REASON_DROP_TTL_EXCEEDED: 55,
+      REASON_DROP_FRAGMENT: 56,
+      REASON_DROP_FRAGMENT_EARLY: 57,
+      REASON_DROP_FRAGMENTATION_NEEDED: 58,
+      REASON_DROP_PROTOCOL_NOT_TRANSLATED: 59,
+      REASON_DROP_ICMP_TYPE: 60,
+      REASON_DROP_ICMP_QUOTE: 61,
+      REASON_DROP_NO_SHARED_SNAT: 62,
+      REASON_DROP_NO_MAPPING: 63,
+      REASON_DROP_FILTERED: 64,
+      REASON_DROP_PORTS_EXHAUSTED: 65,
+      REASON_DROP_VM_SESSION_LIMIT: 66,
+      REASON_DROP_VM_SESSION_RATE: 67,
+      REASON_DROP_ROUTER_SESSION_LIMIT: 68,
+      REASON_DROP_NETWORK_VM_LIMIT: 69,
+      REASON_DROP_VM_TABLE_FULL: 70,
+      REASON_DROP_SESSION_TABLE_FULL: 71,
+      REASON_DROP_NEIGHBOUR_UNRESOLVED: 72,
+      REASON_DROP_NEIGHBOUR_UNREACHABLE: 73,
+      REASON_DROP_GATEWAY_UNRESOLVED: 74,
+      REASON_DROP_GATEWAY_UNREACHABLE: 75,
+      REASON_DROP_ENDPOINT_UNKNOWN: 76,
+      REASON_DROP_MTU_EXCEEDED: 77,
+      REASON_DROP_CONGESTION: 78,
+      REASON_DROP_ADJUST_FAILED: 79,
+      REASON_DROP_SYNC_VERSION: 80,
+      REASON_DROP_SYNC_MALFORMED: 81,
+      REASON_DROP_SYNC_MAC: 82,
+      REASON_DROP_SYNC_REPLAYED: 83,
+      REASON_DROP_SYNC_OWN: 84,
+      REASON_DROP_SYNC_TERM: 85,
+      REASON_DROP_SYNC_UNAPPLIED: 86,
+      REASONS: 87,
     },
   },
   {
