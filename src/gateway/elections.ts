@@ -13,7 +13,7 @@ import { openSockets } from '../vrrp/sockets.js';
 import { monotonicNs } from './basis.js';
 import type { Basis } from './basis.js';
 import { electionOptions } from './election-options.js';
-import { ExternalSide, externalAddressesOf } from './external-side.js';
+import { externalAddressesOf, externalSide } from './external-side.js';
 import type { Faults } from './faults.js';
 import { leaseUntil, wouldFollow } from './lease.js';
 import type { PeerView } from './lease.js';
@@ -152,7 +152,7 @@ export class Elections {
       sockets: openSockets(this.#basis.node(configuration.interface).kernel.name),
       announce: [
         { sender: this.#announcer('underlay'), addresses: () => [this.#running.get(vrid)?.configuration.address ?? configuration.address] },
-        new ExternalSide(this.#announcer('external'), () => externalAddressesOf(this.#basis.configuration, vrid)),
+        externalSide(this.#announcer('external'), () => externalAddressesOf(this.#basis.configuration, vrid)),
       ],
       actions: this.#actionsOf(vrid),
     });

@@ -21,23 +21,18 @@ export function externalAddressesOf({ routers, externalNetworks }: Configuration
 }
 
 /** A side of an announcement: one untagged frame for each address becomes one for each of its VLANs. */
-export class ExternalSide {
-  readonly sender: FrameSender;
-  readonly #read: () => Map<number, number[]>;
+export function externalSide(socket: FrameSender, read: () => Map<number, number[]>): { readonly sender: FrameSender; addresses(): Iterable<number> } {
   /** Of the announcement under way. */
-  #vlans = new Map<number, number[]>();
-
-  constructor(socket: FrameSender, read: () => Map<number, number[]>) {
-    this.#read = read;
-    this.sender = {
+  let vlans = new Map<number, number[]>();
+  return {
+    sender: {
       send: (frame) => {
-        for (const vlan of this.#vlans.get(arpSender(frame)?.address ?? 0) ?? []) socket.send(tagged(frame, vlan));
+        for (const vlan of vlans.get(arpSender(frame)?.address ?? 0) ?? []) socket.send(tagged(frame, vlan));
       },
-    };
-  }
-
-  addresses(): Iterable<number> {
-    this.#vlans = this.#read();
-    return this.#vlans.keys();
-  }
+    },
+    addresses: () => {
+      vlans = read();
+      return vlans.keys();
+    },
+  };
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { askerFor } from '../../../src/gateway/arp-questions.js';
-import { ExternalSide, externalAddressesOf } from '../../../src/gateway/external-side.js';
+import { externalAddressesOf, externalSide } from '../../../src/gateway/external-side.js';
 import { arpRequest } from '../../../src/dataplane/arp.js';
 import { ethernetOf } from '../../../src/dataplane/vlan.js';
 import { exampleWith } from '../config/example.js';
@@ -24,12 +24,13 @@ describe('the external side', () => {
 
   it('announces on every VLAN that the address is on, and nothing else', () => {
     const sent: Buffer[] = [];
-    const side = new ExternalSide({ send: (frame) => void sent.push(frame) }, () => externalAddressesOf(configuration, 51));
+    const side = externalSide({ send: (frame) => void sent.push(frame) }, () => externalAddressesOf(configuration, 51));
     const announce = (address: string): number[] => {
       side.sender.send(arpRequest({ senderMac: Buffer.alloc(6, 2), sender: ip(address), target: ip(address) }));
       return sent.splice(0).map((frame) => ethernetOf(frame)!.vlan);
     };
-    expect([...side.addresses()]).toHaveLength(3);
+    const { addresses } = side;
+    expect([...addresses()]).toHaveLength(3);
     expect(announce('10.0.2.201').sort()).toEqual([0, 12]);
     expect(announce('10.0.2.216')).toEqual([12]);
     expect(announce('10.0.2.1')).toEqual([]);
