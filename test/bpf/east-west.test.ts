@@ -1,12 +1,12 @@
 /** Between the networks of one router: routed, not translated. */
-import { afterAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
-import { eventType, type Event } from '../../src/dataplane/layout.generated.js';
+import { afterAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { eventType } from '../../src/dataplane/layout.generated.js';
 import { numberToIpv4 } from '../support/bytes.js';
 import { dissect, layerOf } from '../support/dissect.js';
 import { expectFrame } from '../support/expect-frame.js';
 import { GatewayFixture, hooks } from '../support/gateway-fixture.js';
 import { esp, gre, icmp, ICMP, ipv4, payload, PROTOCOL, quote, tcp, TCP, udp, UNREACHABLE, type Ipv4, type Layer } from '../support/packet.js';
-import { expectDropped, expectSent, expectToOutside, expectToVm, learn, overIcmp, overUdp, send } from '../support/traffic.js';
+import { emittedBy, expectDropped, expectSent, expectToOutside, expectToVm, learn, overIcmp, overUdp, send } from '../support/traffic.js';
 import * as world from '../support/world.js';
 import { a1, a2, a3, b1, frameFromVm, networkA2, server, vmOf } from '../support/world.js';
 
@@ -42,13 +42,6 @@ describe.each(hooks)('east-west, %s', (hook) => {
     learn(gateway, a1, a2, a3, b1);
   });
 
-  const eventsOf = (): { event: Event; frame: Buffer }[] => {
-    const events: { event: Event; frame: Buffer }[] = [];
-    const ring = gateway.listen((event, frame) => events.push({ event, frame }));
-    onTestFinished(() => ring.close());
-    return events;
-  };
-
   it.each(cases)('$name: one hop older and otherwise as it was', ({ header = {}, segment }) => {
     const before = gateway.tables();
     const result = send(gateway, a1, a3.address, segment, header);
@@ -82,7 +75,7 @@ describe.each(hooks)('east-west, %s', (hook) => {
   ])('to a VM %s: the control plane is told whom to ask for, and gets the frame', async (_, known) => {
     const silent = vmOf(networkA2, 77);
     if (known) gateway.ensureVm(silent);
-    const events = eventsOf();
+    const events = await emittedBy(gateway);
     const bytes = frameFromVm(a1, [ipv4({ source: a1.address, destination: silent.address }), ...overUdp.request(PORT)]);
     const result = gateway.run('underlay', bytes);
 

@@ -1,11 +1,11 @@
 /** RFC 4787 REQ-14: fragments go where their first one went. */
-import { afterAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
-import { eventType, type Event } from '../../src/dataplane/layout.generated.js';
+import { afterAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { eventType } from '../../src/dataplane/layout.generated.js';
 import { expectFrame } from '../support/expect-frame.js';
 import { GatewayFixture, hooks, ticksAgo, type RunResult } from '../support/gateway-fixture.js';
 import { tableFaults } from '../support/invariants.js';
 import { ethernet, frame, icmp, ICMP, ipv4, payload, PROTOCOL, split, tcp, TCP, udp, type Ipv4, type Layer } from '../support/packet.js';
-import { expectDropped, expectToOutside, expectToVm, learn, mappingOf, overIcmp, overTcp, overUdp, send, type Protocol } from '../support/traffic.js';
+import { emittedBy, expectDropped, expectToOutside, expectToVm, learn, mappingOf, overIcmp, overTcp, overUdp, send, type Protocol } from '../support/traffic.js';
 import * as world from '../support/world.js';
 import { a1, a2, a3, b1, frameFromVm, fromOutside, otherServer, server, vmOf } from '../support/world.js';
 
@@ -125,9 +125,7 @@ describe.each(hooks)('fragments, %s', (hook) => {
         : parts(ipv4({ source: server, destination: ADDRESS, identification: 9 }), longs[0]!.reply(externalPort));
       const bytes = packet.map((part) => (outbound ? frameFromVm(a1, part) : fromOutside(part)));
       const program = outbound ? 'underlay' : 'external';
-      const events: { event: Event; frame: Buffer }[] = [];
-      const ring = gateway.listen((event, early) => events.push({ event, frame: early }));
-      onTestFinished(() => ring.close());
+      const events = await emittedBy(gateway);
 
       expectDropped(gateway.run(program, bytes[2]!), 'fragment_early');
       await vi.waitFor(() => expect(events).toHaveLength(1));

@@ -1,13 +1,13 @@
 /** What the gateway says itself about packets that go no further: RFC 792, RFC 1812 §4.3, RFC 1191, RFC 5508 REQ-8. */
-import { afterAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
-import { eventType, type Event } from '../../src/dataplane/layout.generated.js';
+import { afterAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { eventType } from '../../src/dataplane/layout.generated.js';
 import { expectValidChecksums } from '../support/checksum.js';
 import { expectFrame } from '../support/expect-frame.js';
 import { GatewayFixture, hooks, type RunResult } from '../support/gateway-fixture.js';
 import {
   icmp, ICMP, ipv4, payload, PROTOCOL, quote, tcp, TCP, udp, UNREACHABLE, type Icmp, type Ipv4, type Layer,
 } from '../support/packet.js';
-import { expectToVm, learn, mappingOf, overIcmp, overTcp, overUdp, protocols, receive, send } from '../support/traffic.js';
+import { emittedBy, expectToVm, learn, mappingOf, overIcmp, overTcp, overUdp, protocols, receive, send } from '../support/traffic.js';
 import * as world from '../support/world.js';
 import { a1, a2, a3, b1, externalRouter, fromOutside, server, toOutside, vmOf } from '../support/world.js';
 
@@ -174,9 +174,7 @@ describe.each(hooks)('ICMP of our own, %s', (hook) => {
     });
 
     it.each(['outbound', 'inbound'] as const)('%s, where the sender allows fragments, the control plane gets the frame to split it', async (direction) => {
-      const events: { event: Event; frame: Buffer }[] = [];
-      const ring = gateway.listen((event, frame) => events.push({ event, frame }));
-      onTestFinished(() => ring.close());
+      const events = await emittedBy(gateway);
       gateway.setInterface('underlay', { mtu: 1500 });
       const bytes = direction === 'outbound'
         ? world.frameFromVm(a1, sized(a1.address, server, 1501))

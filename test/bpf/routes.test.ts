@@ -1,11 +1,11 @@
 /** Next hops on the external side: on link, by the gateway, by other routers. */
-import { afterAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
-import { eventType, type Event } from '../../src/dataplane/layout.generated.js';
+import { afterAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { eventType } from '../../src/dataplane/layout.generated.js';
 import { numberToIpv4 } from '../support/bytes.js';
 import { expectFrame } from '../support/expect-frame.js';
 import { GatewayFixture, hooks } from '../support/gateway-fixture.js';
 import { ipv4 } from '../support/packet.js';
-import { expectToOutside, expectToVm, learn, overUdp, send } from '../support/traffic.js';
+import { emittedBy, expectToOutside, expectToVm, learn, overUdp, send } from '../support/traffic.js';
 import { a1, a2, externalRouter, frameFromVm, neighbour, server } from '../support/world.js';
 
 const PORT = 40_000;
@@ -68,9 +68,7 @@ describe.each(hooks)('external routes, %s', (hook) => {
     ['a host of another subnet on link', server, () => gateway.addExternalRoute({ address: '203.0.113.0', length: 24 }), 'neighbour_unresolved'],
   ] as const)('%s that is not resolved: the control plane is told whom to ask for, and gets the frame', async (_, asked, arrange, reason) => {
     arrange();
-    const events: { event: Event; frame: Buffer }[] = [];
-    const ring = gateway.listen((event, frame) => events.push({ event, frame }));
-    onTestFinished(() => ring.close());
+    const events = await emittedBy(gateway);
     const before = gateway.tables();
     const bytes = frameFromVm(a1, [ipv4({ source: a1.address, destination: server }), ...overUdp.request(PORT)]);
 

@@ -1,13 +1,13 @@
 /** IEEE 802.1Q: several external networks on one interface, and an underlay that is tagged. */
-import { afterAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
-import { eventType, type Event } from '../../src/dataplane/layout.generated.js';
+import { afterAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { eventType } from '../../src/dataplane/layout.generated.js';
 import { ipv4ToNumber, numberToIpv4 } from '../support/bytes.js';
 import { expectValidChecksums } from '../support/checksum.js';
 import { expectFrame } from '../support/expect-frame.js';
 import { GatewayFixture, hooks } from '../support/gateway-fixture.js';
 import { isSyncFrame, Pair } from '../support/pair.js';
 import { arp, ethernet, frame, icmp, ICMP, ipv4, payload, quote, vlan, type Layer } from '../support/packet.js';
-import { entropyOf, expectSent, expectToOutside, expectToVm, learn, mappingOf, overIcmp, overTcp, overUdp, protocols, send } from '../support/traffic.js';
+import { emittedBy, entropyOf, expectSent, expectToOutside, expectToVm, learn, mappingOf, overIcmp, overTcp, overUdp, protocols, send } from '../support/traffic.js';
 import * as world from '../support/world.js';
 import { a1, a2, b1, b2, externalRouter, frameFromVm, fromOutside, server, toOutside, toVm, VIRTUAL_MAC } from '../support/world.js';
 
@@ -131,13 +131,11 @@ describe.each(hooks)('VLANs on the external side, %s', (hook) => {
   });
 
   it('a silent neighbour is asked for in its VLAN', async () => {
-    const events: Event[] = [];
-    const ring = gateway.listen((event) => events.push(event));
-    onTestFinished(() => ring.close());
+    const events = await emittedBy(gateway);
     expect(send(gateway, b2, '198.51.100.99', overUdp.request(PORT)).counters).toEqual({ drop_neighbour_unresolved: 1 });
     await vi.waitFor(() => expect(events).toHaveLength(1));
-    expect(events[0]).toMatchObject({ type: eventType.neighbourUnresolved, interface: 1, vlan: VLAN });
-    expect(numberToIpv4(events[0]!.address)).toBe('198.51.100.99');
+    expect(events[0]!.event).toMatchObject({ type: eventType.neighbourUnresolved, interface: 1, vlan: VLAN });
+    expect(numberToIpv4(events[0]!.event.address)).toBe('198.51.100.99');
   });
 
   it('a neighbour of the untagged network is none in the VLAN', () => {

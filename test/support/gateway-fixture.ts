@@ -643,7 +643,6 @@ export class GatewayFixture {
   }
 
   private clear(): void {
-    this.emptyFreeVms();
     for (const table of [this.vms, this.portBlockTable, this.mappingTable, this.sessionTable, this.states, this.virtualRouters]) {
       table.clear();
     }
@@ -657,26 +656,6 @@ export class GatewayFixture {
     }
     for (const { raw } of [this.floatingIpCounters, this.icmpBudgets]) {
       for (const [key, value] of [...raw.entries()]) raw.update(Buffer.from(key), Buffer.alloc(value.length));
-    }
-  }
-
-  /**
-   * A queue can only be taken from: VMs that nobody knows take all slots that
-   * were given back, the next would be new.
-   */
-  private emptyFreeVms(): void {
-    const { vms: ever } = this.states.get(0);
-    const held = [...this.vms.used()].length;
-    if (ever === 0 || held >= ever) return;
-    this.addNetwork({ ...world.tenantA, vni: 0xfffffe }, INDEXES - 1);
-    const nobody = { ...world.a1, tenant: { ...world.tenantA, vni: 0xfffffe } };
-    for (let host = 0; this.states.get(0).vms === ever && host < SIZES.vms; host++) {
-      this.states.update(0, { vms: ever });
-      try {
-        this.ensureVm({ ...nobody, address: numberToIpv4(0x0a000000 + host) });
-      } catch {
-        return;
-      }
     }
   }
 

@@ -1,5 +1,5 @@
 /** What has to hold in the tables of a gateway after whatever traffic. */
-import { mappingFlag, sessionState } from '../../src/dataplane/layout.generated.js';
+import { mappingBehaviour, mappingFlag, sessionState, vmFlag } from '../../src/dataplane/layout.generated.js';
 import type { GatewayFixture } from './gateway-fixture.js';
 
 const SESSION_COMMITTED = 1;
@@ -25,11 +25,12 @@ function mappingFaults(gateway: GatewayFixture): string[] {
     const holder = blocks.get(`${externalAddress}/${Math.floor(externalPort / PORT_BLOCK_SIZE)}`);
     // A port forwarding is where the configuration says, by itself or within a VM's block.
     if (isStatic(mapping)) continue;
-    if (externalPort < 1024 !== (internalPort < 1024 && protocol !== ICMP)) {
-      faults.push(`${name} serves ${internalPort}, on the other side of 1024`);
+    if (externalPort < 1024) {
+      if (internalPort >= 1024 || protocol === ICMP) faults.push(`${name} serves ${internalPort}`);
+      continue;
     }
-    if (externalPort < 1024) continue;
     if (holder === undefined || holder.vm !== vm) faults.push(`${name} of VM ${vm} is in a block of VM ${holder?.vm}`);
+    if (overloads(gateway, vm - 1)) continue;
     // One whose commit was lost may stay beside the one that the peer made instead, until it ages.
     if ((mapping.first.flags & SESSION_COMMITTED) === 0) continue;
     const owner = `${vm}:${internalPort}/${protocol}`;
@@ -38,6 +39,12 @@ function mappingFaults(gateway: GatewayFixture): string[] {
     owners.set(owner, externalPort);
   }
   return faults;
+}
+
+/** Whether the VM's router gives an internal port several external ones (RFC 4787 §4.1). */
+function overloads(gateway: GatewayFixture, vm: number): boolean {
+  const { router } = gateway.networks.get(gateway.vms.get(vm).network)!;
+  return gateway.routers.get(router)!.mapping !== mappingBehaviour.endpointIndependent;
 }
 
 function blockFaults(gateway: GatewayFixture): string[] {
@@ -94,7 +101,7 @@ function countFaults(gateway: GatewayFixture): string[] {
   for (const [index, vm] of gateway.vms.used()) {
     compare(`sessions of VM ${index}`, vm.sessions, sessions.get(index) ?? 0);
     compare(`mappings of VM ${index}`, vm.mappingCount, mappings.get(index) ?? 0);
-    add(networks, vm.network);
+    if ((vm.flags & vmFlag.retired) === 0) add(networks, vm.network);
     add(routers, gateway.networks.get(vm.network)!.router, sessions.get(index) ?? 0);
   }
   for (const index of [...networks.keys(), 0, 1, 2]) compare(`VMs of network ${index}`, gateway.networkStates.get(index).vms, networks.get(index) ?? 0);

@@ -1,5 +1,6 @@
 /** Packets there and back, as most packet tests send them, and what has to come out. */
-import { expect } from 'vitest';
+import { expect, onTestFinished } from 'vitest';
+import type { Event } from '../../src/dataplane/layout.generated.js';
 import { expectValidChecksums } from './checksum.js';
 import { dissect, layerOf } from './dissect.js';
 import { expectFrame } from './expect-frame.js';
@@ -104,4 +105,24 @@ export function mappingOf(gateway: GatewayFixture, vm: VirtualMachine, protocol:
   );
   if (found === undefined) throw new Error(`${vm.address}:${internalPort}/${protocol.name} has no mapping`);
   return found;
+}
+
+export interface Emitted {
+  readonly event: Event;
+  readonly frame: Buffer;
+}
+
+/** Longer than the ring buffer takes to deliver. */
+const QUIET_MS = 30;
+
+/** The events from now on, until the test ends; what earlier packets have left is thrown away. */
+export async function emittedBy(gateway: GatewayFixture): Promise<Emitted[]> {
+  const events: Emitted[] = [];
+  const ring = gateway.listen((event, frame) => events.push({ event, frame }));
+  onTestFinished(() => ring.close());
+  do {
+    events.length = 0;
+    await new Promise((resolve) => setTimeout(resolve, QUIET_MS));
+  } while (events.length > 0);
+  return events;
 }
