@@ -2,9 +2,6 @@
 import { eventCodec } from './layout.generated.js';
 import type { Event } from './layout.generated.js';
 
-/** EVENT_NEIGHBOUR_HEARD of bpf/layout.h, which the generated enumeration does not have yet. */
-export const NEIGHBOUR_HEARD = 8;
-
 /** Addresses are unsigned 32-bit numbers in host order. */
 export interface DataPlaneEvent extends Omit<Event, 'length'> {
   /** A part of the record, which is larger: whoever keeps it keeps a copy. */

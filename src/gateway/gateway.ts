@@ -11,7 +11,6 @@ import { answers } from '../api/answers.js';
 import { ApiConflict } from '../api/server.js';
 import type { Status } from '../api/status.js';
 import type { AttachedInterface } from '../dataplane/dataplane.js';
-import { NEIGHBOUR_HEARD } from '../dataplane/events.js';
 import type { DataPlaneEvent } from '../dataplane/events.js';
 import { giveUp, Installation } from '../dataplane/installation.js';
 import { interfaceWarnings } from '../dataplane/interfaces.js';
@@ -111,8 +110,8 @@ export class Gateway {
     this.#servers = new Servers(metricsSource({ ...this.#parts, sessions: this.#sessions, version: VERSION }));
   }
 
-  get #parts(): { basis: Basis; elections: Elections; nextHops: NextHops; synchronisation: Synchronisation } {
-    return { basis: this.#basis, elections: this.#elections, nextHops: this.#nextHops, synchronisation: this.#synchronisation };
+  get #parts(): { basis: Basis; elections: Elections; nextHops: NextHops; slowPackets: SlowPackets; synchronisation: Synchronisation } {
+    return { basis: this.#basis, elections: this.#elections, nextHops: this.#nextHops, slowPackets: this.#slowPackets, synchronisation: this.#synchronisation };
   }
 
   // -------------------------------------------------------------------- start
@@ -194,7 +193,7 @@ export class Gateway {
     switch (event.type) {
       case eventType.neighbourUnresolved:
         return this.#nextHops.unresolved(event);
-      case NEIGHBOUR_HEARD:
+      case eventType.neighbourHeard:
         return this.#nextHops.heard(event);
       case eventType.endpointUnresolved:
         return this.#slowPackets.endpointUnresolved(event);

@@ -20,6 +20,15 @@ import type { NextHops } from './next-hops.js';
 /** While a fragment waits. */
 const FRAGMENT_TICK_MS = 5;
 
+export interface SlowPacketsStatus {
+  /** That wait now. */
+  readonly heldFrames: number;
+  /* Frames that were given up, by cause. */
+  readonly endpointUnknown: number;
+  readonly fragmentEarly: number;
+  readonly notSplit: number;
+}
+
 export class SlowPackets {
   readonly #basis: Basis;
   readonly #nextHops: Pick<NextHops, 'underlayMac' | 'wantUnderlay'>;
@@ -29,8 +38,7 @@ export class SlowPackets {
   #socket: PacketSocket | undefined;
   #searching: NodeJS.Timeout | undefined;
   #waiting: NodeJS.Timeout | undefined;
-  #split = 0;
-  #unsplit = 0;
+  #notSplit = 0;
 
   constructor(basis: Basis, nextHops: Pick<NextHops, 'underlayMac' | 'wantUnderlay'>) {
     this.#basis = basis;
@@ -45,14 +53,9 @@ export class SlowPackets {
     });
   }
 
-  get status(): { readonly endpointSearches: number; readonly heldFrames: number; readonly heldFramesDropped: number; readonly split: number; readonly unsplit: number } {
-    const { searches, heldFrames, heldFramesDropped } = this.#search.status;
-    return {
-      endpointSearches: searches,
-      heldFrames: heldFrames + this.#fragments.count,
-      heldFramesDropped: heldFramesDropped + this.#fragments.dropped,
-      split: this.#split, unsplit: this.#unsplit,
-    };
+  get status(): SlowPacketsStatus {
+    const { heldFrames, heldFramesDropped } = this.#search.status;
+    return { heldFrames: heldFrames + this.#fragments.count, endpointUnknown: heldFramesDropped, fragmentEarly: this.#fragments.dropped, notSplit: this.#notSplit };
   }
 
   /** A VM was never heard. */
@@ -68,8 +71,7 @@ export class SlowPackets {
 
   fragmentationNeeded(event: DataPlaneEvent): void {
     const parts = splitFrame(event.frame, sourceOf(event), event.mtu);
-    if (parts === undefined) this.#unsplit += 1;
-    else this.#split += 1;
+    if (parts === undefined) this.#notSplit += 1;
     for (const part of parts ?? []) this.#resume(sourceOf(event), part);
   }
 

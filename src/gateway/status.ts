@@ -9,6 +9,7 @@ import { replicates } from './basis.js';
 import type { Basis } from './basis.js';
 import type { Elections, RunningElection } from './elections.js';
 import type { NextHops } from './next-hops.js';
+import type { SlowPackets } from './slow-packets.js';
 import type { Sessions } from './sessions.js';
 import type { Synchronisation } from './synchronisation.js';
 
@@ -16,13 +17,14 @@ export interface Observed {
   readonly basis: Basis;
   readonly elections: Elections;
   readonly nextHops: NextHops;
+  readonly slowPackets: SlowPackets;
   readonly synchronisation: Synchronisation;
   readonly attached: readonly AttachedInterface[];
   readonly startedAt: Date;
   readonly version: string;
 }
 
-export function statusOf({ basis, elections, nextHops, synchronisation, attached, startedAt, version }: Observed): Status {
+export function statusOf({ basis, elections, nextHops, slowPackets, synchronisation, attached, startedAt, version }: Observed): Status {
   const { gateway } = basis.configuration;
   return {
     gateway: {
@@ -32,7 +34,7 @@ export function statusOf({ basis, elections, nextHops, synchronisation, attached
     virtualRouters: elections.running.map((router) => virtualRouterStatus(router, basis, startedAt)),
     peer: peerStatus(basis, synchronisation),
     interfaces: attached.map(({ node: { role }, mode }) => interfaceStatus(basis, role, mode)),
-    neighbours: nextHops.status,
+    neighbours: heldOf(nextHops, slowPackets),
     counters: countersOf(basis, (packets) => packets > 0n),
   };
 }
@@ -79,7 +81,7 @@ export function countersOf({ dataPlane }: Basis, wanted: (packets: bigint) => bo
   return Object.fromEntries(all.map(([name, { packets, bytes }]) => [name, { packets: Number(packets), bytes: Number(bytes) }]));
 }
 
-export function metricsSource({ basis, elections, nextHops, synchronisation, sessions, version }: Omit<Observed, 'attached' | 'startedAt'> & { readonly sessions: Sessions }): MetricsSource {
+export function metricsSource({ basis, elections, nextHops, slowPackets, synchronisation, sessions, version }: Omit<Observed, 'attached' | 'startedAt'> & { readonly sessions: Sessions }): MetricsSource {
   const { dataPlane } = basis;
   return {
     version,
@@ -95,11 +97,28 @@ export function metricsSource({ basis, elections, nextHops, synchronisation, ses
     sessions: () => ({ mappings: dataPlane.tables.mappingsInUse(), vms: dataPlane.tables.gatewayState().vms }),
     floatingIps: async () => (basis.configuration.metrics?.floatingIps === true ? sessions.floatingIpTraffic() : []),
     neighbours: () => nextHops.status,
+    heldFramesDropped: () => droppedOf(nextHops, slowPackets),
     advertisements: () => advertisementCounts(elections.running.map(({ election }) => election)),
     gratuitousArps: () => sum(elections.running.map(({ election }) => election.counters.gratuitousArpsSent)),
     syncFrames: () => synchronisation.frames,
     heartbeats: () => synchronisation.heartbeats,
   };
+}
+
+/** Frames wait for a next hop, for a VM, or for the fragment before them. */
+function heldOf(nextHops: NextHops, { status }: SlowPackets): Status['neighbours'] {
+  const dropped = droppedOf(nextHops, { status }).reduce((total, [, count]) => total + count, 0);
+  return { ...nextHops.status, heldFrames: nextHops.status.heldFrames + status.heldFrames, heldFramesDropped: dropped };
+}
+
+/** By cause. */
+function droppedOf(nextHops: NextHops, { status }: Pick<SlowPackets, 'status'>): [string, number][] {
+  return [
+    ['unresolved', nextHops.status.heldFramesDropped],
+    ['endpoint_unknown', status.endpointUnknown],
+    ['fragment_early', status.fragmentEarly],
+    ['not_split', status.notSplit],
+  ];
 }
 
 /** Refusals of other virtual routers' adverts are no fault, and come first in number. */

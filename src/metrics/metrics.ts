@@ -17,7 +17,9 @@ export interface MetricsSource {
   sessions(): { readonly mappings: number; readonly vms: number };
   /** None unless the configuration wants them. */
   floatingIps(): Promise<readonly FloatingIpTraffic[]>;
-  neighbours(): { readonly resolved: number; readonly unresolved: number; readonly heldFramesDropped: number };
+  neighbours(): { readonly resolved: number; readonly unresolved: number };
+  /** Frames that waited and were given up, by cause. */
+  heldFramesDropped(): Iterable<readonly [string, number]>;
   /** Advertisements by kind: sent, received, and what was discarded and why. */
   advertisements(): Iterable<readonly [string, number]>;
   gratuitousArps(): number;
@@ -101,8 +103,7 @@ function tableMetrics(registry: Registry, source: MetricsSource): void {
     const { resolved, unresolved } = source.neighbours();
     return [['resolved', resolved], ['unresolved', unresolved]];
   });
-  absoluteCounter(registry, 'floatgate_held_frames_dropped_total', 'Frames given up while their next hop was being resolved', 'cause',
-    () => [['unresolved', source.neighbours().heldFramesDropped]]);
+  absoluteCounter(registry, 'floatgate_held_frames_dropped_total', 'Frames that waited in the control plane and were given up', 'cause', () => source.heldFramesDropped());
 }
 
 const LAG_RESOLUTION_MS = 10;

@@ -1,8 +1,7 @@
-import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { Counters } from '../../../src/dataplane/counters.js';
 import { nextEpoch } from '../../../src/dataplane/epoch.js';
-import { decodeEvent, NEIGHBOUR_HEARD } from '../../../src/dataplane/events.js';
+import { decodeEvent } from '../../../src/dataplane/events.js';
 import { interfaceWarnings, resolveInterface } from '../../../src/dataplane/interfaces.js';
 import type { AddressView, LinkView, NodeInterface } from '../../../src/dataplane/interfaces.js';
 import { eventCodec } from '../../../src/dataplane/layout.generated.js';
@@ -77,10 +76,6 @@ describe('an event', () => {
   it('that lies about its length is dropped', () => {
     expect(decodeEvent(record(7, Buffer.from('abcdef')))).toBeUndefined();
     expect(decodeEvent(Buffer.alloc(eventCodec.size - 1))).toBeUndefined();
-  });
-
-  it('of a neighbour that is heard has the number of the C header', () => {
-    expect(readFileSync(new URL('../../../bpf/layout.h', import.meta.url), 'utf8')).toContain(`EVENT_NEIGHBOUR_HEARD = ${NEIGHBOUR_HEARD},`);
   });
 });
 
