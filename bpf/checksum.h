@@ -49,3 +49,15 @@ static __always_inline __u16 checksum_ipv4_header(const void *header)
 		sum += word[i];
 	return ~checksum_fold(sum);
 }
+
+/* RFC 768: a sum that was not computed stays so, one that computes to zero is sent as ones. */
+#define L4_SUM_OPTIONAL 1
+
+static __always_inline void l4_sum_change(__u16 *check, __u32 flags, __u64 difference)
+{
+	if ((flags & L4_SUM_OPTIONAL) && !*check)
+		return;
+	checksum_apply(check, difference);
+	if ((flags & L4_SUM_OPTIONAL) && !*check)
+		*check = 0xffff;
+}

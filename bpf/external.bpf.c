@@ -149,8 +149,11 @@ static __always_inline int external_receive(struct hook_context *ctx)
 {
 	struct packet *packet = packet_scratch();
 	struct ethernet ethernet;
-	int reason = ethernet_parse(ctx, &ethernet);
+	int reason;
 
+	if (frame_enter(ctx))
+		return REASON_DROP_ADJUST_FAILED;
+	reason = ethernet_parse(ctx, &ethernet);
 	if (reason || !packet)
 		return reason;
 	if (ethernet.protocol == bpf_htons(ETH_P_ARP))
@@ -160,10 +163,9 @@ static __always_inline int external_receive(struct hook_context *ctx)
 	return REASON_PASS_TO_KERNEL;
 }
 
-SEC("xdp")
-int external_xdp(struct hook_context *ctx)
+HOOK_PROGRAM(external)(struct hook_context *ctx)
 {
 	__u32 bytes = packet_length(ctx);
 
-	return verdict(external_receive(ctx), bytes);
+	return verdict(ctx, external_receive(ctx), bytes);
 }

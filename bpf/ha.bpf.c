@@ -295,5 +295,5 @@ int ha_xdp(struct xdp_md *ctx)
 		count(reason, bytes);
 		return bpf_redirect_map(&ports, egress, 0);
 	}
-	return verdict(reason, bytes);
+	return verdict(ctx, reason, bytes);
 }

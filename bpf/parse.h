@@ -22,41 +22,6 @@
 #define ECN_ECT_1 0x01
 #define ECN_ECT_0 0x02
 #define ECN_CE 0x03
-/* No header that we look at starts beyond this; it bounds what the verifier has to believe. */
-#define PACKET_MAX_OFFSET 0x7ff
-
-/* The `size` bytes at `offset`, or NULL where the frame is shorter. */
-static __always_inline void *packet_at(struct hook_context *ctx, __u32 offset, __u32 size)
-{
-	void *data = (void *)(long)ctx->data;
-	void *end = (void *)(long)ctx->data_end;
-	void *at;
-
-	/* What is compared must be what is added: Linux 6.1 does not carry the bound of a sum back to its parts. */
-	if (!__builtin_constant_p(offset))
-		asm volatile("" : "+r"(offset));
-	if (offset > PACKET_MAX_OFFSET)
-		return NULL;
-	at = data + offset;
-	if (at + size > end)
-		return NULL;
-	return at;
-}
-
-static __always_inline __u32 packet_length(struct hook_context *ctx)
-{
-	__u64 length = (void *)(long)ctx->data_end - (void *)(long)ctx->data;
-
-	/* Pointers may only be subtracted whole: keep the compiler from mixing this with other sums. */
-	asm volatile("" : "+r"(length));
-	return length;
-}
-
-struct vlan_header {
-	__be16 control;               /* the lower twelve bits are the identifier */
-	__be16 protocol;
-};
-#define VLAN_MASK 0x0fff
 
 /* Ethernet header with at most one 802.1Q tag. */
 struct ethernet {
@@ -73,8 +38,10 @@ static __always_inline int ethernet_parse(struct hook_context *ctx, struct ether
 
 	if (!eth)
 		return REASON_DROP_TRUNCATED;
-	*ethernet = (struct ethernet){ .length = sizeof(*eth), .protocol = eth->h_proto };
-	if (eth->h_proto != bpf_htons(ETH_P_8021Q))
+	*ethernet = (struct ethernet){
+		.length = sizeof(*eth), .vlan = frame_tag(ctx) & VLAN_MASK, .protocol = eth->h_proto,
+	};
+	if (!HOOK_TAG_LENGTH || eth->h_proto != bpf_htons(ETH_P_8021Q))
 		return 0;
 	tag = packet_at(ctx, sizeof(*eth), sizeof(*tag));
 	if (!tag)
@@ -88,18 +55,22 @@ static __always_inline int ethernet_parse(struct hook_context *ctx, struct ether
 /* Bytes of an Ethernet header with this tag, or none. */
 static __always_inline __u32 ethernet_length(__u16 vlan)
 {
-	return sizeof(struct ethhdr) + (vlan ? sizeof(struct vlan_header) : 0);
+	return sizeof(struct ethhdr) + (vlan ? HOOK_TAG_LENGTH : 0);
 }
 
 /* Writes the header of an IPv4 frame at its start. False where there is no room. */
 static __always_inline bool ethernet_write(struct hook_context *ctx, const __u8 *destination,
 					   const __u8 *source, __u16 vlan)
 {
-	struct ethhdr *eth = packet_at(ctx, 0, sizeof(*eth));
 	struct vlan_header *tag;
+	struct ethhdr *eth;
 
+	if (frame_set_tag(ctx, vlan))
+		return false;
+	eth = packet_at(ctx, 0, sizeof(*eth));
 	if (!eth)
 		return false;
+	vlan = HOOK_TAG_LENGTH ? vlan : 0;
 	__builtin_memcpy(eth->h_dest, destination, 6);
 	__builtin_memcpy(eth->h_source, source, 6);
 	eth->h_proto = bpf_htons(vlan ? ETH_P_8021Q : ETH_P_IP);

@@ -139,12 +139,13 @@ static __always_inline int commit_wrap(struct hook_context *ctx, const struct ga
 				       const struct sync_record *record, __u8 egress)
 {
 	const __u32 added = sizeof(struct sync_envelope) + sizeof(*record);
-	__u32 payload = packet_length(ctx);
 	struct sync_envelope *envelope;
+	__u32 payload;
 	int reason;
 
-	if (frame_move_front(ctx, -(int)added))
+	if (frame_wrap(ctx, added))
 		return REASON_DROP_ADJUST_FAILED;
+	payload = packet_length(ctx) - added;
 	reason = sync_write_envelope(ctx, gateway, payload + added);
 	if (reason)
 		return reason;
@@ -197,8 +198,8 @@ __noinline int commit_send(struct hook_context *ctx, const struct sync_record *r
 		commit_emit(record);
 		return forwarded;
 	}
-	if (packet_length(ctx) + added > ha->mtu ||
-	    packet_length(ctx) + sizeof(struct sync_envelope) + sizeof(*record) > SIPHASH_MAX_FRAME) {
+	if (frame_is_segmented(ctx) || frame_wire_length(ctx) + added > ha->mtu ||
+	    frame_wire_length(ctx) + sizeof(struct sync_envelope) + sizeof(*record) > SIPHASH_MAX_FRAME) {
 		count(REASON_COMMIT_OVERSIZE, packet_length(ctx));
 		commit_emit(record);
 		return forwarded;

@@ -10,31 +10,14 @@
 #define ICMP_CHECK offsetof(struct icmphdr, checksum)
 #define ICMP_QUERY_ID offsetof(struct icmphdr, un.echo.id)
 
-/* RFC 768: a sum that was not computed stays so, one that computes to zero is sent as ones. */
-#define L4_SUM_OPTIONAL 1
-
-static __always_inline void l4_sum_change(__u16 *check, __u32 flags, __u64 difference)
-{
-	if ((flags & L4_SUM_OPTIONAL) && !*check)
-		return;
-	checksum_apply(check, difference);
-	if ((flags & L4_SUM_OPTIONAL) && !*check)
-		*check = 0xffff;
-}
-
-/*
- * These two are all that changes the L4 sum of a frame. Behind the kernel a sum
- * may be left to the hardware, and is then of the pseudo-header alone: so what
- * changed in addresses is told apart from what changed in the segment.
- */
+/* What changed in the segment, in its L4 sum. */
 static __always_inline int frame_l4_sum(struct hook_context *ctx, __u32 check_offset, __u64 segment)
 {
 	__u16 *check = packet_at(ctx, check_offset, sizeof(*check));
 
 	if (!check)
 		return REASON_DROP_TRUNCATED;
-	l4_sum_change(check, 0, segment);
-	return 0;
+	return frame_sum_change(ctx, check_offset, check, 0, 0, segment) ? REASON_DROP_ADJUST_FAILED : 0;
 }
 
 /* Of TCP, and of what has its ports where TCP has. `check` is the offset of the sum in the header. */
@@ -51,10 +34,10 @@ static __always_inline int frame_l4_rewrite(struct hook_context *ctx, __u32 offs
 		else
 			ports->dest = rewrite->to_port;
 	}
-	l4_sum_change((void *)ports + check, flags,
-		      checksum_difference4(rewrite->from, rewrite->to) +
-		      checksum_difference2(rewrite->from_port, rewrite->to_port));
-	return 0;
+	return frame_sum_change(ctx, offset + check, (void *)ports + check, flags,
+				checksum_difference4(rewrite->from, rewrite->to),
+				checksum_difference2(rewrite->from_port, rewrite->to_port))
+		       ? REASON_DROP_ADJUST_FAILED : 0;
 }
 
 static __always_inline int rewrite_address(struct hook_context *ctx, struct ipv4 *ip,

@@ -537,8 +537,11 @@ static __always_inline int underlay_receive(struct hook_context *ctx)
 	__u32 role = INTERFACE_UNDERLAY;
 	struct interface *underlay = bpf_map_lookup_elem(&interfaces, &role);
 	struct ethernet ethernet;
-	int reason = ethernet_parse(ctx, &ethernet);
+	int reason;
 
+	if (frame_enter(ctx))
+		return REASON_DROP_ADJUST_FAILED;
+	reason = ethernet_parse(ctx, &ethernet);
 	if (reason)
 		return reason;
 	/* Other VLANs are the host's. */
@@ -551,10 +554,9 @@ static __always_inline int underlay_receive(struct hook_context *ctx)
 	return REASON_PASS_TO_KERNEL;
 }
 
-SEC("xdp")
-int underlay_xdp(struct hook_context *ctx)
+HOOK_PROGRAM(underlay)(struct hook_context *ctx)
 {
 	__u32 bytes = packet_length(ctx);
 
-	return verdict(underlay_receive(ctx), bytes);
+	return verdict(ctx, underlay_receive(ctx), bytes);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
-/* A reason is the verdict: it names the counter and decides the XDP action. */
+/* A reason is the verdict: it names the counter and decides the action. */
 #pragma once
 
-#include "maps.h"
+#include "hook.h"
 
 static __always_inline void count(enum reason reason, __u64 bytes)
 {
@@ -22,7 +22,7 @@ static __always_inline bool reason_is_drop(int reason)
 }
 
 /* The action of every reason but COMMIT_RELEASED, whose way out is in its header. */
-static __always_inline int verdict(enum reason reason, __u64 bytes)
+static __always_inline int verdict(struct hook_context *ctx, enum reason reason, __u64 bytes)
 {
 	count(reason, bytes);
 	switch (reason) {
@@ -30,16 +30,16 @@ static __always_inline int verdict(enum reason reason, __u64 bytes)
 	case REASON_OUTBOUND_FLOATING_IP:
 	case REASON_OUTBOUND_FORWARDING:
 	case REASON_ICMP_ERROR_OUTBOUND:
-		return bpf_redirect_map(&ports, INTERFACE_EXTERNAL, 0);
+		return hook_redirect(ctx, INTERFACE_EXTERNAL);
 	case REASON_INBOUND_SNAT:
 	case REASON_INBOUND_FLOATING_IP:
 	case REASON_INBOUND_FORWARDING:
 	case REASON_ICMP_ERROR_INBOUND:
 	case REASON_HAIRPIN:
 	case REASON_EAST_WEST:
-		return bpf_redirect_map(&ports, INTERFACE_UNDERLAY, 0);
+		return hook_redirect(ctx, INTERFACE_UNDERLAY);
 	case REASON_COMMIT_SENT:
-		return bpf_redirect_map(&ports, INTERFACE_HA, 0);
+		return hook_redirect(ctx, INTERFACE_HA);
 	case REASON_ICMP_ERROR_TO_VM:
 	case REASON_ICMP_ERROR_TO_OUTSIDE:
 	case REASON_ARP_REPLY_INNER:
@@ -50,11 +50,11 @@ static __always_inline int verdict(enum reason reason, __u64 bytes)
 	case REASON_COMMIT_APPLIED:
 	case REASON_SYNC_APPLIED:
 	case REASON_HEARTBEAT_TURNED:
-		return XDP_TX;
+		return hook_turn_round(ctx);
 	case REASON_PASS_TO_KERNEL:
-		return XDP_PASS;
+		return hook_pass(ctx);
 	default:
 		/* Dropped, or consumed here. */
-		return XDP_DROP;
+		return HOOK_DROP;
 	}
 }
