@@ -275,7 +275,7 @@ struct gateway {
 	__u32 session_buckets;        /* of SESSION_BUCKET_SIZE slots; a power of two */
 	__u32 vm_ticks;               /* a VM without ports, floating IP and packets is forgotten after this long */
 	__u32 icmp_errors_per_second; /* RFC 1812 §4.3.2.8; per CPU; 0: none are said */
-	__u32 pad2;
+	__u32 resting_port_limit;     /* RFC 6888 REQ-8: a port freed beyond is free at once; 0: no limit */
 };
 ASSERT_SIZE(struct gateway, 96);
 
@@ -300,8 +300,10 @@ struct gateway_state {
 	/* Eight bytes that change together: a list that has changed meanwhile is never taken for the same. */
 	__u32 free_vm;                /* index + 1 of the first slot that was given back; 0: none */
 	__u32 free_vm_changes;
+	__u32 resting_ports;          /* freed, and neither given away again nor rested for long enough */
+	__u32 pad2;
 };
-ASSERT_SIZE(struct gateway_state, 48);
+ASSERT_SIZE(struct gateway_state, 56);
 
 /* virtual_routers[VRID] */
 struct virtual_router {

@@ -6,6 +6,8 @@
 
 /* How far one run looks for something to say. */
 #define WALK_STEPS 4096
+/* So much longer than its last port rests a block stays with its VM, so that every port of it is seen to have rested. */
+#define BLOCK_MARGIN_TICKS 8
 /* So long a mapping may be without a session: far longer than any CPU takes to add it. */
 #define MAPPING_BIRTH_TICKS 1
 /* So long a VM's slot rests: longer than any CPU goes on with one that it has found. */
@@ -315,7 +317,7 @@ static __always_inline void age_block(struct walk_run *run)
 		return;
 	block = port_block_at(address_index, number);
 	if (!block || !block->vm || block->mappings ||
-	    tick_now() - block->last_seen <= run->gateway->hold_down_ticks)
+	    tick_now() - block->last_seen <= run->gateway->hold_down_ticks + BLOCK_MARGIN_TICKS)
 		return;
 	vm = vm_at(block->vm - 1);
 	if (vm && vm->snat_address == address_index + 1) {
@@ -323,6 +325,23 @@ static __always_inline void age_block(struct walk_run *run)
 		vm_forget_address(vm);
 	}
 	port_block_release(address_index, number);
+}
+
+/* From here on it is as if nobody had ever had it. */
+static __always_inline void age_resting(const struct walk_run *run, struct mapping *mapping)
+{
+	__u32 since = mapping->last_seen;
+
+	if (!since || tick_now() - since < run->gateway->hold_down_ticks)
+		return;
+	if (__sync_val_compare_and_swap(&mapping->last_seen, since, 0) == since)
+		mapping_has_rested();
+}
+
+/* A block without mappings is left alone, but not the low ones, which nobody holds: their ports rest as well. */
+static __always_inline bool age_skips_block(struct walk *walk)
+{
+	return walk->position % 65536 / PORT_BLOCK_SIZE >= FIRST_PORT_BLOCK && walk_skips_block(walk);
 }
 
 static __always_inline void age_mapping(struct walk_run *run)
@@ -335,11 +354,13 @@ static __always_inline void age_mapping(struct walk_run *run)
 		return;
 	}
 	age_block(run);
-	if (walk_skips_block(run->walk))
+	if (age_skips_block(run->walk))
 		return;
 	run->walk->position++;
 	if (mapping && mapping_is_dynamic(mapping))
 		age_mapping_at(run, index, mapping);
+	else if (mapping && !mapping->vm)
+		age_resting(run, mapping);
 }
 
 static __always_inline void age_session_slot(struct walk_run *run)
@@ -565,6 +586,8 @@ int forwarding_ensure(struct forwarding_ensure *request)
 		return -EBUSY;
 	}
 	static_mapping_uncount(before);
+	if (!before && __sync_lock_test_and_set(&mapping->last_seen, 0))
+		mapping_has_rested();
 	return 0;
 }
 
@@ -577,7 +600,7 @@ int forwarding_remove(struct forwarding_ensure *request)
 	if (!mapping || *mapping_owner_word(mapping) != owner)
 		return -ENOENT;
 	/* RFC 6888 REQ-8 holds for such a port as well. */
-	mapping->last_seen = tick_now_fine();
+	mapping->last_seen = mapping_may_rest() ? tick_now_fine() : 0;
 	if (__sync_val_compare_and_swap(mapping_owner_word(mapping), owner, 0) == owner)
 		static_mapping_uncount(owner);
 	return 0;

@@ -138,6 +138,32 @@ static __always_inline bool mapping_is_takeable(const struct mapping *mapping, _
 	return !mapping->vm && (!mapping->last_seen || now - mapping->last_seen >= hold_down_ticks);
 }
 
+/* RFC 6888 REQ-8: whether one more freed port may rest. */
+static __always_inline bool mapping_may_rest(void)
+{
+	__u32 zero = 0;
+	struct gateway *gateway = bpf_map_lookup_elem(&gateways, &zero);
+	struct gateway_state *state = bpf_map_lookup_elem(&gateway_states, &zero);
+	__u32 before;
+
+	if (!gateway || !state)
+		return true;
+	before = __sync_fetch_and_add(&state->resting_ports, 1);
+	if (!gateway->resting_port_limit || before < gateway->resting_port_limit)
+		return true;
+	__sync_fetch_and_add(&state->resting_ports, -1);
+	return false;
+}
+
+static __always_inline void mapping_has_rested(void)
+{
+	__u32 zero = 0;
+	struct gateway_state *state = bpf_map_lookup_elem(&gateway_states, &zero);
+
+	if (state)
+		__sync_fetch_and_add(&state->resting_ports, -1);
+}
+
 /* False where somebody else was faster. */
 static __always_inline bool mapping_claim(struct vm *vm, struct mapping *mapping, __u32 index,
 					  __u64 owner)
@@ -146,7 +172,8 @@ static __always_inline bool mapping_claim(struct vm *vm, struct mapping *mapping
 
 	if (__sync_val_compare_and_swap(mapping_owner_word(mapping), 0, owner))
 		return false;
-	mapping->last_seen = now;
+	if (__sync_lock_test_and_set(&mapping->last_seen, now))
+		mapping_has_rested();
 	__sync_fetch_and_add(&vm->mapping_count, 1);
 	port_block_count(mapping_address_index(index), index & 0xffff, 1, now);
 	return true;

@@ -184,6 +184,8 @@ static __always_inline void mapping_free(struct mapping *mapping, __u32 index, _
 	if (vm)
 		__sync_fetch_and_add(&vm->mapping_count, -1);
 	port_block_count(mapping_address_index(index), index & 0xffff, -1, now);
+	if (!mapping_may_rest())
+		__sync_val_compare_and_swap(&mapping->last_seen, now, 0);
 }
 
 struct mapping_end_walk {
