@@ -4,9 +4,9 @@
 
 #include <linux/types.h>
 
+/* Of at most 2^15 words of 32 bits. */
 static __always_inline __u16 checksum_fold(__u64 sum)
 {
-	sum = (sum & 0xffffffff) + (sum >> 32);
 	sum = (sum & 0xffff) + (sum >> 16);
 	sum = (sum & 0xffff) + (sum >> 16);
 	sum = (sum & 0xffff) + (sum >> 16);

@@ -220,13 +220,17 @@ __noinline int rewrite_rarer(struct hook_context *ctx, struct packet *packet,
 static __always_inline int rewrite_l4(struct hook_context *ctx, struct packet *packet,
 				      const struct rewrite *rewrite)
 {
+	struct rewrite rarer;
+
 	if (packet->ip.later_fragment)
 		return 0;
 	if (packet->ip.protocol == IPPROTO_TCP)
 		return frame_l4_rewrite(ctx, packet->ip.l4_offset, TCP_CHECK, 0, rewrite);
 	if (packet->ip.protocol == IPPROTO_UDP)
 		return frame_l4_rewrite(ctx, packet->ip.l4_offset, UDP_CHECK, L4_SUM_OPTIONAL, rewrite);
-	return rewrite_rarer(ctx, packet, rewrite);
+	/* A copy: TCP and UDP keep theirs in registers. */
+	rarer = *rewrite;
+	return rewrite_rarer(ctx, packet, &rarer);
 }
 
 /*
