@@ -11,7 +11,7 @@ import { checksumFaults } from '../support/checksum.js';
 import { dissect, layerOf } from '../support/dissect.js';
 import { expectFrame } from '../support/expect-frame.js';
 import { GatewayFixture, type RunResult } from '../support/gateway-fixture.js';
-import { frame, ICMP, type Layer } from '../support/packet.js';
+import { frame, icmp, ICMP, ipv4, payload, quote, split, udp, type Icmp, type Ipv4, type Layer, type Payload, type Udp } from '../support/packet.js';
 import { readPcap } from '../support/pcap.js';
 import { a2, tenantA, VIRTUAL_MAC, VRID, type Tenant } from '../support/world.js';
 
@@ -174,8 +174,6 @@ describe('OVN, what we refuse', () => {
   it.each([
     ['ovn-01-bfd-establish-underlay', 'BFD of another gateway\'s world', 'drop_vni_unknown', ({ layers }: Captured) => layerOf(layers, 'geneve').vni === 0],
     ['ovn-09-bfd-steady-underlay', 'BFD', 'drop_vni_unknown', ({ layers }: Captured) => layerOf(layers, 'geneve').vni === 0],
-    ['ovn-07-fragments-underlay', 'fragments to shared SNAT', 'drop_fragment', fromCompute],
-    ['ovn-06-icmp-errors-underlay', 'TTL 1 of traceroute', 'drop_ttl_exceeded', (it: Captured) => fromCompute(it) && layerOf(it.layers, 'ipv4', 1).ttl === 1],
     ['ovn-08-arp-nexthop-through-tunnel-underlay', 'a compute that asks for the next hop', 'drop_source_not_in_subnet', ({ layers }: Captured) => layers.some(({ layer }) => layer === 'arp')],
   ] as const)('%s / %s', (name, _, reason, selects) => {
     const selected = capture(name).filter(selects);
@@ -186,11 +184,93 @@ describe('OVN, what we refuse', () => {
       expect(result.counters).toMatchObject({ [reason]: 1 });
     }
   });
+});
 
-  it('ovn-06: errors to shared SNAT, whose quoted packet would have to be translated too', () => {
-    const errors = capture('ovn-06-icmp-errors-external').filter(({ layers }) => layers.some((layer) => layer.layer === 'icmp' && layer.type === ICMP.unreachable));
-    expect(errors.length).toBeGreaterThan(0);
-    for (const { bytes } of errors) expect(gateway.run('external', bytes).counters).toEqual({ drop_icmp_type: 1 });
+/** The whole packet of a capture's fragments, its transport header and sums as they were sent. */
+function whole(parts: readonly Captured[], depth: number): { network: Ipv4; message: Icmp; body: Buffer } {
+  const network = layerOf(parts[0]!.layers, 'ipv4', depth);
+  const { identifier, sequence, type } = layerOf(parts[0]!.layers, 'icmp');
+  const body = Buffer.concat(parts.map(({ layers }) => (layers.at(-1) as Payload).bytes));
+  const { source, destination, identification, ttl, typeOfService } = network;
+  return { network: ipv4({ source, destination, identification, ttl, typeOfService }), message: icmp({ type, identifier, sequence }), body };
+}
+
+describe('OVN, ICMP errors, fragments and hairpinning', () => {
+  beforeEach(configureAsOvn);
+  const inner = (frameBytes: Buffer): Buffer => frame(...innermost(dissect(frameBytes)));
+
+  it('ovn-06: an error to shared SNAT is shown to the VM as OVN shows it, with the packet that the VM sent', () => {
+    const [sent, shown] = capture('ovn-06-icmp-errors-underlay');
+    const error = capture('ovn-06-icmp-errors-external')[1]!.layers;
+    const left = gateway.run('underlay', sent!.bytes);
+    const { sourcePort } = layerOf(dissect(left.frame), 'udp');
+    const [network, datagram, data] = layerOf(error, 'quote').layers as [Ipv4, Udp, Layer];
+    const toOurPort = [ipv4({ ...network }), udp({ sourcePort, destinationPort: datagram.destinationPort }), data];
+    const { type, code } = layerOf(error, 'icmp');
+    const result = gateway.run('external', frame(error[0]!, error[1]!, icmp({ type, code }), quote(toOurPort)));
+
+    expect(result.counters).toEqual({ icmp_error_inbound: 1 });
+    expectFrame(inner(result.frame), frame(...innermost(shown!.layers)));
+    expect(checksumFaults(result.frame)).toEqual([]);
+  });
+
+  it('ovn-06: a packet of traceroute that ends here is answered', () => {
+    const probe = capture('ovn-06-icmp-errors-underlay')[2]!;
+    const result = gateway.run('underlay', probe.bytes);
+    expect(result.counters).toMatchObject({ drop_ttl_exceeded: 1, icmp_error_to_vm: 1 });
+    const layers = dissect(result.frame);
+    expect(layerOf(layers, 'ipv4', 1)).toMatchObject({ source: '172.16.100.1', destination: '172.16.100.10' });
+    expectFrame(frame(layerOf(layers, 'quote')), frame(...innermost(probe.layers)));
+    expect(checksumFaults(result.frame)).toEqual([]);
+  });
+
+  it('ovn-07b: fragments to shared SNAT and back, each as OVN makes it', () => {
+    const FRAGMENT_BYTES = 1416;
+    const outbound = capture('ovn-07b-fragments-mtu1442-underlay').filter(fromCompute);
+    const shown = capture('ovn-07b-fragments-mtu1442-underlay').filter(toCompute);
+    const request = whole(outbound, 1);
+    const left = outbound.map(({ bytes }) => gateway.run('underlay', bytes));
+    const { externalPort } = gateway.mappings()[0]!;
+    const translated = [{ ...request.network, source: SNAT_ADDRESS, ttl: request.network.ttl! - 1 }, { ...request.message, identifier: externalPort }, payload(request.body)] as const;
+    split(FRAGMENT_BYTES, translated).forEach((part, index) => {
+      expectFrame(left[index]!.frame, [{ layer: 'ethernet', source: VIRTUAL_MAC, destination: OUTSIDE_MAC }, ...part]);
+    });
+
+    const reply = whole(capture('ovn-07b-fragments-mtu1442-external').filter(isIpv4From('8.8.8.8')), 0);
+    const toOurPort = [reply.network, { ...reply.message, identifier: externalPort }, payload(reply.body)] as const;
+    split(FRAGMENT_BYTES, toOurPort).forEach((part, index) => {
+      const result = gateway.run('external', frame({ layer: 'ethernet', source: OUTSIDE_MAC, destination: VIRTUAL_MAC }, ...part));
+      expectFrame(inner(result.frame), frame(...innermost(shown[index]!.layers)));
+    });
+  });
+
+  it('ovn-07c: 1500 bytes that must not be split, where 1442 fit, are said to be too big', () => {
+    gateway.setInterface('underlay', { mtu: 1500 });
+    const [sent] = capture('ovn-04-fip-underlay').filter(fromCompute);
+    gateway.run('underlay', sent!.bytes);
+    for (const { bytes } of capture('ovn-07c-1500B-DF-from-outside-external')) {
+      const result = gateway.run('external', bytes);
+      expect(result.counters).toEqual({ drop_mtu_exceeded: 1, icmp_error_to_outside: 1 });
+      expect(layerOf(dissect(result.frame), 'icmp')).toMatchObject({ type: ICMP.unreachable, code: 4, sequence: 1442 });
+      expect(checksumFaults(result.frame)).toEqual([]);
+    }
+  });
+
+  it('ovn-05: a VM that pings another one\'s floating IP, both ways', () => {
+    gateway.setNetwork({ gatewayMac: macToBuffer('fa:16:3e:5e:01:d1') }, ovn);
+    const frames = capture('ovn-05-hairpin-fip-underlay');
+    const [ping, pinged, pong, ponged] = frames as [Captured, Captured, Captured, Captured];
+    // Its endpoint is learned from whatever it sends.
+    gateway.run('underlay', pong.bytes);
+    const there = gateway.run('underlay', ping.bytes);
+    const { externalPort } = gateway.mappings()[0]!;
+    expect(there.counters).toMatchObject({ hairpin: 1 });
+    expectFrame(inner(there.frame), frame(...changed(innermost(pinged.layers), {}, { identifier: externalPort })));
+
+    const inTunnel = pong.layers.slice(0, pong.layers.findLastIndex((layer) => layer.layer === 'ipv4'));
+    const back = gateway.run('underlay', frame(...inTunnel, ...changed(innermost(pong.layers), {}, { identifier: externalPort })));
+    expect(back.counters).toMatchObject({ hairpin: 1 });
+    expectFrame(inner(back.frame), frame(...innermost(ponged.layers)));
   });
 });
 
