@@ -35,7 +35,7 @@ const gateway = mapping({
 function vlan(of: string, more: string) {
   return integer(0, 4_094)
     .default(0)
-    .describe(`VLAN identifier (802.1Q) of every frame of ${of}, 1 to 4094; 0: untagged. The card must leave tags in the frames (\`ethtool -K ens4 rxvlan off\`). Default: 0. ${more}`);
+    .describe(`VLAN identifier (802.1Q) of every frame of ${of}, 1 to 4094; 0: untagged. The card must let the VLAN in and leave its tags in the frames (\`ethtool -K ens4 rxvlan off rx-vlan-filter off\`). Default: 0. ${more}`);
 }
 
 const interfaces = mapping({
