@@ -5,14 +5,16 @@
  */
 import fc from 'fast-check';
 import { afterAll, describe, expect, it, vi } from 'vitest';
-import { dissect, layerOf } from '../support/dissect.js';
+import { mappingFlag } from '../../src/dataplane/layout.generated.js';
+import { ipv4ToNumber } from '../support/bytes.js';
+import { dissect } from '../support/dissect.js';
 import { fuzz, fuzzRuns } from '../support/fuzz.js';
 import { ticksAgo, type GatewayFixture, type MappingEntry } from '../support/gateway-fixture.js';
 import { tableFaults } from '../support/invariants.js';
 import { isSyncFrame, Pair } from '../support/pair.js';
 import { ipv4, tcp, TCP, udp, type Layer } from '../support/packet.js';
 import * as world from '../support/world.js';
-import { a1, b1, frameFromVm, fromOutside, type VirtualMachine } from '../support/world.js';
+import { a1, a2, a3, b1, frameFromVm, fromOutside, type VirtualMachine } from '../support/world.js';
 
 const runs = fuzzRuns(150);
 const pair = Pair.load();
@@ -20,8 +22,11 @@ const pair = Pair.load();
 vi.setConfig({ testTimeout: 60_000 + runs * 200 });
 afterAll(() => pair.close());
 
-const vms: readonly VirtualMachine[] = [a1, b1, { ...a1, address: '172.16.100.20', mac: 'fa:16:3e:00:01:14' }];
-const remotes = ['203.0.113.10', '203.0.113.11', '203.0.113.12'];
+const vms: readonly VirtualMachine[] = [a1, b1, { ...a1, address: '172.16.100.20', mac: 'fa:16:3e:00:01:14' }, a3];
+/** The last one is a floating IP of ours: hairpinned. */
+const remotes = ['203.0.113.10', '203.0.113.11', '203.0.113.12', a2.floatingIp!];
+/** Some of them below 1024. */
+const ports = [500, 501, 5000, 5001, 5002, 5003];
 
 type Step =
   | { readonly kind: 'out'; readonly vm: number; readonly port: number; readonly remote: number; readonly tcp: boolean; readonly lost: 'no' | 'request' | 'reply' }
@@ -35,7 +40,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     arbitrary: fc.record({
       kind: fc.constant('out' as const),
       vm: fc.nat(vms.length - 1),
-      port: fc.integer({ min: 5000, max: 5004 }),
+      port: fc.constantFrom(...ports),
       remote: fc.nat(remotes.length - 1),
       tcp: fc.boolean(),
       lost: fc.constantFrom('no' as const, 'no' as const, 'no' as const, 'request' as const, 'reply' as const),
@@ -64,6 +69,11 @@ class History {
 
   run(steps: readonly Step[]): void {
     pair.reset();
+    for (const gateway of [pair.a, pair.b]) {
+      gateway.addForwarding({ vm: a1, protocol: 'tcp', internalPort: 80, externalPort: 8080 });
+      // The floating IP's VM is where the configuration says, on both.
+      gateway.pinVm(a2);
+    }
     for (const next of steps) this.take(next);
   }
 
@@ -93,12 +103,12 @@ class History {
     }
     expect(result.verdict, JSON.stringify(result.counters)).toBe('REDIRECT');
     const layers = dissect(result.frame);
-    const { sourcePort } = next.tcp ? layerOf(layers, 'tcp') : layerOf(layers, 'udp');
+    const { sourcePort } = layers.filter((layer) => layer.layer === 'tcp' || layer.layer === 'udp').at(-1)!;
     this.released.note(vm, next.tcp ? 'tcp' : 'udp', next.port, remote, sourcePort);
   }
 
   private answer(next: Extract<Step, { kind: 'in' }>): void {
-    const mappings = this.active.mappings().filter((mapping) => mapping.first.state !== 0);
+    const mappings = this.active.mappings().filter((mapping) => mapping.first.state !== 0 && mapping.first.remote !== ipv4ToNumber(a2.floatingIp!));
     const mapping = mappings[next.which % Math.max(1, mappings.length)];
     if (mapping === undefined) return;
     const result = this.active.run('external', answerTo(mapping, next.reset));
@@ -113,7 +123,7 @@ class History {
     this.active.virtualRouters.update(world.VRID, { activeSinceNs: BigInt(ticksAgo(20_000)) << 30n });
     pair.walk(this.active, 'age_xdp');
     this.released = new Released();
-    for (const mapping of this.active.mappings()) this.keep(mapping);
+    for (const mapping of this.active.mappings()) if ((mapping.flags & mappingFlag.static) === 0) this.keep(mapping);
   }
 
   private keep(mapping: MappingEntry): void {
