@@ -57,7 +57,9 @@ export type ReasonName = string;
 
 export interface RunResult {
   readonly verdict: Verdict;
+  /** At TC without its 802.1Q tag: the kernel carries that beside the bytes, and a test run does not show it. */
   readonly frame: Buffer;
+  readonly hook: Hook;
   /** Packets counted by this run, of every reason that counted any. */
   readonly counters: Readonly<Record<ReasonName, number>>;
 }
@@ -83,6 +85,8 @@ export interface FixtureOptions {
 }
 
 export interface MappingEntry extends layout.Mapping {
+  /** Of its slot. */
+  readonly index: number;
   readonly externalAddress: string;
   readonly protocol: number;
   readonly externalPort: number;
@@ -333,7 +337,7 @@ export class GatewayFixture {
       if (packets !== before[index]) counters[name] = packets - before[index]!;
     });
     const answered = this.hook === 'tc' && verdict === 'REDIRECT' && ANSWERED_IN_PLACE.some((name) => name in counters);
-    return { verdict: answered ? 'TX' : verdict, frame: output, counters };
+    return { verdict: answered ? 'TX' : verdict, frame: output, hook: this.runsAtTc(program) ? 'tc' : 'xdp', counters };
   }
 
   /** As run(), without looking at the counters: for loops over thousands of frames. */
@@ -604,6 +608,7 @@ export class GatewayFixture {
     const names = this.snatAddressNames();
     return [...this.mappingTable.used()].map(([index, mapping]) => ({
       ...mapping,
+      index,
       externalAddress: names[Math.floor(index / (PROTOCOLS * PORTS))]!,
       protocol: Math.floor(index / PORTS) % PROTOCOLS,
       externalPort: index % PORTS,

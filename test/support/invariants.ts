@@ -1,6 +1,6 @@
 /** What has to hold in the tables of a gateway after whatever traffic. */
 import { mappingBehaviour, mappingFlag, sessionState, vmFlag } from '../../src/dataplane/layout.generated.js';
-import type { GatewayFixture } from './gateway-fixture.js';
+import type { GatewayFixture, MappingEntry } from './gateway-fixture.js';
 
 const SESSION_COMMITTED = 1;
 const PORT_BLOCK_SIZE = 256;
@@ -10,16 +10,19 @@ const ICMP = 2;
 
 /** Every broken rule, as a sentence. */
 export function tableFaults(gateway: GatewayFixture): string[] {
-  return [...mappingFaults(gateway), ...blockFaults(gateway), ...sessionFaults(gateway), ...countFaults(gateway)];
+  const mappings = gateway.mappings();
+  return [
+    ...mappingFaults(gateway, mappings), ...blockFaults(gateway, mappings), ...sessionFaults(gateway, mappings), ...countFaults(gateway, mappings),
+  ];
 }
 
 const isStatic = (mapping: { readonly flags: number }): boolean => (mapping.flags & mappingFlag.static) !== 0;
 
-function mappingFaults(gateway: GatewayFixture): string[] {
+function mappingFaults(gateway: GatewayFixture, mappings: readonly MappingEntry[]): string[] {
   const faults: string[] = [];
   const owners = new Map<string, number>();
   const blocks = new Map(gateway.portBlocks().map((block) => [`${block.externalAddress}/${block.block}`, block]));
-  for (const mapping of gateway.mappings()) {
+  for (const mapping of mappings) {
     const { externalAddress, externalPort, protocol, internalPort, vm } = mapping;
     const name = `mapping ${externalAddress}:${externalPort}/${protocol}`;
     const holder = blocks.get(`${externalAddress}/${Math.floor(externalPort / PORT_BLOCK_SIZE)}`);
@@ -47,8 +50,7 @@ function overloads(gateway: GatewayFixture, vm: number): boolean {
   return gateway.routers.get(router)!.mapping !== mappingBehaviour.endpointIndependent;
 }
 
-function blockFaults(gateway: GatewayFixture): string[] {
-  const mappings = gateway.mappings();
+function blockFaults(gateway: GatewayFixture, mappings: readonly MappingEntry[]): string[] {
   return gateway.portBlocks().flatMap(({ externalAddress, block, vm, mappings: counted }) => {
     const inside = mappings.filter((mapping) => !isStatic(mapping) && mapping.externalAddress === externalAddress && Math.floor(mapping.externalPort / PORT_BLOCK_SIZE) === block);
     const faults = inside.length === counted ? [] : [`block ${externalAddress}/${block} counts ${counted} mappings and has ${inside.length}`];
@@ -57,7 +59,7 @@ function blockFaults(gateway: GatewayFixture): string[] {
   });
 }
 
-function sessionFaults(gateway: GatewayFixture): string[] {
+function sessionFaults(gateway: GatewayFixture, mappings: readonly MappingEntry[]): string[] {
   const faults: string[] = [];
   const counts = new Map<number, number>();
   const names = new Set<string>();
@@ -72,7 +74,7 @@ function sessionFaults(gateway: GatewayFixture): string[] {
     }
     names.add(name);
   }
-  for (const [index, mapping] of gateway.mappingTable.used()) {
+  for (const { index, ...mapping } of mappings) {
     const found = counts.get(index) ?? 0;
     if (found !== mapping.sessionCount) {
       faults.push(`mapping ${index % PORTS}/${Math.floor(index / PORTS) % PROTOCOLS} counts ${mapping.sessionCount} sessions and has ${found}`);
@@ -82,15 +84,15 @@ function sessionFaults(gateway: GatewayFixture): string[] {
 }
 
 /** What is counted beside the tables is what a count of the tables finds. */
-function countFaults(gateway: GatewayFixture): string[] {
+function countFaults(gateway: GatewayFixture, mappings: readonly MappingEntry[]): string[] {
   const sessions = new Map<number, number>();
-  const mappings = new Map<number, number>();
+  const dynamic = new Map<number, number>();
   const routers = new Map<number, number>();
   const networks = new Map<number, number>();
   const add = (counts: Map<number, number>, key: number, amount = 1): void => void counts.set(key, (counts.get(key) ?? 0) + amount);
-  for (const [, mapping] of gateway.mappingTable.used()) {
+  for (const mapping of mappings) {
     if (mapping.first.state !== sessionState.free) add(sessions, mapping.vm - 1);
-    if (!isStatic(mapping)) add(mappings, mapping.vm - 1);
+    if (!isStatic(mapping)) add(dynamic, mapping.vm - 1);
   }
   for (const { mapping } of gateway.sessions()) add(sessions, gateway.mappingTable.get(mapping - 1).vm - 1);
 
@@ -100,7 +102,7 @@ function countFaults(gateway: GatewayFixture): string[] {
   };
   for (const [index, vm] of gateway.vms.used()) {
     compare(`sessions of VM ${index}`, vm.sessions, sessions.get(index) ?? 0);
-    compare(`mappings of VM ${index}`, vm.mappingCount, mappings.get(index) ?? 0);
+    compare(`mappings of VM ${index}`, vm.mappingCount, dynamic.get(index) ?? 0);
     if ((vm.flags & vmFlag.retired) === 0) add(networks, vm.network);
     add(routers, gateway.networks.get(vm.network)!.router, sessions.get(index) ?? 0);
   }
