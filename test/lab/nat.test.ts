@@ -143,6 +143,20 @@ describe('east-west', () => {
     expect((await ping(a1.node, networkOf(a3).gatewayAddress)).received).toBe(3);
   });
 
+  it('static route by way of a VM/ping to what is behind it/answered, from and to the private address', async () => {
+    const [behind, prefix] = ['10.99.0.1', '10.99.0.0/24'];
+    const tenant = topology.tenants.indexOf(tenantOf(a1));
+    await run('ip', ['-n', `fg-${a1.node}`, 'address', 'add', `${behind}/32`, 'dev', 'lo']);
+    try {
+      await lab.reconfigure((configuration) => mapAt(configuration, 'routers', tenant).set('routes', configuration.createNode([{ destination: prefix, via: a1.address }])));
+      expect(await ping(a3.node, behind)).toEqual({ received: 3, ttl: 63 });
+    } finally {
+      await run('ip', ['-n', `fg-${a1.node}`, 'address', 'del', `${behind}/32`, 'dev', 'lo']);
+      await lab.restore();
+    }
+    expect((await ping(a3.node, behind, { count: 1 })).received).toBe(0);
+  });
+
   it('network of another tenant/ping/not reached', async () => {
     expect((await ping('vm-b1', a3.address, { count: 1 })).received).toBe(0);
   });
