@@ -29,6 +29,9 @@ const gateway = mapping({
   icmpErrorsPerSecond: integer(0, 1_000_000)
     .default(1_000)
     .describe('How many ICMP errors (time exceeded, fragmentation needed, unreachable) are sent in a second on each CPU, 0 to 1000000; 0: none. Default: 1000. RFC 1812 §4.3.2.8.'),
+  restingPorts: integer(0, 16_777_216)
+    .default(0)
+    .describe('How many freed external ports may rest at a time (timeouts.portHoldDown), 0 to 16777216; one that is freed beyond is free at once. 0: no limit. Default: 0. RFC 6888 REQ-8.'),
 }).describe('This node.');
 
 /** The card must leave tags to the programs: what it takes off before them, they never see. */

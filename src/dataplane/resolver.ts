@@ -34,6 +34,12 @@ export interface ResolverPorts {
   log(event: { readonly type: 'resolved' | 'unresolved'; readonly purpose: NeighbourPurpose; readonly address: string; readonly mac?: string }): void;
 }
 
+/** A neighbour that does not answer: so packets to it are told, until it is asked for again. */
+const NOBODY = Buffer.alloc(6);
+const SILENT_NS = 3_000_000_000n;
+/** More than these are not remembered: the table of neighbours has room for others. */
+const MAX_SILENT = 4096;
+
 /** How often questions that are due are asked, ms. */
 export const RESOLVER_TICK_MS = 100;
 
@@ -45,6 +51,8 @@ export class Resolver {
   readonly #table = new NeighbourTable();
   readonly #held = new HeldFrames();
   readonly #arp = new ArpCache();
+  /** That packets asked for in vain, and until when they are taken for absent. */
+  readonly #silent = new Map<string, { readonly id: NeighbourId; readonly untilNs: bigint }>();
   /** The kernel's table: a want may come after the kernel has resolved it for somebody else, and told so. */
   readonly #known = new Map<string, NeighbourObservation>();
 
@@ -65,6 +73,7 @@ export class Resolver {
   unwant(id: NeighbourId): void {
     this.#arp.forget(id);
     this.#execute(this.#table.unwant(id));
+    this.#ports.writeNeighbour(id, undefined);
   }
 
   /** A packet has no next hop: asks for it, and keeps the packet meanwhile. */
@@ -113,6 +122,16 @@ export class Resolver {
     const now = this.#ports.nowNs();
     for (const seen of this.#arp.tick(now)) this.#execute(this.#table.observe(seen));
     this.#execute(this.#table.tick(now));
+    this.#forgetSilent(now);
+  }
+
+  #forgetSilent(nowNs: bigint): void {
+    for (const [name, { id, untilNs }] of this.#silent) {
+      // In the order in which they fell silent.
+      if (nowNs < untilNs) return;
+      this.#silent.delete(name);
+      this.#ports.writeNeighbour(id, undefined);
+    }
   }
 
   get status(): { resolved: number; unresolved: number; heldFrames: number; heldFramesDropped: number } {
@@ -141,6 +160,7 @@ export class Resolver {
   }
 
   #resolved(effect: NeighbourEffect & { type: 'Resolved' }): void {
+    this.#silent.delete(neighbourName(effect));
     const { purpose, mac, address } = effect;
     if (purpose === 'gateway') this.#ports.writeGateway(effect, mac);
     if (purpose === 'peer') this.#ports.writePeer(effect, mac);
@@ -153,9 +173,21 @@ export class Resolver {
   #failed(effect: NeighbourEffect & { type: 'Unresolved' }): void {
     const { purpose, address } = effect;
     if (purpose === 'gateway') this.#ports.writeGateway(effect, undefined);
-    this.#ports.writeNeighbour(effect, undefined);
-    this.#held.drop(neighbourName(effect));
+    this.#fallSilent(effect, purpose);
     this.#ports.log({ type: 'unresolved', purpose, address: formatIpv4(address as Ipv4Address) });
+  }
+
+  /** What waited goes on, and whoever sent it hears that nobody is there (RFC 1812 §4.3.3.1). */
+  #fallSilent({ role, vlan, address }: NeighbourId, purpose: NeighbourPurpose): void {
+    const id = { role, vlan, address };
+    const name = neighbourName(id);
+    const isForgotten = purpose === 'onDemand';
+    const isRemembered = !isForgotten || this.#silent.size < MAX_SILENT;
+    this.#ports.writeNeighbour(id, isRemembered ? NOBODY : undefined);
+    if (!isRemembered) return this.#held.drop(name);
+    this.#silent.delete(name);
+    if (isForgotten) this.#silent.set(name, { id, untilNs: this.#ports.nowNs() + SILENT_NS });
+    this.#release(id);
   }
 
   #release(id: NeighbourId): void {

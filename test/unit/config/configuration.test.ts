@@ -25,7 +25,7 @@ describe('configuration/accepted', () => {
   it('example/every value is parsed', () => {
     const configuration = accepted(example);
     expect(warnings(example)).toEqual([]);
-    expect(configuration.gateway).toEqual({ name: 'gw-a', id: 0, icmpErrorsPerSecond: 1_000 });
+    expect(configuration.gateway).toEqual({ name: 'gw-a', id: 0, icmpErrorsPerSecond: 1_000, restingPorts: 0 });
     expect(configuration.interfaces).toEqual({
       underlay: { name: 'underlay0', mode: 'auto', vlan: 0 },
       external: { name: 'external0', mode: 'auto' },
@@ -46,7 +46,7 @@ describe('configuration/accepted', () => {
 
   it('smallest/defaults are filled in', () => {
     expect(accepted(smallest)).toEqual({
-      gateway: { name: 'gw-a', id: 1, icmpErrorsPerSecond: 1_000 },
+      gateway: { name: 'gw-a', id: 1, icmpErrorsPerSecond: 1_000, restingPorts: 0 },
       interfaces: { underlay: { name: 'underlay0', mode: 'auto', vlan: 0 }, external: { name: 'external0', mode: 'auto' } },
       sync: { mode: 'none', heartbeatInterval: 2_000, soloAfter: 20_000 },
       virtualRouters: [],

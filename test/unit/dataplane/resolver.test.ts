@@ -9,7 +9,7 @@ const tagged = { ...gateway, vlan: 12 };
 
 function setUp() {
   const did: string[] = [];
-  const note = (what: string) => (id: { address: number }, mac: Buffer | undefined) => void did.push(`${what} ${id.address & 255} ${mac?.toString('hex') ?? 'none'}`);
+  const note = (what: string) => (id: { address: number }, mac: Buffer | undefined) => void did.push(`${what} ${id.address & 255} ${mac === undefined ? 'none' : mac.equals(Buffer.alloc(6)) ? 'nobody' : mac.toString('hex')}`);
   let nowNs = 0n;
   const resolver = new Resolver(new Map([[EXTERNAL, 7]]), {
     isKernels: ({ vlan }) => vlan === 0,
@@ -49,7 +49,7 @@ describe('the resolver', () => {
     resolver.replace([stays!, goes!]);
     take();
     resolver.replace([stays!, { ...goes!, ifindex: 8 }]);
-    expect(take()).toEqual(['gateway 1 none', 'neighbour 1 none']);
+    expect(take()).toEqual(['gateway 1 none', 'neighbour 1 nobody']);
     expect(resolver.macOf(host)).toBeDefined();
   });
 
@@ -59,7 +59,7 @@ describe('the resolver', () => {
     resolver.want(gateway, 'gateway');
     take();
     resolver.observe({ ifindex: 7, address: '10.0.2.1', state: 'STALE', mac: '02:00:00:00:00:aa' }, true);
-    expect(take()).toEqual(['gateway 1 none', 'neighbour 1 none']);
+    expect(take()).toEqual(['gateway 1 none', 'neighbour 1 nobody']);
   });
 
   it('sends what waited, in order, when the neighbour answers', () => {
@@ -81,15 +81,36 @@ describe('the resolver', () => {
     expect(take()).toEqual(['resume late']);
   });
 
-  it('gives up what waited for a neighbour that fails', () => {
+  it('brings what waited for a neighbour that fails again, to be told that nobody is there', () => {
     const { resolver, take, pass } = setUp();
     resolver.unresolved(host, Buffer.from('first'));
-    for (let i = 0; i < 10; i += 1) {
-      pass(2_000_000_000n);
+    for (let i = 0; i < 30; i += 1) {
+      pass(100_000_000n);
       resolver.tick();
     }
-    expect(take().at(-1)).toBe('neighbour 9 none');
-    expect(resolver.status).toEqual({ resolved: 0, unresolved: 0, heldFrames: 0, heldFramesDropped: 1 });
+    expect(take().filter((did) => !did.startsWith('probe'))).toEqual(['neighbour 9 nobody', 'resume first']);
+    expect(resolver.status).toEqual({ resolved: 0, unresolved: 0, heldFrames: 0, heldFramesDropped: 0 });
+    for (let i = 0; i < 30; i += 1) {
+      pass(100_000_000n);
+      resolver.tick();
+    }
+    // From here on a packet asks again.
+    expect(take()).toEqual(['neighbour 9 none']);
+  });
+
+  it('forgets that nobody was there when somebody is', () => {
+    const { resolver, take, pass } = setUp();
+    resolver.unresolved(host, Buffer.from('first'));
+    for (let i = 0; i < 30; i += 1) {
+      pass(100_000_000n);
+      resolver.tick();
+    }
+    resolver.want(host, 'onDemand');
+    resolver.observe({ ifindex: 7, address: '10.0.2.9', mac: '02:00:00:00:00:bb', state: 'REACHABLE' });
+    take();
+    pass(10_000_000_000n);
+    resolver.tick();
+    expect(take()).toEqual([]);
   });
 
   it('asks by itself on a VLAN, and again before the answer is old', () => {
@@ -117,7 +138,7 @@ describe('the resolver', () => {
       resolver.tick();
     }
     const did = take();
-    expect(did.slice(0, 5)).toEqual(['ask 1 on 12', 'ask 1 on 12', 'ask 1 on 12', 'gateway 1 none', 'neighbour 1 none']);
+    expect(did.slice(0, 5)).toEqual(['ask 1 on 12', 'ask 1 on 12', 'ask 1 on 12', 'gateway 1 none', 'neighbour 1 nobody']);
     expect(did.slice(5).length).toBeGreaterThan(8);
     resolver.heard(tagged, Buffer.from('0200000000ab', 'hex'));
     expect(take()).toEqual(['gateway 1 0200000000ab', 'neighbour 1 0200000000ab']);
