@@ -41,6 +41,13 @@ export type Hook = 'xdp' | 'tc';
 /** Where the programs that forward run: what a packet test has to be run at. */
 export const hooks: readonly Hook[] = existsSync(TC_OBJECT) ? ['xdp', 'tc'] : ['xdp'];
 
+let defaultHook: Hook = 'xdp';
+
+/** Where load() has the programs run unless it is told. */
+export function loadByDefault(hook: Hook): void {
+  defaultHook = hook;
+}
+
 export type ProgramName = 'underlay' | 'external' | 'ha_xdp' | 'seal_xdp' | 'bulk_xdp' | 'age_xdp';
 export type Verdict = 'ABORTED' | 'DROP' | 'PASS' | 'TX' | 'REDIRECT';
 const XDP_VERDICTS: readonly Verdict[] = ['ABORTED', 'DROP', 'PASS', 'TX', 'REDIRECT'];
@@ -65,7 +72,7 @@ export interface RunResult {
 }
 
 export interface LoadOptions {
-  /** Default: xdp. */
+  /** Default: that of loadByDefault(), xdp. */
   readonly hook?: Hook;
 }
 
@@ -306,7 +313,7 @@ export class GatewayFixture {
   }
 
   /** Opens, resizes and loads the object; the first reset() fills the maps. */
-  static load({ hook = 'xdp' }: LoadOptions = {}): GatewayFixture {
+  static load({ hook = defaultHook }: LoadOptions = {}): GatewayFixture {
     const object = BpfObject.open(objectPath());
     resize(object);
     object.load();
