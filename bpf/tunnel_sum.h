@@ -48,7 +48,11 @@ static __always_inline bool tunnel_sum_fits_headers(struct hook_context *ctx, co
 	return headers >= 0 && checksum_fold(outer + headers + inner) == 0xffff;
 }
 
-/* Of a tunnelled frame, nothing of which has been changed yet. 0, or the reason. */
+/*
+ * Of a tunnelled frame, nothing of which has been changed yet. 0, or the reason.
+ * Asks itself whether there is anything to do: a branch around the call makes
+ * Linux 6.1 verify fifteen times as long.
+ */
 __noinline int tunnel_verify_sum(struct hook_context *ctx, const struct packet *packet)
 {
 	struct udphdr *udp;
@@ -58,6 +62,8 @@ __noinline int tunnel_verify_sum(struct hook_context *ctx, const struct packet *
 
 	if (!packet)
 		return REASON_DROP_TRUNCATED;
+	if (!packet->tunnel.udp_offset)
+		return 0;
 	udp = packet_at(ctx, packet->tunnel.udp_offset, sizeof(*udp));
 	if (!udp)
 		return REASON_DROP_TRUNCATED;

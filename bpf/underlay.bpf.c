@@ -17,11 +17,6 @@ static __always_inline int outbound_return(struct hook_context *ctx, struct pack
 			     compute_mac, protocol);
 }
 
-static __always_inline int outbound_verify_sum(struct hook_context *ctx, const struct packet *packet)
-{
-	return packet->tunnel.udp_offset ? tunnel_verify_sum(ctx, packet) : 0;
-}
-
 /* A VM says where it is: after a migration, or because we asked. */
 static __always_inline int outbound_announcement(struct packet *packet, struct party *party, __be32 sender)
 {
@@ -41,7 +36,7 @@ static __noinline int outbound_arp(struct hook_context *ctx, struct packet *pack
 	__be32 sender, target;
 	int reason;
 
-	reason = outbound_verify_sum(ctx, packet);
+	reason = tunnel_verify_sum(ctx, packet);
 	if (reason)
 		return reason;
 	if (!arp)
@@ -369,7 +364,7 @@ static __always_inline int outbound_ipv4(struct hook_context *ctx, struct packet
 	if ((__u32)packet->ip.offset + packet->ip.total_length > packet->end)
 		return REASON_DROP_TRUNCATED;
 	packet->inner_is_ipv4 = true;
-	reason = outbound_verify_sum(ctx, packet);
+	reason = tunnel_verify_sum(ctx, packet);
 	if (reason)
 		return reason;
 	reason = outbound_find_party(packet, party, packet->ip.source);
