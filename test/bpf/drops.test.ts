@@ -174,6 +174,22 @@ const underlay: readonly Omit<Row, 'program'>[] = [
     arrange: teach,
     frame: () => fromA1({ destination: '172.16.101.99' }),
   },
+  { reason: 'outer_checksum', because: 'one that is there and wrong', frame: good({ udp: { checksum: 0x1234 } }) },
+  {
+    reason: 'neighbour_unreachable',
+    because: 'a host of the provider network that does not answer',
+    arrange: () => gateway.addNeighbour('external', '10.0.2.99', '00:00:00:00:00:00'),
+    frame: () => fromA1({ destination: '10.0.2.99' }),
+  },
+  {
+    reason: 'gateway_unreachable',
+    because: 'the provider\'s router does not answer',
+    arrange: () => {
+      gateway.setExternalNetwork({ gatewayMac: Buffer.alloc(6) });
+      gateway.addNeighbour('external', world.externalRouter.address, '00:00:00:00:00:00');
+    },
+    frame: () => fromA1(),
+  },
   { reason: 'neighbour_unresolved', because: 'a silent host of the provider network', frame: () => fromA1({ destination: '10.0.2.99' }) },
   {
     reason: 'gateway_unresolved',

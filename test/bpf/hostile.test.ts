@@ -78,8 +78,9 @@ describe.each([
   ['external', frame(ethernet({ source: world.compute1.mac, destination: 'ff:ff:ff:ff:ff:ff' }), { ...request, targetAddress: a2.floatingIp! })],
 ] as const)('%s / ARP', (program, bytes) => {
   it('cut off at every byte is the kernel\'s', () => {
-    expect(gateway.execute(program, bytes).verdict).toBe('TX');
-    for (let length = MIN_FRAME; length < bytes.length; length++) {
+    expect(gateway.run(program, bytes).verdict).toBe('TX');
+    // The kernel gives TC none that is shorter than a header of IPv4.
+    for (let length = gateway.hook === 'tc' ? 34 : MIN_FRAME; length < bytes.length; length++) {
       expect(gateway.execute(program, bytes.subarray(0, length)).verdict, `${length} bytes`).toBe('PASS');
     }
   });

@@ -221,6 +221,18 @@ describe.each(hooks)('ICMP of our own, %s', (hook) => {
       expectSaidToVm(sendPacket(a1, packet), a1, unreachable(UNREACHABLE.prohibited), packet, 'no_shared_snat');
     });
 
+    it('a neighbour that does not answer: host unreachable (RFC 1812 §5.2.7.1)', () => {
+      gateway.addNeighbour('external', '10.0.2.99', '00:00:00:00:00:00');
+      const lost = [ipv4({ source: a1.address, destination: '10.0.2.99' }), ...overUdp.request(PORT)];
+      expectSaidToVm(sendPacket(a1, lost), a1, unreachable(UNREACHABLE.host), lost, 'neighbour_unreachable');
+      expect(gateway.mappings()).toEqual([]);
+    });
+
+    it('a neighbour that may still answer: nothing, its frame waits', () => {
+      const result = send(gateway, a1, '10.0.2.98', overUdp.request(PORT));
+      expect(result.counters).toEqual({ drop_neighbour_unresolved: 1 });
+    });
+
     it('the whole packet is quoted up to 576 bytes (RFC 1812 §4.3.2.3)', () => {
       gateway.setRouter({ poolSize: 0 });
       for (const length of [28, 29, 31, 547, 548, 549, 1400]) {

@@ -271,7 +271,7 @@ describe('ageing', () => {
     expect(pair.a.portBlocks()).toHaveLength(1);
 
     const [[index]] = [...pair.a.portBlockTable.used()] as [[number, unknown]];
-    pair.a.portBlockTable.update(index, { lastSeen: ticksAgo(HOLD_DOWN_TICKS + 2) });
+    pair.a.portBlockTable.update(index, { lastSeen: ticksAgo(2 * HOLD_DOWN_TICKS) });
     pair.walk(pair.a, 'age_xdp');
 
     expect(pair.a.portBlocks()).toEqual([]);
