@@ -5,10 +5,12 @@
 #include "parse.h"
 
 #define EVENT_MAX_FRAME 2048
+#define EVENT_MACS (2 * ETH_ALEN) /* what is before a tag */
 
 struct event_with_frame {
 	struct event head;
 	__u8 frame[EVENT_MAX_FRAME];
+	struct vlan_header tag;       /* room for one that is not in the frame's bytes */
 };
 
 static __always_inline bool event_has_room(__u64 bytes)
@@ -25,6 +27,22 @@ static __always_inline __u64 event_share(__u32 type)
 	return type == EVENT_SYNC_MESSAGE ? EVENTS_BYTES : EVENTS_BYTES / 4;
 }
 
+/* The bytes of the frame; a tag that is beside them goes where it belongs. How many, or -1. */
+static __always_inline int event_load_frame(struct hook_context *ctx, __u32 offset, __u8 *to, __u32 length)
+{
+	__u16 tag = offset ? 0 : frame_tag(ctx);
+	__u32 rest = length - EVENT_MACS;
+
+	if (HOOK_TAG_LENGTH || !tag)
+		return frame_load(ctx, offset, to, length) ? -1 : (int)length;
+	asm volatile("" : "+r"(rest));
+	if (rest == 0 || rest >= EVENT_MAX_FRAME - EVENT_MACS || frame_load(ctx, 0, to, EVENT_MACS) ||
+	    frame_load(ctx, EVENT_MACS, to + EVENT_MACS + sizeof(struct vlan_header), rest))
+		return -1;
+	*(__u32 *)(to + EVENT_MACS) = bpf_htonl(ETH_P_8021Q << 16 | tag);
+	return length + sizeof(struct vlan_header);
+}
+
 /*
  * Sends `about` with the frame from `offset` on; its length is filled in here.
  * Bounded by the ring buffer: where it is full the event is lost, the packet's
@@ -34,6 +52,7 @@ __noinline int event_emit(struct hook_context *ctx, const struct event *about, _
 {
 	__u32 length = packet_length(ctx);
 	struct event_with_frame *event;
+	int loaded;
 
 	if (!about || offset >= length || !event_has_room(event_share(about->type)))
 		return -1;
@@ -43,18 +62,23 @@ __noinline int event_emit(struct hook_context *ctx, const struct event *about, _
 	 */
 	length -= offset + 1;
 	asm volatile("" : "+r"(length));
-	if (length >= EVENT_MAX_FRAME)
-		return -1;
+	if (length >= EVENT_MAX_FRAME) {
+		if (!frame_is_segmented(ctx))
+			return -1;
+		/* The first segment, or most of it. */
+		length = EVENT_MAX_FRAME - 1;
+	}
 	length++;
 	event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
 	if (!event)
 		return -1;
 	event->head = *about;
-	event->head.length = length;
-	if (frame_load(ctx, offset, event->frame, length)) {
+	loaded = event_load_frame(ctx, offset, event->frame, length);
+	if (loaded < 0) {
 		bpf_ringbuf_discard(event, 0);
 		return -1;
 	}
+	event->head.length = loaded;
 	bpf_ringbuf_submit(event, 0);
 	return 0;
 }

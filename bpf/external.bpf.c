@@ -111,6 +111,8 @@ __noinline int external_explain(struct hook_context *ctx, struct packet *packet,
 	failed = icmp_error_build(ctx, packet, &reply, source, ethernet_length(packet->vlan));
 	if (!failed)
 		failed = external_return(ctx, packet, party.virtual_router);
+	if (failed == REASON_FRAME_UNFINISHED)
+		return failed;
 	count(failed ? failed : reason, length);
 	return failed ? reason : REASON_ICMP_ERROR_TO_OUTSIDE;
 }

@@ -123,6 +123,18 @@ static __always_inline int forward_write_headers(struct hook_context *ctx, __u32
 	return 0;
 }
 
+/* Of the pseudo-header: what is cut into segments gets the rest of the sum in each. */
+static __always_inline int forward_write_sum(struct hook_context *ctx, __u32 offset)
+{
+	struct forward_headers *outer = packet_at(ctx, offset, sizeof(*outer));
+
+	if (!outer)
+		return REASON_DROP_TRUNCATED;
+	outer->udp.check = checksum_fold((__u64)outer->ip.saddr + outer->ip.daddr +
+					 bpf_htons(IPPROTO_UDP) + outer->udp.len);
+	return 0;
+}
+
 /* The outer Ethernet header's destination: as the VM's own packets came, else asked for. */
 static __always_inline int forward_compute_mac(struct hook_context *ctx, const struct packet *packet,
 					       const struct vm *vm, __u8 *mac)
@@ -145,20 +157,29 @@ static __always_inline int forward_to_vm(struct hook_context *ctx, struct packet
 {
 	__u32 role = INTERFACE_UNDERLAY, outer_length, inner_offset;
 	struct interface *underlay = bpf_map_lookup_elem(&interfaces, &role);
+	bool tunnelled = packet->from == INTERFACE_UNDERLAY, summed = false;
 	struct ethhdr *inner;
 	__u16 vlan;
-	int reason;
+	int reason, moved;
 
 	if (!underlay)
 		return REASON_DROP_ADJUST_FAILED;
 	vlan = underlay->vlan;
 	outer_length = ethernet_length(vlan);
 	inner_offset = outer_length + forward_overhead(vm) - sizeof(struct ethhdr);
-	if (frame_move_front(ctx, (int)packet->ip.offset - (int)(inner_offset + sizeof(struct ethhdr))))
+	/* No header can say more, of however many segments. */
+	if (packet->ip.total_length + forward_overhead(vm) > 0xffff)
+		return REASON_DROP_SEGMENTS;
+	moved = (int)packet->ip.offset - (int)(inner_offset + sizeof(struct ethhdr));
+	if (tunnelled)
+		summed = frame_has_tunnel_sums(ctx);
+	if (tunnelled ? frame_move_front(ctx, moved) : frame_enter_tunnel(ctx, moved))
 		return REASON_DROP_ADJUST_FAILED;
 	if (!ethernet_write(ctx, compute_mac, router->mac, vlan))
 		return REASON_DROP_TRUNCATED;
 	reason = forward_write_headers(ctx, outer_length, vm, router, &packet->ip);
+	if (!reason && summed)
+		reason = forward_write_sum(ctx, outer_length);
 	inner = packet_at(ctx, inner_offset, sizeof(*inner));
 	if (reason || !inner)
 		return REASON_DROP_TRUNCATED;
@@ -166,6 +187,21 @@ static __always_inline int forward_to_vm(struct hook_context *ctx, struct packet
 	__builtin_memcpy(inner->h_source, network->gateway_mac, 6);
 	inner->h_proto = protocol;
 	return 0;
+}
+
+/* Of the largest IPv4 packet that the frame puts on the wire. */
+static __always_inline __u32 forward_wire_length(struct hook_context *ctx, const struct packet *packet)
+{
+	__u32 segment = frame_segment_size(ctx), header = sizeof(struct udphdr);
+
+	if (!segment)
+		return packet->ip.total_length;
+	if (packet->ip.protocol == IPPROTO_TCP) {
+		struct tcphdr *tcp = packet_at(ctx, packet->ip.l4_offset, sizeof(*tcp));
+
+		header = tcp ? tcp->doff * 4 : sizeof(*tcp);
+	}
+	return packet->ip.l4_offset - packet->ip.offset + header + segment;
 }
 
 /*
@@ -178,7 +214,7 @@ static __always_inline int forward_check_mtu(struct hook_context *ctx, struct pa
 		.type = EVENT_FRAGMENTATION_NEEDED, .interface = packet->from, .mtu = mtu,
 	};
 
-	if (packet->ip.total_length <= mtu || frame_is_segmented(ctx))
+	if (forward_wire_length(ctx, packet) <= mtu)
 		return 0;
 	packet->mtu = mtu;
 	if (packet->ip.dont_fragment)

@@ -13,6 +13,7 @@
 
 #include <linux/if_ether.h>
 #include <linux/ip.h>
+#include <linux/udp.h>
 #include <bpf/bpf_endian.h>
 
 #include "checksum.h"
@@ -33,11 +34,28 @@ struct vlan_header {
 #define hook_context xdp_md
 #endif
 
+#ifdef HOOK_TC
+/*
+ * Of the context. Compilers would move its pointer along, or copy only the 32 bits
+ * that a field has of a pointer; verifiers refuse both.
+ */
+#define hook_field(ctx, field)                                                                     \
+	({                                                                                         \
+		unsigned long value_of_##field;                                                    \
+		asm volatile("%0 = *(u32 *)(%1 + %2)"                                              \
+			     : "=r"(value_of_##field)                                              \
+			     : "r"(ctx), "i"(offsetof(struct hook_context, field)));               \
+		value_of_##field;                                                                  \
+	})
+#else
+#define hook_field(ctx, field) ((ctx)->field)
+#endif
+
 /* The `size` bytes at `offset`, or NULL where the frame is shorter. */
 static __always_inline void *packet_at(struct hook_context *ctx, __u32 offset, __u32 size)
 {
-	void *data = (void *)(long)ctx->data;
-	void *end = (void *)(long)ctx->data_end;
+	void *data = (void *)(long)hook_field(ctx, data);
+	void *end = (void *)(long)hook_field(ctx, data_end);
 	void *at;
 
 	/* What is compared must be what is added: Linux 6.1 does not carry the bound of a sum back to its parts. */
@@ -54,12 +72,15 @@ static __always_inline void *packet_at(struct hook_context *ctx, __u32 offset, _
 /* Bytes that packet_at() can see. */
 static __always_inline __u32 frame_linear_length(struct hook_context *ctx)
 {
-	__u64 length = (void *)(long)ctx->data_end - (void *)(long)ctx->data;
+	__u64 length = (void *)(long)hook_field(ctx, data_end) - (void *)(long)hook_field(ctx, data);
 
 	/* Pointers may only be subtracted whole: keep the compiler from mixing this with other sums. */
 	asm volatile("" : "+r"(length));
 	return length;
 }
+
+/* What frame_settle_tunnel() takes out: the outer IPv4 header, and more than nothing of UDP's. */
+#define FRAME_SETTLE_BYTES 36
 
 #ifdef HOOK_TC
 
@@ -72,31 +93,31 @@ static __always_inline __u32 frame_linear_length(struct hook_context *ctx)
 
 static __always_inline __u32 packet_length(struct hook_context *ctx)
 {
-	return ctx->len;
+	return hook_field(ctx, len);
 }
 
 /* As packet_length(), with a tag that the bytes do not show. */
 static __always_inline __u32 frame_wire_length(struct hook_context *ctx)
 {
-	return ctx->len + (ctx->vlan_present ? sizeof(struct vlan_header) : 0);
+	return hook_field(ctx, len) + (hook_field(ctx, vlan_present) ? sizeof(struct vlan_header) : 0);
 }
 
 /* Payload in each of the segments that the frame stands for; 0: it is what it seems. */
 static __always_inline __u32 frame_segment_size(struct hook_context *ctx)
 {
-	return ctx->gso_size;
+	return hook_field(ctx, gso_size);
 }
 
 /* VLAN identifier and priority beside the bytes; 0: none. */
 static __always_inline __u16 frame_tag(struct hook_context *ctx)
 {
-	return ctx->vlan_present ? ctx->vlan_tci : 0;
+	return hook_field(ctx, vlan_present) ? hook_field(ctx, vlan_tci) : 0;
 }
 
 /* Leaves with this VLAN identifier; 0: untagged. */
 static __always_inline int frame_set_tag(struct hook_context *ctx, __u16 vlan)
 {
-	if (ctx->vlan_present && bpf_skb_vlan_pop(ctx))
+	if (hook_field(ctx, vlan_present) && bpf_skb_vlan_pop(ctx))
 		return -1;
 	return vlan ? bpf_skb_vlan_push(ctx, bpf_htons(ETH_P_8021Q), vlan) : 0;
 }
@@ -108,14 +129,15 @@ static __always_inline int frame_set_tag(struct hook_context *ctx, __u16 vlan)
 static __always_inline int frame_enter(struct hook_context *ctx)
 {
 	struct ethhdr *eth = packet_at(ctx, 0, sizeof(*eth) + sizeof(struct vlan_header));
-	__u32 wanted = ctx->len;
+	__u32 wanted;
 
-	if (eth && !ctx->vlan_present && eth->h_proto == bpf_htons(ETH_P_8021Q)) {
+	if (eth && !hook_field(ctx, vlan_present) && eth->h_proto == bpf_htons(ETH_P_8021Q)) {
 		__u16 control = bpf_ntohs(((struct vlan_header *)(eth + 1))->control);
 
 		if (bpf_skb_vlan_pop(ctx) || bpf_skb_vlan_push(ctx, bpf_htons(ETH_P_8021Q), control))
 			return -1;
 	}
+	wanted = hook_field(ctx, len);
 	if (wanted > PACKET_MAX_OFFSET)
 		wanted = PACKET_MAX_OFFSET;
 	return frame_linear_length(ctx) < wanted ? bpf_skb_pull_data(ctx, wanted) : 0;
@@ -147,7 +169,7 @@ static __always_inline int frame_wrap(struct hook_context *ctx, __u32 bytes)
 	__u16 vlan = frame_tag(ctx);
 	struct vlan_header *tag;
 
-	if (!eth || ctx->gso_size)
+	if (!eth || hook_field(ctx, gso_size))
 		return -1;
 	saved = *eth;
 	if (vlan && bpf_skb_vlan_pop(ctx))
@@ -209,8 +231,45 @@ static __always_inline bool frame_sum_is_left(struct hook_context *ctx, __u32 of
  */
 static __always_inline bool frame_sums_are_final(struct hook_context *ctx)
 {
-	return !ctx->gso_size && bpf_csum_level(ctx, BPF_CSUM_LEVEL_QUERY) < 0 &&
+	return !hook_field(ctx, gso_size) && bpf_csum_level(ctx, BPF_CSUM_LEVEL_QUERY) < 0 &&
 	       !frame_sum_is_left(ctx, sizeof(struct ethhdr) + offsetof(struct iphdr, check));
+}
+
+/*
+ * A sum that is left may be the tunnel's own, around a packet that is finished.
+ * Once the bytes where it would start are taken out, the kernel forgets it; they
+ * are put back by way of `scratch`. `udp` is the offset of the tunnel's header.
+ */
+static __always_inline int frame_settle_tunnel(struct hook_context *ctx, __u32 udp, __u8 *scratch)
+{
+	const __u32 check = sizeof(struct ethhdr) + offsetof(struct iphdr, check);
+	struct udphdr *header = packet_at(ctx, udp, sizeof(*header));
+
+	if (hook_field(ctx, gso_size) || !header || !header->check || !frame_sum_is_left(ctx, check))
+		return 0;
+	if (udp != sizeof(struct ethhdr) + sizeof(struct iphdr) ||
+	    bpf_skb_load_bytes(ctx, sizeof(struct ethhdr), scratch, FRAME_SETTLE_BYTES) ||
+	    bpf_skb_adjust_room(ctx, -FRAME_SETTLE_BYTES, BPF_ADJ_ROOM_MAC, BPF_F_ADJ_ROOM_FIXED_GSO) ||
+	    bpf_skb_adjust_room(ctx, FRAME_SETTLE_BYTES, BPF_ADJ_ROOM_MAC, BPF_F_ADJ_ROOM_FIXED_GSO) ||
+	    bpf_skb_store_bytes(ctx, sizeof(struct ethhdr), scratch, FRAME_SETTLE_BYTES, 0))
+		return -1;
+	if (frame_sum_is_left(ctx, check))
+		return 0;
+	/* Nobody computes it any more. */
+	header = packet_at(ctx, udp, sizeof(*header));
+	if (!header)
+		return -1;
+	header->check = 0;
+	return 0;
+}
+
+/* Whether each segment gets a sum of the tunnel's own: the field has to hold its pseudo-header's then. */
+static __always_inline bool frame_has_tunnel_sums(struct hook_context *ctx)
+{
+	struct iphdr *ip = packet_at(ctx, sizeof(struct ethhdr), sizeof(*ip));
+	struct udphdr *udp = ip ? packet_at(ctx, sizeof(struct ethhdr) + ip->ihl * 4, sizeof(*udp)) : NULL;
+
+	return hook_field(ctx, gso_size) && udp && udp->check;
 }
 
 /*
@@ -251,7 +310,7 @@ static __always_inline int hook_redirect(struct hook_context *ctx, __u32 role)
 /* Out where it came in. */
 static __always_inline int hook_turn_round(struct hook_context *ctx)
 {
-	return hook_leave(ctx, ctx->ifindex, INTERFACES);
+	return hook_leave(ctx, hook_field(ctx, ifindex), INTERFACES);
 }
 
 static __always_inline int hook_pass(struct hook_context *ctx)
@@ -338,6 +397,18 @@ static __always_inline bool frame_sum_is_left(struct hook_context *ctx __attribu
 static __always_inline bool frame_sums_are_final(struct hook_context *ctx __attribute__((unused)))
 {
 	return true;
+}
+
+static __always_inline int frame_settle_tunnel(struct hook_context *ctx __attribute__((unused)),
+					       __u32 udp __attribute__((unused)),
+					       __u8 *scratch __attribute__((unused)))
+{
+	return 0;
+}
+
+static __always_inline bool frame_has_tunnel_sums(struct hook_context *ctx __attribute__((unused)))
+{
+	return false;
 }
 
 static __always_inline int frame_sum_change(struct hook_context *ctx __attribute__((unused)),

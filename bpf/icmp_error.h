@@ -2,6 +2,7 @@
 /* What we say ourselves about packets that go no further: RFC 792, RFC 1812 §4.3.2. */
 #pragma once
 
+#include "event.h"
 #include "icmp.h"
 
 struct icmp_reply {
@@ -145,6 +146,22 @@ static __always_inline int icmp_error_sum(struct hook_context *ctx, const struct
 	return 0;
 }
 
+/* Gives the frame to the control plane, which finishes it and brings it again. 0, or an error. */
+static __always_inline int packet_postpone(struct hook_context *ctx, const struct packet *packet)
+{
+	struct event about = {
+		.type = EVENT_FRAME_UNFINISHED, .interface = packet->from, .mtu = frame_segment_size(ctx),
+	};
+
+	return event_emit(ctx, &about, 0);
+}
+
+/* The packet as it was sent is what an error quotes: whoever cannot cut and finish it has it done. */
+static __always_inline int icmp_error_postpone(struct hook_context *ctx, const struct packet *packet)
+{
+	return packet_postpone(ctx, packet) ? REASON_DROP_ADJUST_FAILED : REASON_FRAME_UNFINISHED;
+}
+
 /*
  * Makes the frame into `room` bytes for whoever writes the headers before it, and
  * an ICMP error from `source` to the packet's sender. 0, or the reason.
@@ -161,9 +178,12 @@ __noinline int icmp_error_build(struct hook_context *ctx, struct packet *packet,
 	quoted = packet->ip.total_length;
 	if (quoted > ICMP_ERROR_MAX_LENGTH - ICMP_ERROR_HEADERS)
 		quoted = ICMP_ERROR_MAX_LENGTH - ICMP_ERROR_HEADERS;
+	if (frame_is_segmented(ctx) || frame_sum_is_left(ctx, offset + offsetof(struct iphdr, check)))
+		return icmp_error_postpone(ctx, packet);
 	/* What follows the packet in its frame is not its sender's. */
-	if (frame_set_length(ctx, offset + quoted, packet_length(ctx)) ||
-	    frame_move_front(ctx, (int)offset - (int)(room + ICMP_ERROR_HEADERS)))
+	if (frame_set_length(ctx, offset + quoted, packet_length(ctx)))
+		return icmp_error_postpone(ctx, packet);
+	if (frame_move_front(ctx, (int)offset - (int)(room + ICMP_ERROR_HEADERS)))
 		return REASON_DROP_ADJUST_FAILED;
 	packet->ip = (struct ipv4){
 		.offset = room,

@@ -192,6 +192,8 @@ enum reason {
 	REASON_MSS_CLAMPED,
 	/* Learned from a packet that asks for nothing else: an announcement, an answer to our ARP. */
 	REASON_ENDPOINT_ANNOUNCED,
+	/* At TC: the control plane finishes what is left to the hardware, and brings the frame again. */
+	REASON_FRAME_UNFINISHED,
 	/* Dropped. */
 	REASON_DROP_TRUNCATED,
 	REASON_DROP_NOT_ACTIVE,
@@ -239,6 +241,8 @@ enum reason {
 	REASON_DROP_MTU_EXCEEDED,
 	REASON_DROP_CONGESTION,
 	REASON_DROP_ADJUST_FAILED,
+	/* At TC: a frame that stands for many, which the kernel could not cut as they have to leave. */
+	REASON_DROP_SEGMENTS,
 	REASON_DROP_SYNC_VERSION,
 	REASON_DROP_SYNC_MALFORMED,
 	REASON_DROP_SYNC_MAC,
@@ -642,6 +646,8 @@ enum event_type {
 	EVENT_FRAGMENTATION_NEEDED = 7,
 	/* A neighbour outside says where it is: the kernel hears it on no VLAN. */
 	EVENT_NEIGHBOUR_HEARD = 8,
+	/* What is left to the hardware is to be done, and the frame brought again; of many segments, the first. */
+	EVENT_FRAME_UNFINISHED = 9,
 };
 
 /* The ring buffer's records: this head, then length bytes of frame. */
@@ -651,7 +657,7 @@ struct event {
 	__u16 vlan;                   /* NEIGHBOUR_UNRESOLVED, NEIGHBOUR_HEARD: of the neighbour */
 	__be32 address;               /* who is asked for */
 	__u32 network;                /* ENDPOINT_UNRESOLVED: index into networks */
-	__u32 mtu;                    /* FRAGMENTATION_NEEDED: bytes of IPv4 packet */
+	__u32 mtu;                    /* FRAGMENTATION_NEEDED: bytes of IPv4 packet; FRAME_UNFINISHED: payload of a segment, or 0 */
 	__u32 length;
 };
 ASSERT_SIZE(struct event, 24);

@@ -108,6 +108,22 @@ static __always_inline int outbound_carry_congestion(struct hook_context *ctx, s
 	return 0;
 }
 
+/*
+ * The peer gets the frame as it will leave, under a MAC: no sum may be left to
+ * the hardware. Of many segments the record alone goes to the peer, see
+ * commit_send(). 0, or FRAME_UNFINISHED where the frame comes again.
+ */
+static __always_inline int outbound_finish(struct hook_context *ctx, const struct packet *packet,
+					   const struct party *party)
+{
+	if (!packet->departure.commit && party->vm->flags & VM_COMMITTED)
+		return 0;
+	if (party->gateway->sync_mode != SYNC_STRICT || !commit_has_peer(party->gateway) || frame_is_segmented(ctx) ||
+	    !frame_sum_is_left(ctx, packet->ip.offset + offsetof(struct iphdr, check)))
+		return 0;
+	return packet_postpone(ctx, packet) ? REASON_DROP_ADJUST_FAILED : REASON_FRAME_UNFINISHED;
+}
+
 /* To another network of the router: routed, not translated. 0 where the packet is for the router itself. */
 static __noinline int outbound_east_west(struct hook_context *ctx, struct packet *packet,
 					      struct party *party, const struct route *route)
@@ -136,7 +152,9 @@ static __noinline int outbound_east_west(struct hook_context *ctx, struct packet
 		event_emit(ctx, &about, 0);
 		return REASON_DROP_ENDPOINT_UNKNOWN;
 	}
-	reason = inbound_send(ctx, packet, &to, false);
+	reason = outbound_finish(ctx, packet, party);
+	if (!reason)
+		reason = inbound_send(ctx, packet, &to, false);
 	return reason ? reason : REASON_EAST_WEST;
 }
 
@@ -337,6 +355,9 @@ static __always_inline int outbound_to_outside(struct hook_context *ctx, struct 
 	if (packet->departure.hairpin && address->kind == EXTERNAL_ROUTER &&
 	    packet->ip.protocol == IPPROTO_ICMP && packet->ip.icmp_type == ICMP_ECHO)
 		return outbound_to_router(ctx, packet, party);
+	/* The kernel remembers the tunnel, and would look for it in each datagram. */
+	if (frame_is_segmented(ctx) && packet->ip.protocol != IPPROTO_TCP && !packet->departure.hairpin)
+		return REASON_DROP_SEGMENTS;
 	reason = outbound_find_way(ctx, packet, party, network, address);
 	if (!reason)
 		reason = outbound_complete_fragment(ctx, packet, party);
@@ -344,6 +365,8 @@ static __always_inline int outbound_to_outside(struct hook_context *ctx, struct 
 		reason = outbound_learn(packet, party, packet->ip.source);
 	if (!reason)
 		reason = outbound_translate(packet, party);
+	if (!reason)
+		reason = outbound_finish(ctx, packet, party);
 	if (!reason)
 		reason = outbound_send(ctx, packet, party);
 	if (reason)
@@ -364,6 +387,9 @@ static __always_inline int outbound_ipv4(struct hook_context *ctx, struct packet
 	if ((__u32)packet->ip.offset + packet->ip.total_length > packet->end)
 		return REASON_DROP_TRUNCATED;
 	packet->inner_is_ipv4 = true;
+	/* Merged by what is around them, not by what they are. */
+	if (frame_is_segmented(ctx) && (__u32)packet->ip.offset + packet->ip.total_length != packet->end)
+		return REASON_DROP_SEGMENTS;
 	reason = tunnel_verify_sum(ctx, packet);
 	if (reason)
 		return reason;
@@ -406,6 +432,8 @@ __noinline int outbound_explain(struct hook_context *ctx, struct packet *packet,
 	failed = icmp_error_build(ctx, packet, &reply, party.network->gateway, sizeof(struct ethhdr));
 	if (!failed)
 		failed = outbound_return(ctx, packet, &party, bpf_htons(ETH_P_IP));
+	if (failed == REASON_FRAME_UNFINISHED)
+		return failed;
 	count(failed ? failed : reason, length);
 	if (failed)
 		return reason;
@@ -518,6 +546,8 @@ static __always_inline int underlay_ipv4(struct hook_context *ctx, struct packet
 			 : vxlan_parse(ctx, outer, &packet->tunnel);
 	if (reason)
 		return reason;
+	if (frame_settle_tunnel(ctx, packet->ip.l4_offset, packet->scratch))
+		return REASON_DROP_ADJUST_FAILED;
 	reason = outbound_inner(ctx, packet);
 	/* The host may have tunnels of its own. */
 	if ((reason == REASON_DROP_VNI_UNKNOWN || reason == REASON_DROP_NOT_ACTIVE) &&

@@ -2,7 +2,7 @@
 import type { Codec, EnumLayout, MapLayout, StructLayout } from 'libbpf-ts';
 
 /** Changes whenever a struct, an enum or a map changes its layout. */
-export const layoutHash = '5f5589fc191da2217159330baa3991ad';
+export const layoutHash = 'e39c2c5a8af00a8198b0cb593da9b8dc';
 
 function expectLength(actual: number, expected: number, field: string): void {
   if (actual !== expected) throw new RangeError(`${field} takes ${expected} elements, not ${actual}`);
@@ -34,6 +34,7 @@ export const eventType = {
   fragmentEarly: 6,
   fragmentationNeeded: 7,
   neighbourHeard: 8,
+  frameUnfinished: 9,
 } as const;
 export type EventType = (typeof eventType)[keyof typeof eventType];
 export const eventTypeNames: Readonly<Record<number, string>> = {
@@ -45,6 +46,7 @@ export const eventTypeNames: Readonly<Record<number, string>> = {
   6: 'fragment_early',
   7: 'fragmentation_needed',
   8: 'neighbour_heard',
+  9: 'frame_unfinished',
 };
 
 /** enum external_address_kind */
@@ -176,56 +178,58 @@ export const reason = {
   vmExpired: 34,
   mssClamped: 35,
   endpointAnnounced: 36,
-  dropTruncated: 37,
-  dropNotActive: 38,
-  dropGeneveVersion: 39,
-  dropGeneveOptionLength: 40,
-  dropGeneveCriticalOption: 41,
-  dropGeneveControl: 42,
-  dropGeneveProtocol: 43,
-  dropOuterFragment: 44,
-  dropOuterChecksum: 45,
-  dropVxlanHeader: 46,
-  dropVniUnknown: 47,
-  dropInnerNotIpv4: 48,
-  dropInnerMac: 49,
-  dropInnerArp: 50,
-  dropIpv4Header: 51,
-  dropSourceNotInSubnet: 52,
-  dropEndpointSpoofed: 53,
-  dropDestinationNotRouted: 54,
-  dropTtlExceeded: 55,
-  dropFragment: 56,
-  dropFragmentEarly: 57,
-  dropFragmentationNeeded: 58,
-  dropProtocolNotTranslated: 59,
-  dropIcmpType: 60,
-  dropIcmpQuote: 61,
-  dropNoSharedSnat: 62,
-  dropNoMapping: 63,
-  dropFiltered: 64,
-  dropPortsExhausted: 65,
-  dropVmSessionLimit: 66,
-  dropVmSessionRate: 67,
-  dropRouterSessionLimit: 68,
-  dropNetworkVmLimit: 69,
-  dropVmTableFull: 70,
-  dropSessionTableFull: 71,
-  dropNeighbourUnresolved: 72,
-  dropNeighbourUnreachable: 73,
-  dropGatewayUnresolved: 74,
-  dropGatewayUnreachable: 75,
-  dropEndpointUnknown: 76,
-  dropMtuExceeded: 77,
-  dropCongestion: 78,
-  dropAdjustFailed: 79,
-  dropSyncVersion: 80,
-  dropSyncMalformed: 81,
-  dropSyncMac: 82,
-  dropSyncReplayed: 83,
-  dropSyncOwn: 84,
-  dropSyncTerm: 85,
-  dropSyncUnapplied: 86,
+  frameUnfinished: 37,
+  dropTruncated: 38,
+  dropNotActive: 39,
+  dropGeneveVersion: 40,
+  dropGeneveOptionLength: 41,
+  dropGeneveCriticalOption: 42,
+  dropGeneveControl: 43,
+  dropGeneveProtocol: 44,
+  dropOuterFragment: 45,
+  dropOuterChecksum: 46,
+  dropVxlanHeader: 47,
+  dropVniUnknown: 48,
+  dropInnerNotIpv4: 49,
+  dropInnerMac: 50,
+  dropInnerArp: 51,
+  dropIpv4Header: 52,
+  dropSourceNotInSubnet: 53,
+  dropEndpointSpoofed: 54,
+  dropDestinationNotRouted: 55,
+  dropTtlExceeded: 56,
+  dropFragment: 57,
+  dropFragmentEarly: 58,
+  dropFragmentationNeeded: 59,
+  dropProtocolNotTranslated: 60,
+  dropIcmpType: 61,
+  dropIcmpQuote: 62,
+  dropNoSharedSnat: 63,
+  dropNoMapping: 64,
+  dropFiltered: 65,
+  dropPortsExhausted: 66,
+  dropVmSessionLimit: 67,
+  dropVmSessionRate: 68,
+  dropRouterSessionLimit: 69,
+  dropNetworkVmLimit: 70,
+  dropVmTableFull: 71,
+  dropSessionTableFull: 72,
+  dropNeighbourUnresolved: 73,
+  dropNeighbourUnreachable: 74,
+  dropGatewayUnresolved: 75,
+  dropGatewayUnreachable: 76,
+  dropEndpointUnknown: 77,
+  dropMtuExceeded: 78,
+  dropCongestion: 79,
+  dropAdjustFailed: 80,
+  dropSegments: 81,
+  dropSyncVersion: 82,
+  dropSyncMalformed: 83,
+  dropSyncMac: 84,
+  dropSyncReplayed: 85,
+  dropSyncOwn: 86,
+  dropSyncTerm: 87,
+  dropSyncUnapplied: 88,
 } as const;
 export type Reason = (typeof reason)[keyof typeof reason];
 export const reasonNames: readonly string[] = [
@@ -266,6 +270,7 @@ export const reasonNames: readonly string[] = [
   'vm_expired',
   'mss_clamped',
   'endpoint_announced',
+  'frame_unfinished',
   'drop_truncated',
   'drop_not_active',
   'drop_geneve_version',
@@ -309,6 +314,7 @@ export const reasonNames: readonly string[] = [
   'drop_mtu_exceeded',
   'drop_congestion',
   'drop_adjust_failed',
+  'drop_segments',
   'drop_sync_version',
   'drop_sync_malformed',
   'drop_sync_mac',
@@ -317,7 +323,7 @@ export const reasonNames: readonly string[] = [
   'drop_sync_term',
   'drop_sync_unapplied',
 ];
-export const reasonCount = 87;
+export const reasonCount = 89;
 
 /** enum replay_direction */
 export const replayDirection = {
@@ -1157,6 +1163,7 @@ export interface Gateway {
   sessionBuckets: number;
   vmTicks: number;
   icmpErrorsPerSecond: number;
+  restingPortLimit: number;
 }
 
 export const gatewayLayout: StructLayout = {
@@ -1181,7 +1188,7 @@ export const gatewayLayout: StructLayout = {
     { name: 'session_buckets', offset: 76, size: 4, kind: 'u32' },
     { name: 'vm_ticks', offset: 80, size: 4, kind: 'u32' },
     { name: 'icmp_errors_per_second', offset: 84, size: 4, kind: 'u32' },
-    { name: 'pad2', offset: 88, size: 4, kind: 'u32' },
+    { name: 'resting_port_limit', offset: 88, size: 4, kind: 'u32' },
   ],
 };
 
@@ -1204,6 +1211,7 @@ export const gatewayOffsets = {
   sessionBuckets: 76,
   vmTicks: 80,
   icmpErrorsPerSecond: 84,
+  restingPortLimit: 88,
 } as const;
 
 export const gatewayCodec: Codec<Gateway> = {
@@ -1231,6 +1239,7 @@ export const gatewayCodec: Codec<Gateway> = {
     into.writeUInt32LE(value.sessionBuckets, offset + 76);
     into.writeUInt32LE(value.vmTicks, offset + 80);
     into.writeUInt32LE(value.icmpErrorsPerSecond, offset + 84);
+    into.writeUInt32LE(value.restingPortLimit, offset + 88);
   },
   decode(from, offset = 0) {
     expectRoom(from, offset, 96, 'gateway');
@@ -1252,11 +1261,12 @@ export const gatewayCodec: Codec<Gateway> = {
       sessionBuckets: from.readUInt32LE(offset + 76),
       vmTicks: from.readUInt32LE(offset + 80),
       icmpErrorsPerSecond: from.readUInt32LE(offset + 84),
+      restingPortLimit: from.readUInt32LE(offset + 88),
     };
   },
 };
 
-/** struct gateway_state, 48 bytes */
+/** struct gateway_state, 56 bytes */
 export interface GatewayState {
   sequence: bigint;
   vms: number;
@@ -1265,11 +1275,12 @@ export interface GatewayState {
   unansweredSinceNs: bigint;
   freeVm: number;
   freeVmChanges: number;
+  restingPorts: number;
 }
 
 export const gatewayStateLayout: StructLayout = {
   name: 'gateway_state',
-  size: 48,
+  size: 56,
   fields: [
     { name: 'sequence', offset: 0, size: 8, kind: 'u64' },
     { name: 'vms', offset: 8, size: 4, kind: 'u32' },
@@ -1279,6 +1290,8 @@ export const gatewayStateLayout: StructLayout = {
     { name: 'unanswered_since_ns', offset: 32, size: 8, kind: 'u64' },
     { name: 'free_vm', offset: 40, size: 4, kind: 'u32' },
     { name: 'free_vm_changes', offset: 44, size: 4, kind: 'u32' },
+    { name: 'resting_ports', offset: 48, size: 4, kind: 'u32' },
+    { name: 'pad2', offset: 52, size: 4, kind: 'u32' },
   ],
 };
 
@@ -1291,14 +1304,15 @@ export const gatewayStateOffsets = {
   unansweredSinceNs: 32,
   freeVm: 40,
   freeVmChanges: 44,
+  restingPorts: 48,
 } as const;
 
 export const gatewayStateCodec: Codec<GatewayState> = {
   name: 'gateway_state',
-  size: 48,
+  size: 56,
   encode(value, into, offset = 0) {
-    expectRoom(into, offset, 48, 'gateway_state');
-    into.fill(0, offset, offset + 48);
+    expectRoom(into, offset, 56, 'gateway_state');
+    into.fill(0, offset, offset + 56);
     into.writeBigUInt64LE(value.sequence, offset);
     into.writeUInt32LE(value.vms, offset + 8);
     into.writeBigUInt64LE(value.peerHeardNs, offset + 16);
@@ -1306,9 +1320,10 @@ export const gatewayStateCodec: Codec<GatewayState> = {
     into.writeBigUInt64LE(value.unansweredSinceNs, offset + 32);
     into.writeUInt32LE(value.freeVm, offset + 40);
     into.writeUInt32LE(value.freeVmChanges, offset + 44);
+    into.writeUInt32LE(value.restingPorts, offset + 48);
   },
   decode(from, offset = 0) {
-    expectRoom(from, offset, 48, 'gateway_state');
+    expectRoom(from, offset, 56, 'gateway_state');
     return {
       sequence: from.readBigUInt64LE(offset),
       vms: from.readUInt32LE(offset + 8),
@@ -1317,6 +1332,7 @@ export const gatewayStateCodec: Codec<GatewayState> = {
       unansweredSinceNs: from.readBigUInt64LE(offset + 32),
       freeVm: from.readUInt32LE(offset + 40),
       freeVmChanges: from.readUInt32LE(offset + 44),
+      restingPorts: from.readUInt32LE(offset + 48),
     };
   },
 };
@@ -2235,7 +2251,7 @@ export const rewriteCodec: Codec<Rewrite> = {
   },
 };
 
-/** struct packet, 248 bytes */
+/** struct packet, 288 bytes */
 export interface Packet {
   ip: Ipv4;
   quote: Quote;
@@ -2253,13 +2269,14 @@ export interface Packet {
   rewrite: Rewrite;
   departure: Departure;
   innerIsIpv4: boolean;
+  scratch: Buffer;
   rewritten: boolean;
   explainable: boolean;
 }
 
 export const packetLayout: StructLayout = {
   name: 'packet',
-  size: 248,
+  size: 288,
   fields: [
     { name: 'ip', offset: 0, size: 32, kind: 'struct', struct: ipv4Layout },
     { name: 'quote', offset: 32, size: 24, kind: 'struct', struct: quoteLayout },
@@ -2277,8 +2294,9 @@ export const packetLayout: StructLayout = {
     { name: 'rewrite', offset: 208, size: 16, kind: 'struct', struct: rewriteLayout },
     { name: 'departure', offset: 224, size: 20, kind: 'struct', struct: departureLayout },
     { name: 'inner_is_ipv4', offset: 244, size: 1, kind: 'bool' },
-    { name: 'rewritten', offset: 245, size: 1, kind: 'bool' },
-    { name: 'explainable', offset: 246, size: 1, kind: 'bool' },
+    { name: 'scratch', offset: 245, size: 36, kind: 'u8', count: 36 },
+    { name: 'rewritten', offset: 281, size: 1, kind: 'bool' },
+    { name: 'explainable', offset: 282, size: 1, kind: 'bool' },
   ],
 };
 
@@ -2300,16 +2318,17 @@ export const packetOffsets = {
   rewrite: 208,
   departure: 224,
   innerIsIpv4: 244,
-  rewritten: 245,
-  explainable: 246,
+  scratch: 245,
+  rewritten: 281,
+  explainable: 282,
 } as const;
 
 export const packetCodec: Codec<Packet> = {
   name: 'packet',
-  size: 248,
+  size: 288,
   encode(value, into, offset = 0) {
-    expectRoom(into, offset, 248, 'packet');
-    into.fill(0, offset, offset + 248);
+    expectRoom(into, offset, 288, 'packet');
+    into.fill(0, offset, offset + 288);
     ipv4Codec.encode(value.ip, into, offset);
     quoteCodec.encode(value.quote, into, offset + 32);
     tunnelCodec.encode(value.tunnel, into, offset + 56);
@@ -2328,11 +2347,13 @@ export const packetCodec: Codec<Packet> = {
     rewriteCodec.encode(value.rewrite, into, offset + 208);
     departureCodec.encode(value.departure, into, offset + 224);
     into.writeUInt8(value.innerIsIpv4 ? 1 : 0, offset + 244);
-    into.writeUInt8(value.rewritten ? 1 : 0, offset + 245);
-    into.writeUInt8(value.explainable ? 1 : 0, offset + 246);
+    expectLength(value.scratch.length, 36, 'packet.scratch');
+    into.set(value.scratch, offset + 245);
+    into.writeUInt8(value.rewritten ? 1 : 0, offset + 281);
+    into.writeUInt8(value.explainable ? 1 : 0, offset + 282);
   },
   decode(from, offset = 0) {
-    expectRoom(from, offset, 248, 'packet');
+    expectRoom(from, offset, 288, 'packet');
     return {
       ip: ipv4Codec.decode(from, offset),
       quote: quoteCodec.decode(from, offset + 32),
@@ -2350,8 +2371,9 @@ export const packetCodec: Codec<Packet> = {
       rewrite: rewriteCodec.decode(from, offset + 208),
       departure: departureCodec.decode(from, offset + 224),
       innerIsIpv4: from.readUInt8(offset + 244) !== 0,
-      rewritten: from.readUInt8(offset + 245) !== 0,
-      explainable: from.readUInt8(offset + 246) !== 0,
+      scratch: Buffer.from(from.subarray(offset + 245, offset + 281)),
+      rewritten: from.readUInt8(offset + 281) !== 0,
+      explainable: from.readUInt8(offset + 282) !== 0,
     };
   },
 };
@@ -3493,7 +3515,7 @@ export const mapLayouts: Readonly<Record<string, MapLayout>> = {
   forwardings: { key: { size: 8, kind: 'struct', struct: forwardingKeyLayout }, value: { size: 8, kind: 'struct', struct: forwardingLayout } },
   fragments: { key: { size: 16, kind: 'struct', struct: fragmentKeyLayout }, value: { size: 12, kind: 'struct', struct: fragmentLayout } },
   free_vms: { key: { size: 4, kind: 'u32' }, value: { size: 4, kind: 'u32' } },
-  gateway_states: { key: { size: 4, kind: 'u32' }, value: { size: 48, kind: 'struct', struct: gatewayStateLayout } },
+  gateway_states: { key: { size: 4, kind: 'u32' }, value: { size: 56, kind: 'struct', struct: gatewayStateLayout } },
   gateways: { key: { size: 4, kind: 'u32' }, value: { size: 96, kind: 'struct', struct: gatewayLayout } },
   icmp_budgets: { key: { size: 4, kind: 'u32' }, value: { size: 16, kind: 'struct', struct: icmpBudgetLayout } },
   interfaces: { key: { size: 4, kind: 'u32' }, value: { size: 20, kind: 'struct', struct: interfaceLayout } },
@@ -3502,7 +3524,7 @@ export const mapLayouts: Readonly<Record<string, MapLayout>> = {
   network_by_vni: { key: { size: 4, kind: 'u32' }, value: { size: 4, kind: 'u32' } },
   network_states: { key: { size: 4, kind: 'u32' }, value: { size: 8, kind: 'struct', struct: networkStateLayout } },
   networks: { key: { size: 4, kind: 'u32' }, value: { size: 36, kind: 'struct', struct: networkLayout } },
-  packets: { key: { size: 4, kind: 'u32' }, value: { size: 248, kind: 'struct', struct: packetLayout } },
+  packets: { key: { size: 4, kind: 'u32' }, value: { size: 288, kind: 'struct', struct: packetLayout } },
   pools: { key: { size: 4, kind: 'u32' }, value: { size: 4, kind: 'u32' } },
   port_blocks: { key: { size: 4, kind: 'u32' }, value: { size: 16, kind: 'struct', struct: portBlockLayout } },
   ports: { key: { size: 4, kind: 'u32' }, value: { size: 4, kind: 'u32' } },
@@ -3540,6 +3562,7 @@ export const enumLayouts: readonly EnumLayout[] = [
       EVENT_FRAGMENT_EARLY: 6,
       EVENT_FRAGMENTATION_NEEDED: 7,
       EVENT_NEIGHBOUR_HEARD: 8,
+      EVENT_FRAME_UNFINISHED: 9,
     },
   },
   {
@@ -3640,57 +3663,59 @@ export const enumLayouts: readonly EnumLayout[] = [
       REASON_VM_EXPIRED: 34,
       REASON_MSS_CLAMPED: 35,
       REASON_ENDPOINT_ANNOUNCED: 36,
-      REASON_DROP_TRUNCATED: 37,
-      REASON_DROP_NOT_ACTIVE: 38,
-      REASON_DROP_GENEVE_VERSION: 39,
-      REASON_DROP_GENEVE_OPTION_LENGTH: 40,
-      REASON_DROP_GENEVE_CRITICAL_OPTION: 41,
-      REASON_DROP_GENEVE_CONTROL: 42,
-      REASON_DROP_GENEVE_PROTOCOL: 43,
-      REASON_DROP_OUTER_FRAGMENT: 44,
-      REASON_DROP_OUTER_CHECKSUM: 45,
-      REASON_DROP_VXLAN_HEADER: 46,
-      REASON_DROP_VNI_UNKNOWN: 47,
-      REASON_DROP_INNER_NOT_IPV4: 48,
-      REASON_DROP_INNER_MAC: 49,
-      REASON_DROP_INNER_ARP: 50,
-      REASON_DROP_IPV4_HEADER: 51,
-      REASON_DROP_SOURCE_NOT_IN_SUBNET: 52,
-      REASON_DROP_ENDPOINT_SPOOFED: 53,
-      REASON_DROP_DESTINATION_NOT_ROUTED: 54,
-      REASON_DROP_TTL_EXCEEDED: 55,
-      REASON_DROP_FRAGMENT: 56,
-      REASON_DROP_FRAGMENT_EARLY: 57,
-      REASON_DROP_FRAGMENTATION_NEEDED: 58,
-      REASON_DROP_PROTOCOL_NOT_TRANSLATED: 59,
-      REASON_DROP_ICMP_TYPE: 60,
-      REASON_DROP_ICMP_QUOTE: 61,
-      REASON_DROP_NO_SHARED_SNAT: 62,
-      REASON_DROP_NO_MAPPING: 63,
-      REASON_DROP_FILTERED: 64,
-      REASON_DROP_PORTS_EXHAUSTED: 65,
-      REASON_DROP_VM_SESSION_LIMIT: 66,
-      REASON_DROP_VM_SESSION_RATE: 67,
-      REASON_DROP_ROUTER_SESSION_LIMIT: 68,
-      REASON_DROP_NETWORK_VM_LIMIT: 69,
-      REASON_DROP_VM_TABLE_FULL: 70,
-      REASON_DROP_SESSION_TABLE_FULL: 71,
-      REASON_DROP_NEIGHBOUR_UNRESOLVED: 72,
-      REASON_DROP_NEIGHBOUR_UNREACHABLE: 73,
-      REASON_DROP_GATEWAY_UNRESOLVED: 74,
-      REASON_DROP_GATEWAY_UNREACHABLE: 75,
-      REASON_DROP_ENDPOINT_UNKNOWN: 76,
-      REASON_DROP_MTU_EXCEEDED: 77,
-      REASON_DROP_CONGESTION: 78,
-      REASON_DROP_ADJUST_FAILED: 79,
-      REASON_DROP_SYNC_VERSION: 80,
-      REASON_DROP_SYNC_MALFORMED: 81,
-      REASON_DROP_SYNC_MAC: 82,
-      REASON_DROP_SYNC_REPLAYED: 83,
-      REASON_DROP_SYNC_OWN: 84,
-      REASON_DROP_SYNC_TERM: 85,
-      REASON_DROP_SYNC_UNAPPLIED: 86,
-      REASONS: 87,
+      REASON_FRAME_UNFINISHED: 37,
+      REASON_DROP_TRUNCATED: 38,
+      REASON_DROP_NOT_ACTIVE: 39,
+      REASON_DROP_GENEVE_VERSION: 40,
+      REASON_DROP_GENEVE_OPTION_LENGTH: 41,
+      REASON_DROP_GENEVE_CRITICAL_OPTION: 42,
+      REASON_DROP_GENEVE_CONTROL: 43,
+      REASON_DROP_GENEVE_PROTOCOL: 44,
+      REASON_DROP_OUTER_FRAGMENT: 45,
+      REASON_DROP_OUTER_CHECKSUM: 46,
+      REASON_DROP_VXLAN_HEADER: 47,
+      REASON_DROP_VNI_UNKNOWN: 48,
+      REASON_DROP_INNER_NOT_IPV4: 49,
+      REASON_DROP_INNER_MAC: 50,
+      REASON_DROP_INNER_ARP: 51,
+      REASON_DROP_IPV4_HEADER: 52,
+      REASON_DROP_SOURCE_NOT_IN_SUBNET: 53,
+      REASON_DROP_ENDPOINT_SPOOFED: 54,
+      REASON_DROP_DESTINATION_NOT_ROUTED: 55,
+      REASON_DROP_TTL_EXCEEDED: 56,
+      REASON_DROP_FRAGMENT: 57,
+      REASON_DROP_FRAGMENT_EARLY: 58,
+      REASON_DROP_FRAGMENTATION_NEEDED: 59,
+      REASON_DROP_PROTOCOL_NOT_TRANSLATED: 60,
+      REASON_DROP_ICMP_TYPE: 61,
+      REASON_DROP_ICMP_QUOTE: 62,
+      REASON_DROP_NO_SHARED_SNAT: 63,
+      REASON_DROP_NO_MAPPING: 64,
+      REASON_DROP_FILTERED: 65,
+      REASON_DROP_PORTS_EXHAUSTED: 66,
+      REASON_DROP_VM_SESSION_LIMIT: 67,
+      REASON_DROP_VM_SESSION_RATE: 68,
+      REASON_DROP_ROUTER_SESSION_LIMIT: 69,
+      REASON_DROP_NETWORK_VM_LIMIT: 70,
+      REASON_DROP_VM_TABLE_FULL: 71,
+      REASON_DROP_SESSION_TABLE_FULL: 72,
+      REASON_DROP_NEIGHBOUR_UNRESOLVED: 73,
+      REASON_DROP_NEIGHBOUR_UNREACHABLE: 74,
+      REASON_DROP_GATEWAY_UNRESOLVED: 75,
+      REASON_DROP_GATEWAY_UNREACHABLE: 76,
+      REASON_DROP_ENDPOINT_UNKNOWN: 77,
+      REASON_DROP_MTU_EXCEEDED: 78,
+      REASON_DROP_CONGESTION: 79,
+      REASON_DROP_ADJUST_FAILED: 80,
+      REASON_DROP_SEGMENTS: 81,
+      REASON_DROP_SYNC_VERSION: 82,
+      REASON_DROP_SYNC_MALFORMED: 83,
+      REASON_DROP_SYNC_MAC: 84,
+      REASON_DROP_SYNC_REPLAYED: 85,
+      REASON_DROP_SYNC_OWN: 86,
+      REASON_DROP_SYNC_TERM: 87,
+      REASON_DROP_SYNC_UNAPPLIED: 88,
+      REASONS: 89,
     },
   },
   {

@@ -7,7 +7,7 @@ import { expectFrame } from '../support/expect-frame.js';
 import { GatewayFixture, hooks } from '../support/gateway-fixture.js';
 import { isSyncFrame, Pair } from '../support/pair.js';
 import { arp, ethernet, frame, icmp, ICMP, ipv4, payload, quote, vlan, type Layer } from '../support/packet.js';
-import { emittedBy, entropyOf, expectSent, expectToOutside, expectToVm, learn, mappingOf, overIcmp, overTcp, overUdp, protocols, send, visible } from '../support/traffic.js';
+import { emittedBy, entropyOf, expectSent, expectToOutside, expectToVm, learn, mappingOf, overIcmp, overTcp, overUdp, protocols, send } from '../support/traffic.js';
 import * as world from '../support/world.js';
 import { a1, a2, b1, b2, externalRouter, frameFromVm, fromOutside, server, toOutside, toVm, VIRTUAL_MAC } from '../support/world.js';
 
@@ -98,9 +98,9 @@ describe.each(hooks)('VLANs on the external side, %s', (hook) => {
     it.each([ADDRESS_B, FIP_B])('for %s is answered with the tag', (address) => {
       const result = gateway.run('external', request(address, VLAN));
       expect(result.verdict).toBe('TX');
-      expectFrame(result.frame, visible(result, toOutside([
+      expectFrame(result.frame, toOutside([
         arp({ operation: 2, senderMac: VIRTUAL_MAC, senderAddress: address, targetMac: tagged.mac, targetAddress: tagged.address }),
-      ], tagged.mac, VLAN)));
+      ], tagged.mac, VLAN));
       expect(result.counters).toEqual({ arp_reply_external: 1 });
     });
 
@@ -116,7 +116,7 @@ describe.each(hooks)('VLANs on the external side, %s', (hook) => {
   it('echo to the router is answered with the tag', () => {
     const result = gateway.run('external', fromOutside([ipv4({ source: server, destination: ADDRESS_B }), ...overIcmp.request(4)], tagged.mac, VLAN));
     expect(result.verdict).toBe('TX');
-    expectFrame(result.frame, visible(result, toOutside([ipv4({ source: ADDRESS_B, destination: server }), ...overIcmp.reply(4)], tagged.mac, VLAN)));
+    expectFrame(result.frame, toOutside([ipv4({ source: ADDRESS_B, destination: server }), ...overIcmp.reply(4)], tagged.mac, VLAN));
   });
 
   it('ICMP errors are translated and generated with the tag', () => {
@@ -124,7 +124,7 @@ describe.each(hooks)('VLANs on the external side, %s', (hook) => {
     const result = gateway.run('external', fromOutside(sent, tagged.mac, VLAN));
     const exceeded = icmp({ type: ICMP.timeExceeded });
     const says = ipv4({ source: ADDRESS_B, destination: server, typeOfService: 0xc0, dontFragment: true });
-    expectFrame(result.frame, visible(result, toOutside([says, exceeded, quote(sent)], tagged.mac, VLAN)));
+    expectFrame(result.frame, toOutside([says, exceeded, quote(sent)], tagged.mac, VLAN));
     const quoted = (address: string): Layer => quote([ipv4({ source: address, destination: server }), ...overUdp.request(PORT)], 8);
     const error = gateway.run('external', fromOutside([ipv4({ source: tagged.address, destination: FIP_B }), exceeded, quoted(FIP_B)], tagged.mac, VLAN));
     expectToVm(error, b2, [ipv4({ source: tagged.address, destination: b2.address, ttl: 63 }), exceeded, quoted(b2.address)]);
@@ -171,7 +171,8 @@ describe.each(hooks)('VLANs on the external side, %s', (hook) => {
 
   it('a tag that is cut off is dropped', () => {
     const bytes = fromOutside([ipv4({ source: server, destination: FIP_B }), ...overUdp.request(PORT)], tagged.mac, VLAN);
-    for (const length of [14, 15, 17, 18, 20, 37]) expect(gateway.execute('external', bytes.subarray(0, length)).verdict, `${length} bytes`).toBe('DROP');
+    // TC is behind the kernel, which takes tags off, and would not pass on a part of one.
+    for (const length of hook === 'tc' ? [18, 20, 37] : [14, 15, 17, 18, 20, 37]) expect(gateway.execute('external', bytes.subarray(0, length)).verdict, `${length} bytes`).toBe('DROP');
   });
 });
 
@@ -206,7 +207,7 @@ describe.each(hooks)('a tagged underlay, %s', (hook) => {
     const request = arp({ operation: 1, senderMac: a1.mac, senderAddress: a1.address, targetMac: '00:00:00:00:00:00', targetAddress: a1.tenant.gateway });
     const answered = gateway.run('underlay', frameFromVm(a1, [request], tunnel));
     const reply = arp({ operation: 2, senderMac: a1.tenant.gatewayMac, senderAddress: a1.tenant.gateway, targetMac: a1.mac, targetAddress: a1.address });
-    expectFrame(answered.frame, visible(answered, toVm(a1, entropyOf(answered.frame), [reply], tunnel)));
+    expectFrame(answered.frame, toVm(a1, entropyOf(answered.frame), [reply], tunnel));
     expectValidChecksums(answered.frame);
   });
 
@@ -215,7 +216,7 @@ describe.each(hooks)('a tagged underlay, %s', (hook) => {
     const result = gateway.run('underlay', frame(ethernet({ source: world.compute1.mac, destination: 'ff:ff:ff:ff:ff:ff' }), vlan(UNDERLAY_VLAN), request));
     expect(result.verdict).toBe('TX');
     const reply = arp({ operation: 2, senderMac: VIRTUAL_MAC, senderAddress: world.VIRTUAL_ADDRESS, targetMac: world.compute1.mac, targetAddress: world.compute1.address });
-    expectFrame(result.frame, visible(result, [ethernet({ source: VIRTUAL_MAC, destination: world.compute1.mac }), vlan(UNDERLAY_VLAN), reply]));
+    expectFrame(result.frame, [ethernet({ source: VIRTUAL_MAC, destination: world.compute1.mac }), vlan(UNDERLAY_VLAN), reply]);
   });
 
   it.each([undefined, UNDERLAY_VLAN + 1])('a tunnel in VLAN %s is the host\'s', (identifier) => {

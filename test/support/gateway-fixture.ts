@@ -55,6 +55,9 @@ const XDP_VERDICTS: readonly Verdict[] = ['ABORTED', 'DROP', 'PASS', 'TX', 'REDI
 const TC_VERDICTS: Readonly<Record<number, Verdict>> = { 0: 'PASS', 2: 'DROP', 3: 'PASS', 7: 'REDIRECT' };
 /** Ethernet and IPv4. */
 const SHORTEST_AT_TC = 34;
+/** struct __sk_buff, and its cb[1]: the VLAN tag, which is beside the frame's bytes there. */
+const SK_BUFF_BYTES = 192;
+const SK_BUFF_TAG = 52;
 /** TC knows no way back but a redirect to where the packet came from. */
 const ANSWERED_IN_PLACE: readonly string[] = [
   'arp_reply_inner', 'arp_reply_underlay', 'arp_reply_external', 'echo_reply_inner', 'echo_reply_external',
@@ -210,6 +213,14 @@ function resize(object: BpfObject): void {
   for (const [name, entries] of Object.entries(sizes)) object.maps.get(name)?.setMaxEntries(entries);
 }
 
+function withTag(bytes: Buffer, control: number): Buffer {
+  if (control === 0) return Buffer.from(bytes);
+  const tag = Buffer.alloc(4);
+  tag.writeUInt16BE(0x8100, 0);
+  tag.writeUInt16BE(control, 2);
+  return Buffer.concat([bytes.subarray(0, 12), tag, bytes.subarray(12)]);
+}
+
 /** The TC programs over the maps of the object that is loaded. */
 function loadTwin(object: BpfObject): BpfObject {
   const twin = BpfObject.open(TC_OBJECT);
@@ -351,11 +362,15 @@ export class GatewayFixture {
 
   /** As run(), without looking at the counters: for loops over thousands of frames. */
   execute(program: ProgramName, frame: Buffer): { verdict: Verdict; frame: Buffer } {
-    // The kernel gives TC no IPv4 frame that is shorter than its header.
-    if (this.runsAtTc(program) && frame.length < SHORTEST_AT_TC) return { verdict: 'DROP', frame };
-    const result = this.program(program).testRun({ data: frame, dataOutSize: frame.length + 512 });
-    const verdicts = this.runsAtTc(program) ? TC_VERDICTS : XDP_VERDICTS;
-    return { verdict: verdicts[result.returnValue] ?? 'ABORTED', frame: Buffer.from(result.data) };
+    const dataOutSize = frame.length + 512;
+    if (this.runsAtTc(program)) {
+      // The kernel gives TC no IPv4 frame that is shorter than its header.
+      if (frame.length < SHORTEST_AT_TC) return { verdict: 'DROP', frame };
+      const { returnValue, data, context } = this.program(program).testRun({ data: frame, dataOutSize, contextOutSize: SK_BUFF_BYTES });
+      return { verdict: TC_VERDICTS[returnValue] ?? 'ABORTED', frame: withTag(data, context.readUInt32LE(SK_BUFF_TAG)) };
+    }
+    const { returnValue, data } = this.program(program).testRun({ data: frame, dataOutSize });
+    return { verdict: XDP_VERDICTS[returnValue] ?? 'ABORTED', frame: Buffer.from(data) };
   }
 
   /** Only what forwards for VMs has a twin. */

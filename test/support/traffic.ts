@@ -81,24 +81,19 @@ export function entropyOf(frame: Buffer): number {
   return layerOf(dissect(frame), 'udp').sourcePort;
 }
 
-/** As far as a test run shows it: at TC a tag is not in the bytes. */
-export function visible(result: RunResult, layers: readonly Layer[]): Layer[] {
-  return layers.filter(({ layer }) => layer !== 'vlan' || result.hook === 'xdp');
-}
-
 /** The whole frame: this packet in a tunnel to the VM, which has its type of service (RFC 6040 §4.1), all sums right. */
 export function expectToVm(result: RunResult, vm: VirtualMachine, inner: readonly Layer[], tunnel: TunnelOverrides = {}): void {
   expectSent(result);
   const typeOfService = (inner[0] as Ipv4).typeOfService ?? 0;
   const outer = { ...tunnel, ipv4: { typeOfService, ...tunnel.ipv4 } };
-  expectFrame(result.frame, visible(result, toVm(vm, entropyOf(result.frame), inner, outer)));
+  expectFrame(result.frame, toVm(vm, entropyOf(result.frame), inner, outer));
   expectValidChecksums(result.frame);
 }
 
 /** The whole frame: this packet on the provider network, all sums right. */
 export function expectToOutside(result: RunResult, packet: readonly Layer[], nextHop: string = externalRouter.mac, vlan?: number): void {
   expectSent(result);
-  expectFrame(result.frame, visible(result, toOutside(packet, nextHop, vlan)));
+  expectFrame(result.frame, toOutside(packet, nextHop, vlan));
   expectValidChecksums(result.frame);
 }
 
