@@ -1,4 +1,5 @@
 // `floatgate lab run`: up, scenario, report, down; down also when interrupted.
+import { setMaxListeners } from 'node:events';
 import { hasPassed, judge } from './checks.js';
 import { LabError } from './error.js';
 import type { SyncMode } from './gateway.js';
@@ -55,6 +56,8 @@ async function downWholly(say: (line: string) => void): Promise<void> {
 /** While it runs, Ctrl-C ends the waits, not the process: what was made must be removed first. */
 function interruptedBySignals(say: (line: string) => void): { signal: AbortSignal; release: () => void } {
   const controller = new AbortController();
+  // Many wait for it at a time: Node takes more than ten for a leak.
+  setMaxListeners(0, controller.signal);
   const signals: NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
   const interrupt = (name: NodeJS.Signals) => {
     if (controller.signal.aborted) return;
