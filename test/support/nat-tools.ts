@@ -26,6 +26,8 @@ export interface Ping {
   readonly received: number;
   /** Of the first reply. */
   readonly ttl: number | undefined;
+  /** A router has said that there is no way. */
+  readonly unreachable: boolean;
 }
 
 /** @param bytes of payload */
@@ -33,7 +35,7 @@ export async function ping(from: string, address: string, { count = 3, bytes = 5
   // ping exits with 1 when replies are missing: an answer, not an error.
   const output = await runIn(from, ['sh', '-c', `ping -n -c ${count} -i 0.2 -W 1 -s ${bytes} ${address} || [ $? = 1 ]`]);
   const ttl = /ttl=(\d+)/.exec(output)?.[1];
-  return { received: Number(/(\d+) received/.exec(output)?.[1] ?? 0), ttl: ttl === undefined ? undefined : Number(ttl) };
+  return { received: Number(/(\d+) received/.exec(output)?.[1] ?? 0), ttl: ttl === undefined ? undefined : Number(ttl), unreachable: output.includes('Unreachable') };
 }
 
 /** One UDP datagram to the lab's echo and back. @returns the source that the echo saw */
