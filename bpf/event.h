@@ -19,12 +19,20 @@ static __always_inline bool event_has_room(__u64 bytes)
 }
 
 /*
- * What a VM's packets cause by themselves may fill so much of the ring buffer: a
- * tenant that scans the provider's subnet must not keep the gateways from speaking.
+ * How far an event may fill the ring buffer. What a VM's packets cause by
+ * themselves stops first: a tenant that scans the provider's subnet must not keep
+ * the gateways from speaking, nor from hearing who is Active.
  */
 static __always_inline __u64 event_share(__u32 type)
 {
-	return type == EVENT_SYNC_MESSAGE ? EVENTS_BYTES : EVENTS_BYTES / 4;
+	switch (type) {
+	case EVENT_SYNC_MESSAGE:
+		return EVENTS_BYTES;
+	case EVENT_ADVERTISEMENT:
+		return EVENTS_BYTES / 2;
+	default:
+		return EVENTS_BYTES / 4;
+	}
 }
 
 /* The bytes of the frame; a tag that is beside them goes where it belongs. How many, or -1. */

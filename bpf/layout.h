@@ -211,8 +211,12 @@ enum reason {
 	REASON_DROP_INNER_ARP,
 	REASON_DROP_IPV4_HEADER,
 	REASON_DROP_SOURCE_NOT_IN_SUBNET,
+	/* From the outside: no host's, or one that only the inside has (RFC 1812 §5.3.7, RFC 2827). */
+	REASON_DROP_SOURCE_NOT_OUTSIDE,
 	REASON_DROP_ENDPOINT_SPOOFED,
 	REASON_DROP_DESTINATION_NOT_ROUTED,
+	/* To the router itself, which answers echo requests only. */
+	REASON_DROP_PORT_UNREACHABLE,
 	REASON_DROP_TTL_EXCEEDED,
 	REASON_DROP_FRAGMENT,
 	/* A later fragment before its first: the control plane brings it again. */
@@ -362,9 +366,11 @@ ASSERT_SIZE(struct router, 44);
 /* router_states[i]: the programs count, the control plane reads. */
 struct router_state {
 	__u32 sessions;               /* of all its VMs */
+	__u32 hand_over_tick;         /* when it last handed a packet to the control plane */
+	__u32 hand_overs;             /* in that tick */
 	__u32 pad;
 };
-ASSERT_SIZE(struct router_state, 8);
+ASSERT_SIZE(struct router_state, 16);
 
 /* snat_addresses[i]: i is the address's dimension in mappings and port_blocks. */
 struct snat_address {
@@ -464,7 +470,8 @@ struct vm {
 	__u32 session_tokens_tick;
 	__u32 mapping_count;          /* dynamic ones that it holds: with none it can be forgotten */
 	__u32 static_mapping_count;   /* with none its slot can be given to another */
-	__u32 pad2[10];
+	__u32 moved;                  /* ticks: when it was last learned to live elsewhere */
+	__u32 pad2[9];
 };
 ASSERT_SIZE(struct vm, 192);
 
@@ -644,23 +651,26 @@ enum event_type {
 	EVENT_FRAGMENT_EARLY = 6,
 	/* The packet is to be split, and its parts brought again. */
 	EVENT_FRAGMENTATION_NEEDED = 7,
-	/* A neighbour outside says where it is: the kernel hears it on no VLAN. */
+	/* A neighbour says where it is: the kernel hears it on no VLAN. */
 	EVENT_NEIGHBOUR_HEARD = 8,
 	/* What is left to the hardware is to be done, and the frame brought again; of many segments, the first. */
 	EVENT_FRAME_UNFINISHED = 9,
+	/* VRRP on a tagged underlay, where the kernel's sockets hear nothing. */
+	EVENT_ADVERTISEMENT = 10,
 };
 
 /* The ring buffer's records: this head, then length bytes of frame. */
 struct event {
 	__u32 type;                   /* enum event_type */
 	__u16 interface;              /* enum interface_role: where it came in, or the neighbour is */
-	__u16 vlan;                   /* NEIGHBOUR_UNRESOLVED, NEIGHBOUR_HEARD: of the neighbour */
+	__u16 vlan;                   /* NEIGHBOUR_UNRESOLVED, NEIGHBOUR_HEARD: of the neighbour; 0 on underlay */
 	__be32 address;               /* who is asked for */
 	__u32 network;                /* ENDPOINT_UNRESOLVED: index into networks */
 	__u32 mtu;                    /* FRAGMENTATION_NEEDED: bytes of IPv4 packet; FRAME_UNFINISHED: payload of a segment, or 0 */
 	__u32 length;
+	__u64 received_ns;            /* ADVERTISEMENT: CLOCK_MONOTONIC */
 };
-ASSERT_SIZE(struct event, 24);
+ASSERT_SIZE(struct event, 32);
 
 /* -------------------------------------------------------------------- wire */
 /* UDP/IPv4 between the ha addresses; integers in network byte order. Documented with test vectors in bpf/README.md. */

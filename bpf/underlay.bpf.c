@@ -71,6 +71,8 @@ static __noinline int outbound_to_router(struct hook_context *ctx, struct packet
 
 	if (packet->ip.fragment)
 		return REASON_DROP_FRAGMENT;
+	if (packet->ip.protocol == IPPROTO_TCP || packet->ip.protocol == IPPROTO_UDP)
+		return REASON_DROP_PORT_UNREACHABLE;
 	if (packet->ip.protocol != IPPROTO_ICMP)
 		return REASON_DROP_DESTINATION_NOT_ROUTED;
 	if (packet->ip.icmp_type != ICMP_ECHO)
@@ -149,7 +151,7 @@ static __noinline int outbound_east_west(struct hook_context *ctx, struct packet
 		return reason;
 	to.vm = vm_find(to.network->vni, target, &vm_index);
 	if (!to.vm) {
-		event_emit(ctx, &about, 0);
+		hand_over(ctx, packet, &about);
 		return REASON_DROP_ENDPOINT_UNKNOWN;
 	}
 	reason = outbound_finish(ctx, packet, party);
@@ -166,6 +168,9 @@ static __always_inline int outbound_find_quoted_vm(struct packet *packet, struct
 {
 	if (!packet->ip.icmp_error || packet->quote.destination == packet->ip.source)
 		return 0;
+	/* No VM of the subnet is behind another: what one says about another is invented. */
+	if (network_has(party->network, packet->quote.destination))
+		return REASON_DROP_ICMP_QUOTE;
 	party->vm = vm_find(packet->tunnel.vni, packet->quote.destination, &packet->vm);
 	return party->vm ? 0 : REASON_DROP_ICMP_QUOTE;
 }
@@ -267,6 +272,22 @@ static __noinline bool outbound_is_hairpin(const struct external_address *addres
 	return address && !inbound_find_party(address, &to) && virtual_router_forwards(to.virtual_router);
 }
 
+/* The VM behind our own address, or NULL where the second half will say why there is none. */
+static __always_inline struct vm *hairpin_target(const struct packet *packet,
+						 const struct external_address *address)
+{
+	int protocol = translate_protocol(packet->ip.protocol);
+	struct mapping *mapping;
+
+	if (address->kind == EXTERNAL_FLOATING_IP)
+		return vm_at(address->index);
+	if (protocol < 0 || packet->ip.icmp_error || packet->ip.later_fragment)
+		return NULL;
+	mapping = mapping_at(mapping_index(address->index, protocol,
+					   bpf_ntohs(packet->ip.destination_port)));
+	return mapping && mapping->vm ? vm_at(mapping->vm - 1) : NULL;
+}
+
 /*
  * What can be known of a hairpinned packet's second half while it is as its
  * sender made it: later it could neither be quoted nor brought again.
@@ -283,10 +304,10 @@ static __noinline int outbound_check_hairpin(struct hook_context *ctx, struct pa
 	if (!underlay || !address)
 		return REASON_DROP_DESTINATION_NOT_ROUTED;
 	reason = forward_check_mtu(ctx, packet, underlay->mtu - FORWARD_OVERHEAD_MAX);
-	if (reason || address->kind != EXTERNAL_FLOATING_IP)
+	if (reason)
 		return reason;
-	to.vm = vm_at(address->index);
-	return to.vm ? inbound_find_way(ctx, packet, &to, compute_mac) : REASON_DROP_ENDPOINT_UNKNOWN;
+	to.vm = hairpin_target(packet, address);
+	return to.vm ? inbound_find_way(ctx, packet, &to, compute_mac) : 0;
 }
 
 /* The next hop on the external network, with all that can keep a packet from going there. */
@@ -401,7 +422,7 @@ static __always_inline int outbound_ipv4(struct hook_context *ctx, struct packet
 	packet->explainable = true;
 	if (packet->ip.destination == party->network->gateway)
 		return outbound_to_router(ctx, packet, party);
-	if (!address_is_unicast(packet->ip.destination))
+	if (!address_is_routable(packet->ip.destination))
 		return REASON_DROP_DESTINATION_NOT_ROUTED;
 	reason = outbound_carry_congestion(ctx, packet);
 	if (!reason && packet->ip.icmp_error)
@@ -475,12 +496,25 @@ static __always_inline __u32 outbound_egress(int reason)
 	}
 }
 
+/* What no frame waits for goes by way of the control plane. */
+static __always_inline void outbound_tell_peer(const struct party *party)
+{
+	struct sync_record *record = commit_record();
+
+	if (!record || !party->vm || !commit_needs_vm(party->vm, party->gateway))
+		return;
+	record_export_vm(record, party->vm, party->router, party->virtual_router);
+	commit_emit(record);
+}
+
 /* The finished frame leaves, or goes to the peer first with what the peer has to know before. */
 static __always_inline int outbound_leave(struct hook_context *ctx, const struct packet *packet,
 					  const struct party *party, int reason)
 {
 	__u32 egress = outbound_egress(reason);
 
+	if (reason == REASON_ENDPOINT_ANNOUNCED)
+		outbound_tell_peer(party);
 	if (egress == INTERFACES || !party->vm)
 		return reason;
 	if (packet->departure.commit)
@@ -504,8 +538,26 @@ static __always_inline int outbound_inner(struct hook_context *ctx, struct packe
 	return outbound_leave(ctx, packet, &party, reason);
 }
 
-/* Who has the tunnel endpoint's address? We, while Active. */
-static __always_inline int underlay_arp(struct hook_context *ctx, const struct ethernet *ethernet)
+/*
+ * The kernel hears no ARP that has a tag, so the control plane asks, and hears the
+ * answers here. Who asks for us says as well where it is; what nobody asked for
+ * matters only of somebody whom we send to.
+ */
+static __always_inline void underlay_hear(struct hook_context *ctx, const struct arp *arp, __be32 own_address)
+{
+	struct neighbour_key key = { .interface = INTERFACE_UNDERLAY, .address = arp->sender };
+	struct event about = {
+		.type = EVENT_NEIGHBOUR_HEARD, .interface = INTERFACE_UNDERLAY, .address = arp->sender,
+	};
+
+	if (arp->operation == bpf_htons(ARP_REPLY) || arp->target == own_address ||
+	    bpf_map_lookup_elem(&neighbours, &key))
+		event_emit(ctx, &about, 0);
+}
+
+/* Who has the tunnel endpoint's address? We, while Active. Our own is the kernel's, unless it is tagged. */
+static __always_inline int underlay_arp(struct hook_context *ctx, const struct ethernet *ethernet,
+					const struct interface *underlay)
 {
 	struct arp *arp = arp_at(ctx, ethernet->length);
 	struct virtual_router *router;
@@ -513,10 +565,19 @@ static __always_inline int underlay_arp(struct hook_context *ctx, const struct e
 	__be32 target;
 	int reason;
 
+	if (!arp)
+		return REASON_PASS_TO_KERNEL;
+	if (ethernet->vlan)
+		underlay_hear(ctx, arp, underlay->address);
+	arp = arp_at(ctx, ethernet->length);
 	if (!arp || !arp_is_request(arp))
 		return REASON_PASS_TO_KERNEL;
 	target = arp->target;
 	virtual_router_id = bpf_map_lookup_elem(&virtual_router_by_address, &target);
+	if (!virtual_router_id && ethernet->vlan && target == underlay->address) {
+		reason = arp_answer(ctx, 0, ethernet->length, underlay->mac);
+		return reason ? reason : REASON_ARP_REPLY_UNDERLAY;
+	}
 	if (!virtual_router_id)
 		return REASON_PASS_TO_KERNEL;
 	router = bpf_map_lookup_elem(&virtual_routers, virtual_router_id);
@@ -526,21 +587,39 @@ static __always_inline int underlay_arp(struct hook_context *ctx, const struct e
 	return reason ? reason : REASON_ARP_REPLY_UNDERLAY;
 }
 
+/* What the kernel's socket would hear of the elections if it had no tag. */
+static __always_inline int underlay_advertisement(struct hook_context *ctx, const struct ipv4 *ip, __be32 own_address)
+{
+	struct event about = { .type = EVENT_ADVERTISEMENT, .interface = INTERFACE_UNDERLAY };
+
+	if (ip->destination != bpf_htonl(VRRP_GROUP) && ip->destination != own_address)
+		return REASON_PASS_TO_KERNEL;
+	about.received_ns = bpf_ktime_get_ns();
+	event_emit(ctx, &about, 0);
+	return REASON_PASS_TO_KERNEL;
+}
+
 static __always_inline int underlay_ipv4(struct hook_context *ctx, struct packet *packet,
 					 const struct ethernet *ethernet, __be32 own_address)
 {
 	struct ipv4 *outer = &packet->ip;
+	struct udphdr *udp;
 	int reason = ipv4_parse(ctx, ethernet->length, outer);
 
 	if (reason)
 		return reason;
+	if (ethernet->vlan && outer->protocol == VRRP_PROTOCOL)
+		return underlay_advertisement(ctx, outer, own_address);
 	if (outer->protocol != IPPROTO_UDP || outer->later_fragment ||
 	    (outer->destination_port != bpf_htons(GENEVE_UDP_PORT) &&
 	     outer->destination_port != bpf_htons(VXLAN_UDP_PORT)))
 		return REASON_PASS_TO_KERNEL;
 	if (outer->fragment)
 		return REASON_DROP_OUTER_FRAGMENT;
-	packet->end = (__u32)outer->offset + outer->total_length;
+	udp = packet_at(ctx, outer->l4_offset, sizeof(*udp));
+	if (!udp)
+		return REASON_DROP_TRUNCATED;
+	packet->end = (__u32)outer->l4_offset + bpf_ntohs(udp->len);
 	reason = outer->destination_port == bpf_htons(GENEVE_UDP_PORT)
 			 ? geneve_parse(ctx, outer, &packet->tunnel)
 			 : vxlan_parse(ctx, outer, &packet->tunnel);
@@ -573,7 +652,7 @@ static __always_inline int underlay_receive(struct hook_context *ctx)
 	if (!packet || !underlay || ethernet.vlan != underlay->vlan)
 		return REASON_PASS_TO_KERNEL;
 	if (ethernet.protocol == bpf_htons(ETH_P_ARP))
-		return underlay_arp(ctx, &ethernet);
+		return underlay_arp(ctx, &ethernet, underlay);
 	if (ethernet.protocol == bpf_htons(ETH_P_IP))
 		return underlay_ipv4(ctx, packet, &ethernet, underlay->address);
 	return REASON_PASS_TO_KERNEL;

@@ -4,6 +4,10 @@
 
 #include "maps.h"
 
+/* RFC 9568 §5.1.1.2, §5.1.1.4. */
+#define VRRP_GROUP 0xe0000012
+#define VRRP_PROTOCOL 112
+
 /* How long after a takeover the former Active's records are still welcome: it forwards stragglers. */
 #define FORMER_ACTIVE_GRACE_NS (2ULL * 1000 * 1000 * 1000)
 

@@ -2,7 +2,7 @@
 import type { Codec, EnumLayout, MapLayout, StructLayout } from 'libbpf-ts';
 
 /** Changes whenever a struct, an enum or a map changes its layout. */
-export const layoutHash = 'e39c2c5a8af00a8198b0cb593da9b8dc';
+export const layoutHash = '9cac55065f0017d4a6a1962aaf0e4956';
 
 function expectLength(actual: number, expected: number, field: string): void {
   if (actual !== expected) throw new RangeError(`${field} takes ${expected} elements, not ${actual}`);
@@ -35,6 +35,7 @@ export const eventType = {
   fragmentationNeeded: 7,
   neighbourHeard: 8,
   frameUnfinished: 9,
+  advertisement: 10,
 } as const;
 export type EventType = (typeof eventType)[keyof typeof eventType];
 export const eventTypeNames: Readonly<Record<number, string>> = {
@@ -47,6 +48,7 @@ export const eventTypeNames: Readonly<Record<number, string>> = {
   7: 'fragmentation_needed',
   8: 'neighbour_heard',
   9: 'frame_unfinished',
+  10: 'advertisement',
 };
 
 /** enum external_address_kind */
@@ -597,7 +599,7 @@ export const departureCodec: Codec<Departure> = {
   },
 };
 
-/** struct event, 24 bytes */
+/** struct event, 32 bytes */
 export interface Event {
   type: number;
   interface: number;
@@ -606,11 +608,12 @@ export interface Event {
   network: number;
   mtu: number;
   length: number;
+  receivedNs: bigint;
 }
 
 export const eventLayout: StructLayout = {
   name: 'event',
-  size: 24,
+  size: 32,
   fields: [
     { name: 'type', offset: 0, size: 4, kind: 'u32' },
     { name: 'interface', offset: 4, size: 2, kind: 'u16' },
@@ -619,6 +622,7 @@ export const eventLayout: StructLayout = {
     { name: 'network', offset: 12, size: 4, kind: 'u32' },
     { name: 'mtu', offset: 16, size: 4, kind: 'u32' },
     { name: 'length', offset: 20, size: 4, kind: 'u32' },
+    { name: 'received_ns', offset: 24, size: 8, kind: 'u64' },
   ],
 };
 
@@ -631,13 +635,14 @@ export const eventOffsets = {
   network: 12,
   mtu: 16,
   length: 20,
+  receivedNs: 24,
 } as const;
 
 export const eventCodec: Codec<Event> = {
   name: 'event',
-  size: 24,
+  size: 32,
   encode(value, into, offset = 0) {
-    expectRoom(into, offset, 24, 'event');
+    expectRoom(into, offset, 32, 'event');
     into.writeUInt32LE(value.type, offset);
     into.writeUInt16LE(value.interface, offset + 4);
     into.writeUInt16LE(value.vlan, offset + 6);
@@ -645,9 +650,10 @@ export const eventCodec: Codec<Event> = {
     into.writeUInt32LE(value.network, offset + 12);
     into.writeUInt32LE(value.mtu, offset + 16);
     into.writeUInt32LE(value.length, offset + 20);
+    into.writeBigUInt64LE(value.receivedNs, offset + 24);
   },
   decode(from, offset = 0) {
-    expectRoom(from, offset, 24, 'event');
+    expectRoom(from, offset, 32, 'event');
     return {
       type: from.readUInt32LE(offset),
       interface: from.readUInt16LE(offset + 4),
@@ -656,6 +662,7 @@ export const eventCodec: Codec<Event> = {
       network: from.readUInt32LE(offset + 12),
       mtu: from.readUInt32LE(offset + 16),
       length: from.readUInt32LE(offset + 20),
+      receivedNs: from.readBigUInt64LE(offset + 24),
     };
   },
 };
@@ -3563,6 +3570,7 @@ export const enumLayouts: readonly EnumLayout[] = [
       EVENT_FRAGMENTATION_NEEDED: 7,
       EVENT_NEIGHBOUR_HEARD: 8,
       EVENT_FRAME_UNFINISHED: 9,
+      EVENT_ADVERTISEMENT: 10,
     },
   },
   {
