@@ -184,16 +184,18 @@ function compileExternalRoutes({ subnet, subnets, routes }: ExternalNetworkConfi
   ];
 }
 
-function compileNeighbourTargets({ peer, externalNetworks, routers }: Configuration, indexes: Indexes): NeighbourTarget[] {
+function compileNeighbourTargets({ interfaces, peer, virtualRouters, externalNetworks, routers }: Configuration, indexes: Indexes): NeighbourTarget[] {
   const gateways = externalNetworks.map(({ name, vlan, gateway }): NeighbourTarget => ({
     interface: 'external', vlan, address: gateway, for: 'external_network', index: indexes.externalNetworks.held.get(name)!,
   }));
   const hops = externalNetworks.flatMap(({ vlan, routes }) => routes.map(({ via }): NeighbourTarget => ({ interface: 'external', vlan, address: via, for: 'packets' })));
   const computes = routers.flatMap(({ networks }) => networks.flatMap(({ endpoints }) => endpoints.map(({ compute }) => compute)));
+  // Untagged advertisements find their way by the kernel.
+  const gatewaysOfElections = interfaces.underlay.vlan === 0 ? [] : virtualRouters.flatMap(({ unicastPeers }) => unicastPeers);
   return [
     ...(peer === undefined ? [] : [{ interface: 'ha', vlan: 0, address: peer.address, for: 'peer' } as const]),
     ...gateways,
     ...hops,
-    ...[...new Set(computes)].map((address): NeighbourTarget => ({ interface: 'underlay', vlan: 0, address, for: 'packets' })),
+    ...[...new Set([...computes, ...gatewaysOfElections])].map((address): NeighbourTarget => ({ interface: 'underlay', vlan: 0, address, for: 'packets' })),
   ];
 }

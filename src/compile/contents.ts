@@ -125,5 +125,5 @@ export interface Forwarding {
 export type NeighbourTarget =
   | { readonly interface: 'ha'; readonly vlan: 0; readonly address: Ipv4Address; readonly for: 'peer' }
   | { readonly interface: 'external'; readonly vlan: number; readonly address: Ipv4Address; readonly for: 'external_network'; readonly index: number }
-  /** A static route's next hop, or a compute that is known beforehand. */
+  /** A static route's next hop, a compute that is known beforehand, or whom tagged advertisements go to. */
   | { readonly interface: 'external' | 'underlay'; readonly vlan: number; readonly address: Ipv4Address; readonly for: 'packets' };

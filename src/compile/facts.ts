@@ -1,5 +1,5 @@
 import type { Ipv4Address, MacAddress } from '../config/address.js';
-import { formatIpv4 } from '../config/address.js';
+import { formatIpv4, formatIpv4Subnet, networkAddressOf, subnetContains } from '../config/address.js';
 import type { SecretKey } from '../config/key.js';
 import { formatPath } from '../config/problem.js';
 import type { KeyPath } from '../config/problem.js';
@@ -13,6 +13,8 @@ export interface InterfaceFacts {
   readonly mac: MacAddress;
   /** Its primary IPv4 address; 0: none, which only external may have. */
   readonly address: Ipv4Address;
+  /** Bits of that address's subnet. */
+  readonly prefixLength: number;
 }
 
 /** What compiling needs and the configuration does not say. */
@@ -40,6 +42,7 @@ export function checkFacts(configuration: Configuration, facts: Facts): string[]
   };
   configuration.virtualRouters.forEach(({ address, priority, unicastPeers }, index) => {
     unicastPeers.forEach((other, at) => own(['virtualRouters', index, 'unicastPeers', at], other, 'underlay', underlay.address));
+    found.push(...beyondReach(configuration, unicastPeers, index, underlay));
     const path = ['virtualRouters', index, 'address'];
     if (priority !== 255) own(path, address, 'underlay', underlay.address);
     else if (address !== underlay.address) {
@@ -59,6 +62,15 @@ export function checkFacts(configuration: Configuration, facts: Facts): string[]
   });
   own(['peer', 'address'], configuration.peer?.address, 'ha', ha?.address);
   return found;
+}
+
+/** Tagged advertisements are not routed. With 32 bits, which keep the kernel from routing, the subnet is unknown. */
+function beyondReach({ interfaces }: Configuration, peers: readonly Ipv4Address[], index: number, own: InterfaceFacts): string[] {
+  if (interfaces.underlay.vlan === 0 || own.prefixLength === 32) return [];
+  const subnet = { address: networkAddressOf(own), prefixLength: own.prefixLength };
+  return peers.flatMap((peer, at) => (subnetContains(subnet, peer)
+    ? []
+    : [`${formatPath(['virtualRouters', index, 'unicastPeers', at])} is ${formatIpv4(peer)}, but on a tagged underlay must be in this node's own subnet there, ${formatIpv4Subnet(subnet)}.`]));
 }
 
 function ownOutside({ externalAddresses, floatingIps, portForwardings }: RouterConfiguration, index: number, ours: Ipv4Address): string[] {

@@ -46,7 +46,7 @@ const interfaces = mapping({
     ...interfaceKeys,
     vlan: vlan(
       'the underlay',
-      "With a VLAN, `name` is the interface that carries the tags, and the node's own underlay address is that of the kernel's VLAN interface over it (`ip link add link ens4 name ens4.100 type vlan id 100`), on which the election takes place. A change needs a restart.",
+      "With a VLAN, `name` is the interface that carries the tags, and no VLAN interface is needed: the election, ARP and the tunnels are ours. The node's own underlay address, which advertisements come from and which both gateways need, is that of `name` itself (`ip address add 192.168.33.11/24 dev ens4`), or of a VLAN interface over it where there is one (ens4.100). A change needs a restart.",
     ),
   }).describe('Towards the compute nodes: tunnels end here.'),
   external: mapping(interfaceKeys).describe('Towards the provider networks: floating IPs and router addresses are answered here. Needs an address of its own only where an external network is untagged.'),
@@ -106,7 +106,7 @@ const virtualRouter = mapping({
   unicastPeers: list(ipv4Address(), 'IPv4 addresses', 8)
     .prefault([])
     .describe(
-      "For an underlay without multicast: the other gateways' own underlay addresses, at most 8. Advertisements go to these, and are taken from these alone, instead of 224.0.0.18. Default: none, which is multicast.",
+      "For an underlay without multicast: the other gateways' own underlay addresses, at most 8; on a tagged underlay within our own subnet. Advertisements go to these, and are taken from these alone, instead of 224.0.0.18. Default: none, which is multicast.",
     ),
 }).describe('One election, and one tunnel endpoint with one virtual MAC address.');
 

@@ -32,12 +32,10 @@ export interface NodeInterface {
   readonly ifindex: number;
   /** Bytes of IPv4 packet. */
   readonly mtu: number;
-  /** The first IPv4 address; the kernel lists primary ones first. 0: none, which only external may have. */
+  /** The first IPv4 address; the kernel lists primary ones first. With a VLAN that of a VLAN interface over it, if there is one. 0: none, which only external may have. */
   readonly address: Ipv4Address;
   /** Bits of that address's subnet. */
   readonly prefixLength: number;
-  /** What the kernel sends and receives by itself: the interface, or the one that takes its tags off. */
-  readonly kernel: { readonly name: string; readonly ifindex: number };
   readonly mac: Buffer;
   readonly kind: string | undefined;
   /** Has a carrier. */
@@ -59,28 +57,22 @@ export function resolveInterface(role: Role, name: string, links: readonly LinkV
     throw new Error(`${key}: there is no interface ${name} in this network namespace, only ${others || 'lo'}`);
   }
   if (!link.up) throw new Error(`${key}: interface ${name} is down (ip link set dev ${name} up)`);
-  const over = vlan === 0 ? link : vlanInterface(role, link, vlan, links);
-  const own = firstAddress(over, addresses);
+  const over = vlan === 0 ? undefined : vlanInterface(link, vlan, links);
+  const own = (over && firstAddress(over, addresses)) ?? firstAddress(link, addresses);
   // Nothing is sent from there but what the programs send, who know their addresses.
-  if (own === undefined && role !== 'external') throw new Error(`${key}: interface ${over.name} has no IPv4 address`);
+  if (own === undefined && role !== 'external') throw new Error(`${key}: interface ${name} has no IPv4 address`);
   const { index: ifindex, mtu, kind, running } = link;
   return {
     role, name, ifindex, mtu, kind, running,
     address: own?.address ?? (0 as Ipv4Address), prefixLength: own?.prefixLength ?? 0,
-    kernel: { name: over.name, ifindex: over.index },
     mac: Buffer.from(link.mac.replaceAll(':', ''), 'hex'),
   };
 }
 
-/** By its usual names: netlink's short list does not tell the tag. */
-function vlanInterface(role: Role, { name, index }: LinkView, vlan: number, links: readonly LinkView[]): LinkView {
+/** We need none, but where the host has one our address is there. By its usual names: netlink's short list does not tell the tag. */
+function vlanInterface({ name, index }: LinkView, vlan: number, links: readonly LinkView[]): LinkView | undefined {
   const usual = [`${name}.${vlan}`, `vlan${vlan}`, `vlan${String(vlan).padStart(4, '0')}`];
-  const found = links.find((candidate) => candidate.kind === 'vlan' && candidate.peerIndex === index && usual.includes(candidate.name));
-  if (found === undefined) {
-    throw new Error(`interfaces.${role}.vlan: there is no VLAN interface ${usual[0]} over ${name} (ip link add link ${name} name ${usual[0]} type vlan id ${vlan})`);
-  }
-  if (!found.up) throw new Error(`interfaces.${role}.vlan: interface ${found.name} is down (ip link set dev ${found.name} up)`);
-  return found;
+  return links.find((candidate) => candidate.kind === 'vlan' && candidate.peerIndex === index && usual.includes(candidate.name));
 }
 
 function firstAddress(link: LinkView, addresses: readonly AddressView[]): { address: Ipv4Address; prefixLength: number } | undefined {

@@ -27,7 +27,7 @@ export async function readNode(names: InterfaceNames, reader: NodeReader): Promi
 export function factsOf(nodes: readonly NodeInterface[], key: SecretKey | undefined): Facts {
   const of = (role: Role): InterfaceFacts | undefined => {
     const node = nodes.find((candidate) => candidate.role === role);
-    return node && { ifindex: node.ifindex, mtu: node.mtu, mac: macText(node.mac), address: node.address };
+    return node && { ifindex: node.ifindex, mtu: node.mtu, mac: macText(node.mac), address: node.address, prefixLength: node.prefixLength };
   };
   const [underlay, external] = [of('underlay'), of('external')];
   if (underlay === undefined || external === undefined) throw new Error('a gateway needs an underlay and an external interface');

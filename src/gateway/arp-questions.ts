@@ -1,14 +1,16 @@
-/** ARP on the external side where the kernel cannot ask: on VLANs, and in subnets that it has no address in. */
+/** ARP where the kernel cannot ask: on VLANs of either side, and outside in subnets that it has no address in. */
 import { PacketSocket } from 'libbpf-ts';
 import { virtualRouterMac } from '../compile/compile.js';
 import { macBytes, subnetContains } from '../config/address.js';
 import type { Ipv4Address, Ipv4Subnet } from '../config/address.js';
 import type { Configuration } from '../config/schema.js';
 import { arpRequest } from '../dataplane/arp.js';
-import { virtualRouterState } from '../dataplane/layout.generated.js';
+import { interfaceRole, virtualRouterState } from '../dataplane/layout.generated.js';
 import type { NeighbourId } from '../dataplane/neighbour-table.js';
 import { tagged } from '../dataplane/vlan.js';
 import type { Basis } from './basis.js';
+
+type Side = 'underlay' | 'external';
 
 export interface Asker {
   readonly sender: number;
@@ -17,7 +19,7 @@ export interface Asker {
 
 export class ArpQuestions {
   readonly #basis: Basis;
-  #socket: PacketSocket | undefined;
+  readonly #sockets = new Map<Side, PacketSocket>();
 
   constructor(basis: Basis) {
     this.#basis = basis;
@@ -25,27 +27,40 @@ export class ArpQuestions {
 
   /** What cannot be sent is asked again later. */
   ask(id: NeighbourId): void {
-    const { configuration, dataPlane, log } = this.#basis;
-    const isActive = (vrid: number): boolean => dataPlane.roles.read(vrid).state === virtualRouterState.active;
-    const { sender, senderMac } = askerFor(id, configuration, isActive) ?? { sender: 0, senderMac: this.#basis.node('external').mac };
+    const { configuration: { interfaces: { underlay } }, log } = this.#basis;
+    const side = id.role === interfaceRole.underlay ? 'underlay' : 'external';
+    const { sender, senderMac } = side === 'underlay' ? this.#underlayAsker() : this.#externalAsker(id);
     try {
-      this.#open().send(tagged(arpRequest({ sender, senderMac, target: id.address }), id.vlan));
+      this.#open(side).send(tagged(arpRequest({ sender, senderMac, target: id.address }), side === 'underlay' ? underlay.vlan : id.vlan));
     } catch (error) {
       log.debug({ reason: 'arp' }, (error as Error).message);
     }
   }
 
   close(): void {
-    this.#socket?.close();
+    for (const socket of this.#sockets.values()) socket.close();
   }
 
-  #open(): PacketSocket {
-    if (this.#socket !== undefined) return this.#socket;
-    const { name } = this.#basis.node('external');
+  /** The node's own address, which the programs answer for. */
+  #underlayAsker(): Asker {
+    const { address, mac } = this.#basis.node('underlay');
+    return { sender: address, senderMac: mac };
+  }
+
+  #externalAsker(id: NeighbourId): Asker {
+    const { configuration, dataPlane } = this.#basis;
+    const isActive = (vrid: number): boolean => dataPlane.roles.read(vrid).state === virtualRouterState.active;
+    return askerFor(id, configuration, isActive) ?? { sender: 0, senderMac: this.#basis.node('external').mac };
+  }
+
+  #open(side: Side): PacketSocket {
+    const known = this.#sockets.get(side);
+    if (known !== undefined) return known;
+    const { name } = this.#basis.node(side);
     const socket = new PacketSocket({ interface: name });
     // What a link that is down means is told by netlink.
     socket.on('error', (error) => this.#basis.log.debug({ interface: name }, error.message));
-    this.#socket = socket;
+    this.#sockets.set(side, socket);
     return socket;
   }
 }

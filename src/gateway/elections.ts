@@ -1,13 +1,15 @@
 /** One election for each virtual router, between the programs' roles and the world. */
 import { PacketSocket } from 'libbpf-ts';
 import type { Configuration, VirtualRouterConfiguration } from '../config/schema.js';
+import type { DataPlaneEvent } from '../dataplane/events.js';
 import type { Role } from '../dataplane/interfaces.js';
 import { virtualRouterState } from '../dataplane/layout.generated.js';
 import { RoleWriter } from '../dataplane/role-writer.js';
 import type { VirtualRouterView } from '../sync/messages.js';
 import { adoptedTerm } from '../sync/terms.js';
+import type { FrameSender } from '../vrrp/announcer.js';
 import { Election } from '../vrrp/election.js';
-import type { ElectionActions } from '../vrrp/election.js';
+import type { ElectionActions, ElectionSockets } from '../vrrp/election.js';
 import type { VirtualRouterOptions } from '../vrrp/options.js';
 import { openSockets } from '../vrrp/sockets.js';
 import { monotonicNs } from './basis.js';
@@ -17,6 +19,7 @@ import { externalAddressesOf, externalSide } from './external-side.js';
 import type { Faults } from './faults.js';
 import { leaseUntil, wouldFollow } from './lease.js';
 import type { PeerView } from './lease.js';
+import { openTrunk, TaggedUnderlay } from './tagged-underlay.js';
 
 export interface ElectionsPorts {
   readonly faults: Faults;
@@ -26,6 +29,8 @@ export interface ElectionsPorts {
   peerView(): PeerView | undefined;
   /** The peer should hear of our roles now. */
   rolesChanged(): void;
+  /** Of a next hop on the underlay; undefined while it does not answer. */
+  underlayMac(address: number): Buffer | undefined;
 }
 
 export interface RunningElection {
@@ -40,6 +45,8 @@ export class Elections {
   readonly #running = new Map<number, RunningElection>();
   /** For gratuitous ARP. */
   readonly #announcers = new Map<Role, PacketSocket>();
+  /** All that is said and heard on an underlay with a VLAN; made by the first election. */
+  #tagged: TaggedUnderlay | undefined;
   #draining = false;
   #leaving = false;
 
@@ -115,6 +122,11 @@ export class Elections {
     }
   }
 
+  /** The programs have seen one on a tagged underlay. */
+  advertisementReceived(event: DataPlaneEvent): void {
+    this.#tagged?.received(event);
+  }
+
   drain(): void {
     this.#draining = true;
     for (const { election } of this.#running.values()) election.drain();
@@ -140,6 +152,7 @@ export class Elections {
   close(): void {
     for (const { election } of this.#running.values()) election.close();
     for (const socket of this.#announcers.values()) socket.close();
+    this.#tagged?.close();
   }
 
   #start(configuration: VirtualRouterConfiguration): void {
@@ -149,9 +162,9 @@ export class Elections {
       options: this.#optionsOf(configuration),
       synchronised: this.#ports.synchronised(),
       highestTerm: term,
-      sockets: openSockets(this.#basis.node(configuration.interface).kernel.name),
+      sockets: this.#socketsOf(configuration),
       announce: [
-        { sender: this.#announcer('underlay'), addresses: () => [this.#running.get(vrid)?.configuration.address ?? configuration.address] },
+        { sender: this.#isTagged ? this.#taggedUnderlay() : this.#announcer('underlay'), addresses: () => [this.#running.get(vrid)?.configuration.address ?? configuration.address] },
         externalSide(this.#announcer('external'), () => externalAddressesOf(this.#basis.configuration, vrid)),
       ],
       actions: this.#actionsOf(vrid),
@@ -186,14 +199,33 @@ export class Elections {
     return electionOptions(configuration, this.#basis.node(configuration.interface).address);
   }
 
-  #announcer(role: Role): PacketSocket {
+  get #isTagged(): boolean {
+    return this.#basis.configuration.interfaces.underlay.vlan !== 0;
+  }
+
+  #socketsOf({ vrid, interface: role }: VirtualRouterConfiguration): ElectionSockets {
+    return this.#isTagged ? this.#taggedUnderlay().socketsOf(vrid) : openSockets(this.#basis.node(role).name);
+  }
+
+  #taggedUnderlay(): TaggedUnderlay {
+    const { vlan } = this.#basis.configuration.interfaces.underlay;
+    const { name } = this.#basis.node('underlay');
+    this.#tagged ??= new TaggedUnderlay({ vlan, socket: openTrunk(name, this.#told(name)), macOf: (address) => this.#ports.underlayMac(address) });
+    return this.#tagged;
+  }
+
+  #announcer(role: Role): FrameSender {
     const known = this.#announcers.get(role);
     if (known !== undefined) return known;
-    const { name } = this.#basis.node(role).kernel;
+    const { name } = this.#basis.node(role);
     const socket = new PacketSocket({ interface: name });
-    // What a link that is down means is told by netlink.
-    socket.on('error', (error) => this.#basis.log.debug({ interface: name }, error.message));
+    socket.on('error', this.#told(name));
     this.#announcers.set(role, socket);
     return socket;
+  }
+
+  /** What a link that is down means is told by netlink. */
+  #told(name: string): (error: Error) => void {
+    return (error) => this.#basis.log.debug({ interface: name }, error.message);
   }
 }

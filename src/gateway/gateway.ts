@@ -105,6 +105,7 @@ export class Gateway {
       synchronised: () => this.#synchronisation.synchronised,
       peerView: () => this.#synchronisation.peerView,
       rolesChanged: () => this.#synchronisation.rolesChanged(),
+      underlayMac: (address) => this.#nextHops.underlayMac(address),
     });
     this.#sessions = new Sessions(basis, this.#synchronisation);
     this.#servers = new Servers(metricsSource({ ...this.#parts, sessions: this.#sessions, version: VERSION }));
@@ -195,6 +196,8 @@ export class Gateway {
         return this.#nextHops.unresolved(event);
       case eventType.neighbourHeard:
         return this.#nextHops.heard(event);
+      case eventType.advertisement:
+        return this.#elections.advertisementReceived(event);
       case eventType.endpointUnresolved:
         return this.#slowPackets.endpointUnresolved(event);
       case eventType.fragmentEarly:

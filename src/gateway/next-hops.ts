@@ -31,7 +31,7 @@ export class NextHops {
     this.#basis = basis;
     this.#events = events;
     this.#questions = new ArpQuestions(basis);
-    const ifindexes = basis.inForce.nodes.map((node): [number, number] => [interfaceRole[node.role], node.kernel.ifindex]);
+    const ifindexes = basis.inForce.nodes.map((node): [number, number] => [interfaceRole[node.role], node.ifindex]);
     this.#resolver = new Resolver(new Map(ifindexes), this.#ports());
   }
 
@@ -126,8 +126,9 @@ export class NextHops {
     if (mac !== undefined) this.#events.gatewayResolved();
   }
 
-  /** It has an interface in no VLAN of the external side, and asks for nothing that its own address is not in the subnet of. */
+  /** It hears nothing with a tag, and asks outside for nothing that its own address is not in the subnet of. */
   #isKernels({ role, vlan, address }: NeighbourId): boolean {
+    if (role === interfaceRole.underlay) return this.#basis.configuration.interfaces.underlay.vlan === 0;
     if (role !== interfaceRole.external) return true;
     const own = this.#basis.node('external');
     return vlan === 0 && own.address !== 0 && subnetContains(own, address as Ipv4Address);

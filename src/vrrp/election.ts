@@ -28,7 +28,7 @@ export interface PacketChannel {
   /** `timestampNs`: the kernel's stamp, CLOCK_MONOTONIC. */
   on(event: 'message', listener: (packet: Buffer, info: { readonly timestampNs: bigint }) => void): unknown;
   on(event: 'error', listener: (error: Error) => void): unknown;
-  /** A whole IPv4 packet; used for unicast peers only. */
+  /** A whole IPv4 packet; used for unicast peers only. A peer that does not answer ARP is no error. */
   send(packet: Buffer, destination: string): void;
   close(): void;
 }
@@ -435,7 +435,7 @@ export class Election {
     return { form: this.#router.checksum, source: this.#router.machine.primaryAddress, destination };
   }
 
-  /** Multicast leaves with the virtual MAC (RFC 9568 §7.2); unicast takes the kernel's route, with the interface's own. */
+  /** Multicast leaves with the virtual MAC (RFC 9568 §7.2); unicast takes the channel's way, which for the kernel's is its route, with the interface's own. */
   #transmit(advertisement: Advertisement): void {
     const { vrid, unicastPeers } = this.#router;
     if (unicastPeers === undefined) {

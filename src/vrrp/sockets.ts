@@ -1,9 +1,9 @@
-/** The real sockets of an election. */
+/** The real sockets of an election on an interface without a VLAN. */
 import { PacketSocket, RawSocket } from 'libbpf-ts';
 import type { ElectionSockets } from './election.js';
 import { PROTOCOL_VRRP } from './ipv4.js';
 
-const VRRP_GROUP = '224.0.0.18';
+export const VRRP_GROUP = '224.0.0.18';
 const TTL = 255;
 
 /**

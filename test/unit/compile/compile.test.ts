@@ -194,6 +194,12 @@ describe('compile/special cases', () => {
     expect(neighbourTargets).toContainEqual({ interface: 'underlay', vlan: 0, address: ip('192.168.33.32'), for: 'packets' });
   });
 
+  it.each([[0, 0], [33, 1]])('unicast peers, underlay on VLAN %i/kept resolved %i time', (vlan, times) => {
+    const text = exampleWith('name: underlay0, mode: auto', `name: underlay0, vlan: ${vlan}`).replace('preemptDelay: 0s', 'unicastPeers: [ 192.168.33.12 ]');
+    const { neighbourTargets } = compile(parse(text), facts);
+    expect(neighbourTargets.filter((target) => target.interface === 'underlay')).toEqual(Array(times).fill({ interface: 'underlay', vlan: 0, address: ip('192.168.33.12'), for: 'packets' }));
+  });
+
   it('virtual MAC/RFC 9568 §7.3', () => {
     expect(virtualRouterMac(1)).toBe('00:00:5e:00:01:01');
     expect(virtualRouterMac(255)).toBe('00:00:5e:00:01:ff');
@@ -212,6 +218,15 @@ describe('facts', () => {
     ['preempt: true', 'unicastPeers: [ 192.168.33.11 ]', "virtualRouters[0].unicastPeers[0] is 192.168.33.11, but that is this node's own address on the underlay interface."],
     ['priority: 200', 'priority: 255', "virtualRouters[0].address is 192.168.33.100, but with priority 255 it must be this node's own address on the underlay interface, 192.168.33.11."],
   ])('%s → %s', (from, to, sentence) => expect(checkFacts(parse(exampleWith(from, to)), facts)).toEqual([sentence]));
+
+  it('unicast peers/on a tagged underlay within its subnet, where that is known', () => {
+    const sentences = (vlan: number, prefixLength: number): string[] => checkFacts(
+      parse(exampleWith('name: underlay0, mode: auto', `name: underlay0, vlan: ${vlan}`).replace('preempt: true', 'unicastPeers: [ 192.168.33.12, 192.168.34.12 ]')),
+      { ...facts, interfaces: { ...facts.interfaces, underlay: { ...facts.interfaces.underlay, prefixLength } } },
+    );
+    expect(sentences(33, 24)).toEqual(["virtualRouters[0].unicastPeers[1] is 192.168.34.12, but on a tagged underlay must be in this node's own subnet there, 192.168.33.0/24."]);
+    expect([sentences(33, 16), sentences(33, 32), sentences(0, 24)]).toEqual([[], [], []]);
+  });
 });
 
 describe('map sizes', () => {

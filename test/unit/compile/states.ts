@@ -32,9 +32,9 @@ export function parse(text: string): Configuration {
 
 export const facts: Facts = {
   interfaces: {
-    underlay: { ifindex: 5, mtu: 1600, mac: mac('02:00:00:00:01:01'), address: ip('192.168.33.11') },
-    external: { ifindex: 6, mtu: 1500, mac: mac('02:00:00:00:01:02'), address: ip('10.0.2.11') },
-    ha: { ifindex: 7, mtu: 2000, mac: mac('02:00:00:00:01:03'), address: ip('169.254.77.1') },
+    underlay: { ifindex: 5, mtu: 1600, mac: mac('02:00:00:00:01:01'), address: ip('192.168.33.11'), prefixLength: 24 },
+    external: { ifindex: 6, mtu: 1500, mac: mac('02:00:00:00:01:02'), address: ip('10.0.2.11'), prefixLength: 24 },
+    ha: { ifindex: 7, mtu: 2000, mac: mac('02:00:00:00:01:03'), address: ip('169.254.77.1'), prefixLength: 24 },
   },
   key: key(),
 };

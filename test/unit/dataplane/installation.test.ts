@@ -37,9 +37,9 @@ limits: { vms: 64, sessions: 1024, externalAddresses: 1, floatingIps: 16, forwar
 const ifindex = 1;
 const facts: Facts = {
   interfaces: {
-    underlay: { ifindex, mtu: 1600, mac: '02:00:00:00:00:01' as never, address: 0xc0a8210b as never },
-    external: { ifindex, mtu: 1500, mac: '02:00:00:00:00:02' as never, address: 0x0a00020b as never },
-    ha: { ifindex, mtu: 2000, mac: '02:00:00:00:00:03' as never, address: 0xa9fe4d01 as never },
+    underlay: { ifindex, mtu: 1600, mac: '02:00:00:00:00:01' as never, address: 0xc0a8210b as never, prefixLength: 24 },
+    external: { ifindex, mtu: 1500, mac: '02:00:00:00:00:02' as never, address: 0x0a00020b as never, prefixLength: 24 },
+    ha: { ifindex, mtu: 2000, mac: '02:00:00:00:00:03' as never, address: 0xa9fe4d01 as never, prefixLength: 24 },
   },
   key: new SecretKey([0x1111n, 0x2222n]),
 };

@@ -12,7 +12,7 @@ const address: AddressView = { ifindex: 4, address: '192.168.33.11', prefixLengt
 describe('an interface', () => {
   it('is described by its link and its first IPv4 address', () => {
     const found = resolveInterface('underlay', 'underlay0', [link], [{ ifindex: 4, address: 'fe80::1', prefixLength: 64 }, address, { ifindex: 4, address: '192.168.33.99', prefixLength: 24 }]);
-    expect(found).toMatchObject({ role: 'underlay', ifindex: 4, mtu: 1600, address: 0xc0a8210b, prefixLength: 24, kind: 'veth', kernel: { name: 'underlay0', ifindex: 4 } });
+    expect(found).toMatchObject({ role: 'underlay', ifindex: 4, mtu: 1600, address: 0xc0a8210b, prefixLength: 24, kind: 'veth' });
     expect(found.mac.toString('hex')).toBe('02000000000b');
   });
 
@@ -30,22 +30,29 @@ describe('an interface', () => {
 
   const over: LinkView = { ...link, index: 9, name: 'underlay0.100', kind: 'vlan', peerIndex: 4 };
 
+  const ofOver: AddressView = { ...address, ifindex: 9, address: '192.168.33.12' };
+
   it('with a VLAN has the address of the VLAN interface over it, and its own number', () => {
-    const found = resolveInterface('underlay', 'underlay0', [link, over], [{ ...address, ifindex: 9 }], 100);
-    expect(found).toMatchObject({ name: 'underlay0', ifindex: 4, address: 0xc0a8210b, kernel: { name: 'underlay0.100', ifindex: 9 } });
+    const found = resolveInterface('underlay', 'underlay0', [link, over], [address, ofOver], 100);
+    expect(found).toMatchObject({ name: 'underlay0', ifindex: 4, address: 0xc0a8210c });
   });
 
-  it.each<[string, LinkView[], RegExp]>([
-    ['is missing', [link], /interfaces\.underlay\.vlan: there is no VLAN interface underlay0\.100 over underlay0 \(ip link add link underlay0/],
-    ['is over another', [link, { ...over, peerIndex: 5 }], /there is no VLAN interface/],
-    ['is down', [link, { ...over, up: false }], /underlay0\.100 is down/],
-    ['has no address', [link, over], /underlay0\.100 has no IPv4 address/],
-  ])('whose VLAN interface %s is refused', (_, links, message) => {
-    expect(() => resolveInterface('underlay', 'underlay0', links, [address], 100)).toThrow(message);
+  it.each<[string, LinkView[], AddressView[], number]>([
+    ['there is none', [link], [address], 100],
+    ['it is over another interface', [link, { ...over, peerIndex: 5 }], [address, ofOver], 100],
+    ['it is of another VLAN', [link, over], [address, ofOver], 101],
+    ['it has no address', [link, over], [address], 100],
+    ['the underlay is untagged', [link, over], [address, ofOver], 0],
+  ])('needs no VLAN interface: its own address where %s', (_, links, addresses, vlan) => {
+    expect(resolveInterface('underlay', 'underlay0', links, addresses, vlan)).toMatchObject({ ifindex: 4, address: 0xc0a8210b });
+  });
+
+  it('with a VLAN and no address on either is refused', () => {
+    expect(() => resolveInterface('underlay', 'underlay0', [link, over], [], 100)).toThrow(/underlay0 has no IPv4 address/);
   });
 
   const node = (role: NodeInterface['role'], mtu: number, running = true): NodeInterface =>
-    ({ role, name: role, ifindex: 1, mtu, address: 1 as never, prefixLength: 24, kernel: { name: role, ifindex: 1 }, mac: Buffer.alloc(6), kind: undefined, running });
+    ({ role, name: role, ifindex: 1, mtu, address: 1 as never, prefixLength: 24, mac: Buffer.alloc(6), kind: undefined, running });
 
   it('for ha should carry a full packet with its record', () => {
     expect(interfaceWarnings([node('underlay', 1600), node('external', 1500), node('ha', 1759)])).toEqual([expect.stringMatching(/ha has MTU 1759.*1760/)]);
@@ -65,12 +72,12 @@ describe('an interface', () => {
 describe('an event', () => {
   function record(length: number, frame: Buffer): Buffer {
     const head = Buffer.alloc(eventCodec.size);
-    eventCodec.encode({ type: 2, interface: 1, vlan: 12, address: 0x0a000201, network: 3, mtu: 1400, length }, head);
+    eventCodec.encode({ type: 2, interface: 1, vlan: 12, address: 0x0a000201, network: 3, mtu: 1400, length, receivedNs: 7n }, head);
     return Buffer.concat([head, frame]);
   }
 
   it('has the frame that its head tells of, not the slot behind it', () => {
-    expect(decodeEvent(record(3, Buffer.from('abcdef')))).toEqual({ type: 2, interface: 1, vlan: 12, address: 0x0a000201, network: 3, mtu: 1400, frame: Buffer.from('abc') });
+    expect(decodeEvent(record(3, Buffer.from('abcdef')))).toEqual({ type: 2, interface: 1, vlan: 12, address: 0x0a000201, network: 3, mtu: 1400, receivedNs: 7n, frame: Buffer.from('abc') });
   });
 
   it('that lies about its length is dropped', () => {

@@ -1,0 +1,105 @@
+/**
+ * VRRP on a tagged underlay, where the kernel's IP stack takes no part: what the
+ * programs hear comes as an event, what is said leaves as a frame with its tag.
+ */
+import { EventEmitter } from 'node:events';
+import { PacketSocket, RawSocket } from 'libbpf-ts';
+import { parseIpv4 } from '../config/address.js';
+import type { DataPlaneEvent } from '../dataplane/events.js';
+import { ethernetOf, tagged } from '../dataplane/vlan.js';
+import type { FrameSender } from '../vrrp/announcer.js';
+import type { ElectionSockets, PacketChannel } from '../vrrp/election.js';
+import { ETHERTYPE_IPV4, encodeEthernet, virtualRouterMac } from '../vrrp/ethernet.js';
+import { PROTOCOL_VRRP } from '../vrrp/ipv4.js';
+import { VRRP_GROUP } from '../vrrp/sockets.js';
+
+interface Closable {
+  close(): void;
+}
+
+export interface TaggedUnderlayPorts {
+  readonly vlan: number;
+  readonly socket: FrameSender & Closable;
+  /** Undefined: it does not answer, and is being asked. */
+  macOf(address: number): Buffer | undefined;
+}
+
+export class TaggedUnderlay implements FrameSender {
+  readonly #ports: TaggedUnderlayPorts;
+  readonly #channels = new Set<Channel>();
+
+  constructor(ports: TaggedUnderlayPorts) {
+    this.#ports = ports;
+  }
+
+  /** What one election hears and speaks by; closing them leaves the others theirs. */
+  socketsOf(vrid: number): ElectionSockets {
+    const receiver: Channel = new Channel((packet, destination) => this.#sendTo(destination, vrid, packet), () => this.#channels.delete(receiver));
+    this.#channels.add(receiver);
+    return { receiver, sender: { send: (frame) => this.send(frame), close: () => undefined } };
+  }
+
+  /** An untagged frame, which leaves with the tag. */
+  send(frame: Buffer): void {
+    this.#ports.socket.send(tagged(frame, this.#ports.vlan));
+  }
+
+  /** Every election hears everything, as it does by raw sockets. */
+  received({ frame, receivedNs }: Pick<DataPlaneEvent, 'frame' | 'receivedNs'>): void {
+    const packet = ipv4Of(frame);
+    if (packet === undefined) return;
+    for (const channel of this.#channels) channel.emit('message', packet, { timestampNs: receivedNs });
+  }
+
+  close(): void {
+    this.#ports.socket.close();
+  }
+
+  /** As the kernel would have it, what has no next hop yet is lost without a word. */
+  #sendTo(destination: string, vrid: number, packet: Buffer): void {
+    const mac = this.#ports.macOf(parseIpv4(destination)!);
+    if (mac !== undefined) this.send(Buffer.from(encodeEthernet(mac, virtualRouterMac(vrid), ETHERTYPE_IPV4, packet).buffer));
+  }
+}
+
+/** In the place of a raw socket. */
+class Channel extends EventEmitter<{ message: [packet: Buffer, info: { readonly timestampNs: bigint }]; error: [error: Error] }> implements PacketChannel {
+  readonly send: PacketChannel['send'];
+  readonly close: PacketChannel['close'];
+
+  constructor(send: PacketChannel['send'], close: PacketChannel['close']) {
+    super();
+    this.send = send;
+    this.close = close;
+  }
+}
+
+/** What the frame carries. */
+function ipv4Of(frame: Buffer): Buffer | undefined {
+  const ethernet = ethernetOf(frame);
+  return ethernet?.etherType === ETHERTYPE_IPV4 ? frame.subarray(ethernet.length) : undefined;
+}
+
+/**
+ * A frame socket of the interface that carries the tags. Cards filter multicast by
+ * what the kernel has joined, so it joins VRRP's group; what the kernel hears by
+ * that has no tag, and is not for us.
+ * @throws SystemError
+ */
+export function openTrunk(interfaceName: string, failed: (error: Error) => void): FrameSender & Closable {
+  const socket = new PacketSocket({ interface: interfaceName });
+  try {
+    const member = new RawSocket({ protocol: PROTOCOL_VRRP, interface: interfaceName, multicast: [VRRP_GROUP] });
+    for (const each of [socket, member]) each.on('error', failed);
+    return {
+      send: (frame) => socket.send(frame),
+      close: () => {
+        socket.close();
+        member.close();
+      },
+    };
+  } catch (error) {
+    socket.close();
+    throw error;
+  }
+}
