@@ -117,13 +117,31 @@ __noinline int external_explain(struct hook_context *ctx, struct packet *packet,
 	return failed ? reason : REASON_ICMP_ERROR_TO_OUTSIDE;
 }
 
+/* RFC 1812 §5.3.4, §5.3.7: sent to us alone, by a host that can be outside. */
+static __always_inline int external_admit(struct hook_context *ctx, struct packet *packet,
+					  const struct party *party)
+{
+	__u32 role = INTERFACE_EXTERNAL;
+	struct interface *external = bpf_map_lookup_elem(&interfaces, &role);
+	struct ethhdr *eth = packet_at(ctx, 0, sizeof(*eth));
+
+	if (!eth || !external)
+		return REASON_DROP_TRUNCATED;
+	if (!mac_equal(eth->h_dest, party->virtual_router->mac) && !mac_equal(eth->h_dest, external->mac))
+		return REASON_PASS_TO_KERNEL;
+	if (!address_is_routable(packet->ip.source) || packet->ip.source == packet->ip.destination ||
+	    route_find_inner(party->router, packet->router, packet->ip.source))
+		return REASON_DROP_SOURCE_NOT_OUTSIDE;
+	__builtin_memcpy(packet->mac, eth->h_source, 6);
+	return 0;
+}
+
 static __always_inline int external_ipv4(struct hook_context *ctx, struct packet *packet,
 					 const struct ethernet *ethernet)
 {
 	struct iphdr *header = packet_at(ctx, ethernet->length, sizeof(*header));
 	struct external_address *address;
 	struct party party = {};
-	struct ethhdr *eth;
 	int reason;
 
 	if (!header)
@@ -131,18 +149,18 @@ static __always_inline int external_ipv4(struct hook_context *ctx, struct packet
 	address = external_address_find(header->daddr, ethernet->vlan);
 	if (!address)
 		return REASON_PASS_TO_KERNEL;
+	packet->from = INTERFACE_EXTERNAL;
+	packet->vlan = ethernet->vlan;
+	packet->router = address->router;
+	packet->mss = 0;
+	packet->rewritten = false;
 	reason = inbound_find_party(address, &party);
 	if (!reason)
 		reason = ipv4_parse(ctx, ethernet->length, &packet->ip);
+	if (!reason)
+		reason = external_admit(ctx, packet, &party);
 	if (reason)
 		return reason;
-	eth = packet_at(ctx, 0, sizeof(*eth));
-	if (!eth)
-		return REASON_DROP_TRUNCATED;
-	__builtin_memcpy(packet->mac, eth->h_source, 6);
-	packet->from = INTERFACE_EXTERNAL;
-	packet->vlan = ethernet->vlan;
-	packet->rewritten = false;
 	reason = external_translate(ctx, packet, &party, address);
 	return reason_is_drop(reason) ? external_explain(ctx, packet, reason) : reason;
 }

@@ -219,7 +219,7 @@ static __always_inline int forward_check_mtu(struct hook_context *ctx, struct pa
 	packet->mtu = mtu;
 	if (packet->ip.dont_fragment)
 		return REASON_DROP_MTU_EXCEEDED;
-	event_emit(ctx, &about, 0);
+	hand_over(ctx, packet, &about);
 	return REASON_DROP_FRAGMENTATION_NEEDED;
 }
 
@@ -236,7 +236,12 @@ static __always_inline __u32 forward_vm_mtu(const struct vm *vm)
 static __always_inline int forward_clamp_mss(struct hook_context *ctx, const struct packet *packet,
 					     const struct network *network)
 {
-	if (!(packet->ip.tcp_flags & TCP_SYN) || packet->ip.later_fragment || !network->mss)
+	__u16 mss = network->mss;
+
+	if (!(packet->ip.tcp_flags & TCP_SYN) || packet->ip.later_fragment)
 		return 0;
-	return mss_clamp(ctx, packet, network->mss);
+	/* Between two VMs both tunnels count. */
+	if (packet->mss && (!mss || packet->mss < mss))
+		mss = packet->mss;
+	return mss ? mss_clamp(ctx, packet, mss) : 0;
 }

@@ -41,6 +41,8 @@ static __always_inline int icmp_unreachable_code(enum reason reason)
 	case REASON_DROP_NO_SHARED_SNAT:
 	case REASON_DROP_PROTOCOL_NOT_TRANSLATED:
 		return ICMP_PKT_FILTERED;
+	case REASON_DROP_PORT_UNREACHABLE:
+		return ICMP_PORT_UNREACH;
 	default:
 		return -1;
 	}
@@ -101,7 +103,8 @@ static __always_inline bool icmp_error_for(enum reason reason, const struct pack
 	gateway = bpf_map_lookup_elem(&gateways, &zero);
 	if (!gateway)
 		return false;
-	if (!icmp_error_take(gateway->icmp_errors_per_second)) {
+	/* Without it a path is a black hole for good; one is said at most for each large packet. */
+	if (reason != REASON_DROP_MTU_EXCEEDED && !icmp_error_take(gateway->icmp_errors_per_second)) {
 		count(REASON_ICMP_ERROR_LIMITED, packet->ip.total_length);
 		return false;
 	}

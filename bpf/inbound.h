@@ -53,8 +53,7 @@ static __always_inline int inbound_find_way(struct hook_context *ctx, struct pac
 	if (!party->network || party->network->vni != party->vm->vni)
 		return REASON_DROP_VNI_UNKNOWN;
 	if (!party->vm->tunnel_endpoint) {
-		if (!packet->rewritten)
-			event_emit(ctx, &about, 0);
+		hand_over(ctx, packet, &about);
 		return REASON_DROP_ENDPOINT_UNKNOWN;
 	}
 	return forward_compute_mac(ctx, packet, party->vm, compute_mac);

@@ -25,7 +25,7 @@ static __always_inline bool outbound_is_source(const struct network *network,
 }
 
 /* The routers of the packet's network, and whether they are ours to serve. 0, or the reason. */
-static __always_inline int outbound_find_routers(const struct packet *packet, struct party *party)
+static __always_inline int outbound_find_routers(struct packet *packet, struct party *party)
 {
 	__u32 zero = 0, index = packet->network;
 
@@ -34,6 +34,8 @@ static __always_inline int outbound_find_routers(const struct packet *packet, st
 	if (!party->network || !party->gateway || party->network->vni != packet->tunnel.vni)
 		return REASON_DROP_VNI_UNKNOWN;
 	index = party->network->router;
+	packet->router = index;
+	packet->mss = party->network->mss;
 	party->router = bpf_map_lookup_elem(&routers, &index);
 	if (!party->router)
 		return REASON_DROP_VNI_UNKNOWN;
@@ -72,6 +74,12 @@ static __always_inline int outbound_find_network(struct packet *packet, struct p
 static __always_inline int outbound_find_party(struct packet *packet, struct party *party, __be32 address)
 {
 	int reason;
+
+	/* RFC 1812 §3.3.2: such can be learned from nobody. */
+	if (packet->mac[0] & 1)
+		return REASON_DROP_INNER_MAC;
+	if (!address_is_routable(packet->tunnel.source) || packet->tunnel.source == packet->tunnel.destination)
+		return REASON_DROP_ENDPOINT_SPOOFED;
 
 	party->vm = vm_find(packet->tunnel.vni, address, &packet->vm);
 	if (!party->vm)

@@ -104,10 +104,12 @@ struct packet {
 	struct quote quote;           /* where ip.icmp_error */
 	struct tunnel tunnel;         /* from INTERFACE_UNDERLAY */
 	__u32 from;                   /* enum interface_role: where it came in */
+	__u32 router;                 /* index: whose packet it is */
 	__u32 network;                /* index: tunnelled, where it came from */
 	__u32 vm;                     /* index: who sent it */
 	__u32 end;                    /* tunnelled: bytes of the frame up to the end of the outer packet */
 	__u16 vlan;                   /* 802.1Q identifier that it came with; 0: untagged */
+	__u16 mss;                    /* that the sender's own network has room for; 0: any */
 	__u16 mtu;                    /* DROP_MTU_EXCEEDED: the largest IPv4 packet that would pass */
 	__u8 mac[6];                  /* who sent it: tunnelled, the inner source */
 	__u8 destination_mac[6];      /* tunnelled, the inner destination */

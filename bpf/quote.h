@@ -93,6 +93,9 @@ __noinline int quote_parse(struct hook_context *ctx, struct packet *packet)
 	if (!packet)
 		return REASON_DROP_TRUNCATED;
 	ip = &packet->ip;
+	/* A route of one side means nothing on the other. */
+	if (ip->icmp_type == ICMP_REDIRECT)
+		return REASON_DROP_ICMP_TYPE;
 	/* With at most 576 bytes (RFC 1812 §4.3.2.3) none is ever split; parts of one cannot be verified. */
 	if (ip->fragment)
 		return REASON_DROP_FRAGMENT;

@@ -2,8 +2,7 @@
 /* Where a packet goes: inner networks, external next hops, our own addresses. */
 #pragma once
 
-#include "event.h"
-#include "packet.h"
+#include "hand_over.h"
 #include "vm.h"
 
 static __always_inline struct route *route_find(__u32 scope, __be32 address)
@@ -22,12 +21,13 @@ static __always_inline struct route *route_find_inner(const struct router *route
 	return route_find(index, address);
 }
 
-/* RFC 1812 §5.3.7: nothing of that is ever forwarded. */
-static __always_inline bool address_is_unicast(__be32 address)
+/* RFC 1812 §5.3.7, RFC 3927 §7: nothing else is ever forwarded. */
+static __always_inline bool address_is_routable(__be32 address)
 {
-	__u8 first = bpf_ntohl(address) >> 24;
+	__u32 host = bpf_ntohl(address);
+	__u8 first = host >> 24;
 
-	return first != 0 && first != 127 && first < 224;
+	return first != 0 && first != 127 && first < 224 && host >> 16 != 0xa9fe;
 }
 
 /* The MAC of a neighbour. Unresolved: the control plane gets the whole frame, to bring it again. */
@@ -45,9 +45,7 @@ static __always_inline int neighbour_find(struct hook_context *ctx, const struct
 		__builtin_memcpy(mac, neighbour->mac, 6);
 		return mac_is_zero(neighbour->mac) ? REASON_DROP_NEIGHBOUR_UNREACHABLE : 0;
 	}
-	/* What has been rewritten would be translated twice. */
-	if (!packet->rewritten)
-		event_emit(ctx, &about, 0);
+	hand_over(ctx, packet, &about);
 	return REASON_DROP_NEIGHBOUR_UNRESOLVED;
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "fragment.h"
+#include "hand_over.h"
 #include "quote.h"
 #include "rewrite.h"
 #include "snat.h"
@@ -67,6 +68,6 @@ static __always_inline int translate_complete_fragment(struct hook_context *ctx,
 		return 0;
 	reason = fragment_complete(ctx, packet, segment);
 	if (reason == REASON_DROP_FRAGMENT_EARLY)
-		event_emit(ctx, &about, 0);
+		hand_over(ctx, packet, &about);
 	return reason;
 }

@@ -72,6 +72,9 @@ __noinline int tunnel_verify_sum(struct hook_context *ctx, const struct packet *
 	end = packet->tunnel.udp_offset + bpf_ntohs(udp->len);
 	if (tunnel_sum_fits_headers(ctx, packet, outer, end))
 		return 0;
+	/* Of a jumbo frame only the headers can be reached, and where they do not tell, nobody does. */
+	if (end > PACKET_MAX_OFFSET)
+		return 0;
 	sum = icmp_sum(ctx, packet->tunnel.udp_offset, end - packet->tunnel.udp_offset);
 	return sum >= 0 && checksum_fold(outer + sum) == 0xffff ? 0 : REASON_DROP_OUTER_CHECKSUM;
 }

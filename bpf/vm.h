@@ -254,6 +254,11 @@ static __always_inline void vm_learn(struct vm *vm, const struct tunnel *tunnel,
 		vm_learn_next_hop(vm, tunnel);
 		return;
 	}
+	/* One move in a tick: a VM that is in two places would send every packet by way of the peer. */
+	if (vm->tunnel_endpoint && vm->moved == now)
+		return;
+	if (vm->tunnel_endpoint)
+		vm->moved = now;
 	count(vm->tunnel_endpoint ? REASON_VM_MOVED : REASON_VM_LEARNED, 0);
 	__sync_fetch_and_and(&vm->flags, ~(__u32)VM_COMMITTED);
 	__builtin_memcpy(vm->mac, mac, 6);
