@@ -2,7 +2,7 @@
 import type { Codec, EnumLayout, MapLayout, StructLayout } from 'libbpf-ts';
 
 /** Changes whenever a struct, an enum or a map changes its layout. */
-export const layoutHash = '9cac55065f0017d4a6a1962aaf0e4956';
+export const layoutHash = '754f843ebad723f1f6775397ba97bc9a';
 
 function expectLength(actual: number, expected: number, field: string): void {
   if (actual !== expected) throw new RangeError(`${field} takes ${expected} elements, not ${actual}`);
@@ -197,41 +197,43 @@ export const reason = {
   dropInnerArp: 51,
   dropIpv4Header: 52,
   dropSourceNotInSubnet: 53,
-  dropEndpointSpoofed: 54,
-  dropDestinationNotRouted: 55,
-  dropTtlExceeded: 56,
-  dropFragment: 57,
-  dropFragmentEarly: 58,
-  dropFragmentationNeeded: 59,
-  dropProtocolNotTranslated: 60,
-  dropIcmpType: 61,
-  dropIcmpQuote: 62,
-  dropNoSharedSnat: 63,
-  dropNoMapping: 64,
-  dropFiltered: 65,
-  dropPortsExhausted: 66,
-  dropVmSessionLimit: 67,
-  dropVmSessionRate: 68,
-  dropRouterSessionLimit: 69,
-  dropNetworkVmLimit: 70,
-  dropVmTableFull: 71,
-  dropSessionTableFull: 72,
-  dropNeighbourUnresolved: 73,
-  dropNeighbourUnreachable: 74,
-  dropGatewayUnresolved: 75,
-  dropGatewayUnreachable: 76,
-  dropEndpointUnknown: 77,
-  dropMtuExceeded: 78,
-  dropCongestion: 79,
-  dropAdjustFailed: 80,
-  dropSegments: 81,
-  dropSyncVersion: 82,
-  dropSyncMalformed: 83,
-  dropSyncMac: 84,
-  dropSyncReplayed: 85,
-  dropSyncOwn: 86,
-  dropSyncTerm: 87,
-  dropSyncUnapplied: 88,
+  dropSourceNotOutside: 54,
+  dropEndpointSpoofed: 55,
+  dropDestinationNotRouted: 56,
+  dropPortUnreachable: 57,
+  dropTtlExceeded: 58,
+  dropFragment: 59,
+  dropFragmentEarly: 60,
+  dropFragmentationNeeded: 61,
+  dropProtocolNotTranslated: 62,
+  dropIcmpType: 63,
+  dropIcmpQuote: 64,
+  dropNoSharedSnat: 65,
+  dropNoMapping: 66,
+  dropFiltered: 67,
+  dropPortsExhausted: 68,
+  dropVmSessionLimit: 69,
+  dropVmSessionRate: 70,
+  dropRouterSessionLimit: 71,
+  dropNetworkVmLimit: 72,
+  dropVmTableFull: 73,
+  dropSessionTableFull: 74,
+  dropNeighbourUnresolved: 75,
+  dropNeighbourUnreachable: 76,
+  dropGatewayUnresolved: 77,
+  dropGatewayUnreachable: 78,
+  dropEndpointUnknown: 79,
+  dropMtuExceeded: 80,
+  dropCongestion: 81,
+  dropAdjustFailed: 82,
+  dropSegments: 83,
+  dropSyncVersion: 84,
+  dropSyncMalformed: 85,
+  dropSyncMac: 86,
+  dropSyncReplayed: 87,
+  dropSyncOwn: 88,
+  dropSyncTerm: 89,
+  dropSyncUnapplied: 90,
 } as const;
 export type Reason = (typeof reason)[keyof typeof reason];
 export const reasonNames: readonly string[] = [
@@ -289,8 +291,10 @@ export const reasonNames: readonly string[] = [
   'drop_inner_arp',
   'drop_ipv4_header',
   'drop_source_not_in_subnet',
+  'drop_source_not_outside',
   'drop_endpoint_spoofed',
   'drop_destination_not_routed',
+  'drop_port_unreachable',
   'drop_ttl_exceeded',
   'drop_fragment',
   'drop_fragment_early',
@@ -325,7 +329,7 @@ export const reasonNames: readonly string[] = [
   'drop_sync_term',
   'drop_sync_unapplied',
 ];
-export const reasonCount = 89;
+export const reasonCount = 91;
 
 /** enum replay_direction */
 export const replayDirection = {
@@ -2258,16 +2262,18 @@ export const rewriteCodec: Codec<Rewrite> = {
   },
 };
 
-/** struct packet, 288 bytes */
+/** struct packet, 296 bytes */
 export interface Packet {
   ip: Ipv4;
   quote: Quote;
   tunnel: Tunnel;
   from: number;
+  router: number;
   network: number;
   vm: number;
   end: number;
   vlan: number;
+  mss: number;
   mtu: number;
   mac: Buffer;
   destinationMac: Buffer;
@@ -2283,27 +2289,29 @@ export interface Packet {
 
 export const packetLayout: StructLayout = {
   name: 'packet',
-  size: 288,
+  size: 296,
   fields: [
     { name: 'ip', offset: 0, size: 32, kind: 'struct', struct: ipv4Layout },
     { name: 'quote', offset: 32, size: 24, kind: 'struct', struct: quoteLayout },
     { name: 'tunnel', offset: 56, size: 36, kind: 'struct', struct: tunnelLayout },
     { name: 'from', offset: 92, size: 4, kind: 'u32' },
-    { name: 'network', offset: 96, size: 4, kind: 'u32' },
-    { name: 'vm', offset: 100, size: 4, kind: 'u32' },
-    { name: 'end', offset: 104, size: 4, kind: 'u32' },
-    { name: 'vlan', offset: 108, size: 2, kind: 'u16' },
-    { name: 'mtu', offset: 110, size: 2, kind: 'u16' },
-    { name: 'mac', offset: 112, size: 6, kind: 'u8', count: 6 },
-    { name: 'destination_mac', offset: 118, size: 6, kind: 'u8', count: 6 },
-    { name: 'flow', offset: 124, size: 16, kind: 'struct', struct: flowLayout },
-    { name: 'snat', offset: 144, size: 64, kind: 'struct', struct: snatLayout },
-    { name: 'rewrite', offset: 208, size: 16, kind: 'struct', struct: rewriteLayout },
-    { name: 'departure', offset: 224, size: 20, kind: 'struct', struct: departureLayout },
-    { name: 'inner_is_ipv4', offset: 244, size: 1, kind: 'bool' },
-    { name: 'scratch', offset: 245, size: 36, kind: 'u8', count: 36 },
-    { name: 'rewritten', offset: 281, size: 1, kind: 'bool' },
-    { name: 'explainable', offset: 282, size: 1, kind: 'bool' },
+    { name: 'router', offset: 96, size: 4, kind: 'u32' },
+    { name: 'network', offset: 100, size: 4, kind: 'u32' },
+    { name: 'vm', offset: 104, size: 4, kind: 'u32' },
+    { name: 'end', offset: 108, size: 4, kind: 'u32' },
+    { name: 'vlan', offset: 112, size: 2, kind: 'u16' },
+    { name: 'mss', offset: 114, size: 2, kind: 'u16' },
+    { name: 'mtu', offset: 116, size: 2, kind: 'u16' },
+    { name: 'mac', offset: 118, size: 6, kind: 'u8', count: 6 },
+    { name: 'destination_mac', offset: 124, size: 6, kind: 'u8', count: 6 },
+    { name: 'flow', offset: 132, size: 16, kind: 'struct', struct: flowLayout },
+    { name: 'snat', offset: 152, size: 64, kind: 'struct', struct: snatLayout },
+    { name: 'rewrite', offset: 216, size: 16, kind: 'struct', struct: rewriteLayout },
+    { name: 'departure', offset: 232, size: 20, kind: 'struct', struct: departureLayout },
+    { name: 'inner_is_ipv4', offset: 252, size: 1, kind: 'bool' },
+    { name: 'scratch', offset: 253, size: 36, kind: 'u8', count: 36 },
+    { name: 'rewritten', offset: 289, size: 1, kind: 'bool' },
+    { name: 'explainable', offset: 290, size: 1, kind: 'bool' },
   ],
 };
 
@@ -2313,74 +2321,80 @@ export const packetOffsets = {
   quote: 32,
   tunnel: 56,
   from: 92,
-  network: 96,
-  vm: 100,
-  end: 104,
-  vlan: 108,
-  mtu: 110,
-  mac: 112,
-  destinationMac: 118,
-  flow: 124,
-  snat: 144,
-  rewrite: 208,
-  departure: 224,
-  innerIsIpv4: 244,
-  scratch: 245,
-  rewritten: 281,
-  explainable: 282,
+  router: 96,
+  network: 100,
+  vm: 104,
+  end: 108,
+  vlan: 112,
+  mss: 114,
+  mtu: 116,
+  mac: 118,
+  destinationMac: 124,
+  flow: 132,
+  snat: 152,
+  rewrite: 216,
+  departure: 232,
+  innerIsIpv4: 252,
+  scratch: 253,
+  rewritten: 289,
+  explainable: 290,
 } as const;
 
 export const packetCodec: Codec<Packet> = {
   name: 'packet',
-  size: 288,
+  size: 296,
   encode(value, into, offset = 0) {
-    expectRoom(into, offset, 288, 'packet');
-    into.fill(0, offset, offset + 288);
+    expectRoom(into, offset, 296, 'packet');
+    into.fill(0, offset, offset + 296);
     ipv4Codec.encode(value.ip, into, offset);
     quoteCodec.encode(value.quote, into, offset + 32);
     tunnelCodec.encode(value.tunnel, into, offset + 56);
     into.writeUInt32LE(value.from, offset + 92);
-    into.writeUInt32LE(value.network, offset + 96);
-    into.writeUInt32LE(value.vm, offset + 100);
-    into.writeUInt32LE(value.end, offset + 104);
-    into.writeUInt16LE(value.vlan, offset + 108);
-    into.writeUInt16LE(value.mtu, offset + 110);
+    into.writeUInt32LE(value.router, offset + 96);
+    into.writeUInt32LE(value.network, offset + 100);
+    into.writeUInt32LE(value.vm, offset + 104);
+    into.writeUInt32LE(value.end, offset + 108);
+    into.writeUInt16LE(value.vlan, offset + 112);
+    into.writeUInt16LE(value.mss, offset + 114);
+    into.writeUInt16LE(value.mtu, offset + 116);
     expectLength(value.mac.length, 6, 'packet.mac');
-    into.set(value.mac, offset + 112);
+    into.set(value.mac, offset + 118);
     expectLength(value.destinationMac.length, 6, 'packet.destination_mac');
-    into.set(value.destinationMac, offset + 118);
-    flowCodec.encode(value.flow, into, offset + 124);
-    snatCodec.encode(value.snat, into, offset + 144);
-    rewriteCodec.encode(value.rewrite, into, offset + 208);
-    departureCodec.encode(value.departure, into, offset + 224);
-    into.writeUInt8(value.innerIsIpv4 ? 1 : 0, offset + 244);
+    into.set(value.destinationMac, offset + 124);
+    flowCodec.encode(value.flow, into, offset + 132);
+    snatCodec.encode(value.snat, into, offset + 152);
+    rewriteCodec.encode(value.rewrite, into, offset + 216);
+    departureCodec.encode(value.departure, into, offset + 232);
+    into.writeUInt8(value.innerIsIpv4 ? 1 : 0, offset + 252);
     expectLength(value.scratch.length, 36, 'packet.scratch');
-    into.set(value.scratch, offset + 245);
-    into.writeUInt8(value.rewritten ? 1 : 0, offset + 281);
-    into.writeUInt8(value.explainable ? 1 : 0, offset + 282);
+    into.set(value.scratch, offset + 253);
+    into.writeUInt8(value.rewritten ? 1 : 0, offset + 289);
+    into.writeUInt8(value.explainable ? 1 : 0, offset + 290);
   },
   decode(from, offset = 0) {
-    expectRoom(from, offset, 288, 'packet');
+    expectRoom(from, offset, 296, 'packet');
     return {
       ip: ipv4Codec.decode(from, offset),
       quote: quoteCodec.decode(from, offset + 32),
       tunnel: tunnelCodec.decode(from, offset + 56),
       from: from.readUInt32LE(offset + 92),
-      network: from.readUInt32LE(offset + 96),
-      vm: from.readUInt32LE(offset + 100),
-      end: from.readUInt32LE(offset + 104),
-      vlan: from.readUInt16LE(offset + 108),
-      mtu: from.readUInt16LE(offset + 110),
-      mac: Buffer.from(from.subarray(offset + 112, offset + 118)),
-      destinationMac: Buffer.from(from.subarray(offset + 118, offset + 124)),
-      flow: flowCodec.decode(from, offset + 124),
-      snat: snatCodec.decode(from, offset + 144),
-      rewrite: rewriteCodec.decode(from, offset + 208),
-      departure: departureCodec.decode(from, offset + 224),
-      innerIsIpv4: from.readUInt8(offset + 244) !== 0,
-      scratch: Buffer.from(from.subarray(offset + 245, offset + 281)),
-      rewritten: from.readUInt8(offset + 281) !== 0,
-      explainable: from.readUInt8(offset + 282) !== 0,
+      router: from.readUInt32LE(offset + 96),
+      network: from.readUInt32LE(offset + 100),
+      vm: from.readUInt32LE(offset + 104),
+      end: from.readUInt32LE(offset + 108),
+      vlan: from.readUInt16LE(offset + 112),
+      mss: from.readUInt16LE(offset + 114),
+      mtu: from.readUInt16LE(offset + 116),
+      mac: Buffer.from(from.subarray(offset + 118, offset + 124)),
+      destinationMac: Buffer.from(from.subarray(offset + 124, offset + 130)),
+      flow: flowCodec.decode(from, offset + 132),
+      snat: snatCodec.decode(from, offset + 152),
+      rewrite: rewriteCodec.decode(from, offset + 216),
+      departure: departureCodec.decode(from, offset + 232),
+      innerIsIpv4: from.readUInt8(offset + 252) !== 0,
+      scratch: Buffer.from(from.subarray(offset + 253, offset + 289)),
+      rewritten: from.readUInt8(offset + 289) !== 0,
+      explainable: from.readUInt8(offset + 290) !== 0,
     };
   },
 };
@@ -2660,37 +2674,47 @@ export const routerCodec: Codec<Router> = {
   },
 };
 
-/** struct router_state, 8 bytes */
+/** struct router_state, 16 bytes */
 export interface RouterState {
   sessions: number;
+  handOverTick: number;
+  handOvers: number;
 }
 
 export const routerStateLayout: StructLayout = {
   name: 'router_state',
-  size: 8,
+  size: 16,
   fields: [
     { name: 'sessions', offset: 0, size: 4, kind: 'u32' },
-    { name: 'pad', offset: 4, size: 4, kind: 'u32' },
+    { name: 'hand_over_tick', offset: 4, size: 4, kind: 'u32' },
+    { name: 'hand_overs', offset: 8, size: 4, kind: 'u32' },
+    { name: 'pad', offset: 12, size: 4, kind: 'u32' },
   ],
 };
 
 /** Bytes from the start of struct router_state. */
 export const routerStateOffsets = {
   sessions: 0,
+  handOverTick: 4,
+  handOvers: 8,
 } as const;
 
 export const routerStateCodec: Codec<RouterState> = {
   name: 'router_state',
-  size: 8,
+  size: 16,
   encode(value, into, offset = 0) {
-    expectRoom(into, offset, 8, 'router_state');
-    into.fill(0, offset, offset + 8);
+    expectRoom(into, offset, 16, 'router_state');
+    into.fill(0, offset, offset + 16);
     into.writeUInt32LE(value.sessions, offset);
+    into.writeUInt32LE(value.handOverTick, offset + 4);
+    into.writeUInt32LE(value.handOvers, offset + 8);
   },
   decode(from, offset = 0) {
-    expectRoom(from, offset, 8, 'router_state');
+    expectRoom(from, offset, 16, 'router_state');
     return {
       sessions: from.readUInt32LE(offset),
+      handOverTick: from.readUInt32LE(offset + 4),
+      handOvers: from.readUInt32LE(offset + 8),
     };
   },
 };
@@ -3229,6 +3253,7 @@ export interface Vm {
   sessionTokensTick: number;
   mappingCount: number;
   staticMappingCount: number;
+  moved: number;
 }
 
 export const vmLayout: StructLayout = {
@@ -3257,7 +3282,8 @@ export const vmLayout: StructLayout = {
     { name: 'session_tokens_tick', offset: 140, size: 4, kind: 'u32' },
     { name: 'mapping_count', offset: 144, size: 4, kind: 'u32' },
     { name: 'static_mapping_count', offset: 148, size: 4, kind: 'u32' },
-    { name: 'pad2', offset: 152, size: 40, kind: 'u32', count: 10 },
+    { name: 'moved', offset: 152, size: 4, kind: 'u32' },
+    { name: 'pad2', offset: 156, size: 36, kind: 'u32', count: 9 },
   ],
 };
 
@@ -3284,6 +3310,7 @@ export const vmOffsets = {
   sessionTokensTick: 140,
   mappingCount: 144,
   staticMappingCount: 148,
+  moved: 152,
 } as const;
 
 export const vmCodec: Codec<Vm> = {
@@ -3317,6 +3344,7 @@ export const vmCodec: Codec<Vm> = {
     into.writeUInt32LE(value.sessionTokensTick, offset + 140);
     into.writeUInt32LE(value.mappingCount, offset + 144);
     into.writeUInt32LE(value.staticMappingCount, offset + 148);
+    into.writeUInt32LE(value.moved, offset + 152);
   },
   decode(from, offset = 0) {
     expectRoom(from, offset, 192, 'vm');
@@ -3342,6 +3370,7 @@ export const vmCodec: Codec<Vm> = {
       sessionTokensTick: from.readUInt32LE(offset + 140),
       mappingCount: from.readUInt32LE(offset + 144),
       staticMappingCount: from.readUInt32LE(offset + 148),
+      moved: from.readUInt32LE(offset + 152),
     };
   },
 };
@@ -3531,12 +3560,12 @@ export const mapLayouts: Readonly<Record<string, MapLayout>> = {
   network_by_vni: { key: { size: 4, kind: 'u32' }, value: { size: 4, kind: 'u32' } },
   network_states: { key: { size: 4, kind: 'u32' }, value: { size: 8, kind: 'struct', struct: networkStateLayout } },
   networks: { key: { size: 4, kind: 'u32' }, value: { size: 36, kind: 'struct', struct: networkLayout } },
-  packets: { key: { size: 4, kind: 'u32' }, value: { size: 288, kind: 'struct', struct: packetLayout } },
+  packets: { key: { size: 4, kind: 'u32' }, value: { size: 296, kind: 'struct', struct: packetLayout } },
   pools: { key: { size: 4, kind: 'u32' }, value: { size: 4, kind: 'u32' } },
   port_blocks: { key: { size: 4, kind: 'u32' }, value: { size: 16, kind: 'struct', struct: portBlockLayout } },
   ports: { key: { size: 4, kind: 'u32' }, value: { size: 4, kind: 'u32' } },
   replay_windows: { key: { size: 4, kind: 'u32' }, value: { size: 144, kind: 'struct', struct: replayWindowLayout } },
-  router_states: { key: { size: 4, kind: 'u32' }, value: { size: 8, kind: 'struct', struct: routerStateLayout } },
+  router_states: { key: { size: 4, kind: 'u32' }, value: { size: 16, kind: 'struct', struct: routerStateLayout } },
   routers: { key: { size: 4, kind: 'u32' }, value: { size: 44, kind: 'struct', struct: routerLayout } },
   routes: { key: { size: 12, kind: 'struct', struct: routeKeyLayout }, value: { size: 16, kind: 'struct', struct: routeLayout } },
   sessions: { key: { size: 4, kind: 'u32' }, value: { size: 24, kind: 'struct', struct: sessionSlotLayout } },
@@ -3688,42 +3717,44 @@ export const enumLayouts: readonly EnumLayout[] = [
       REASON_DROP_INNER_ARP: 51,
       REASON_DROP_IPV4_HEADER: 52,
       REASON_DROP_SOURCE_NOT_IN_SUBNET: 53,
-      REASON_DROP_ENDPOINT_SPOOFED: 54,
-      REASON_DROP_DESTINATION_NOT_ROUTED: 55,
-      REASON_DROP_TTL_EXCEEDED: 56,
-      REASON_DROP_FRAGMENT: 57,
-      REASON_DROP_FRAGMENT_EARLY: 58,
-      REASON_DROP_FRAGMENTATION_NEEDED: 59,
-      REASON_DROP_PROTOCOL_NOT_TRANSLATED: 60,
-      REASON_DROP_ICMP_TYPE: 61,
-      REASON_DROP_ICMP_QUOTE: 62,
-      REASON_DROP_NO_SHARED_SNAT: 63,
-      REASON_DROP_NO_MAPPING: 64,
-      REASON_DROP_FILTERED: 65,
-      REASON_DROP_PORTS_EXHAUSTED: 66,
-      REASON_DROP_VM_SESSION_LIMIT: 67,
-      REASON_DROP_VM_SESSION_RATE: 68,
-      REASON_DROP_ROUTER_SESSION_LIMIT: 69,
-      REASON_DROP_NETWORK_VM_LIMIT: 70,
-      REASON_DROP_VM_TABLE_FULL: 71,
-      REASON_DROP_SESSION_TABLE_FULL: 72,
-      REASON_DROP_NEIGHBOUR_UNRESOLVED: 73,
-      REASON_DROP_NEIGHBOUR_UNREACHABLE: 74,
-      REASON_DROP_GATEWAY_UNRESOLVED: 75,
-      REASON_DROP_GATEWAY_UNREACHABLE: 76,
-      REASON_DROP_ENDPOINT_UNKNOWN: 77,
-      REASON_DROP_MTU_EXCEEDED: 78,
-      REASON_DROP_CONGESTION: 79,
-      REASON_DROP_ADJUST_FAILED: 80,
-      REASON_DROP_SEGMENTS: 81,
-      REASON_DROP_SYNC_VERSION: 82,
-      REASON_DROP_SYNC_MALFORMED: 83,
-      REASON_DROP_SYNC_MAC: 84,
-      REASON_DROP_SYNC_REPLAYED: 85,
-      REASON_DROP_SYNC_OWN: 86,
-      REASON_DROP_SYNC_TERM: 87,
-      REASON_DROP_SYNC_UNAPPLIED: 88,
-      REASONS: 89,
+      REASON_DROP_SOURCE_NOT_OUTSIDE: 54,
+      REASON_DROP_ENDPOINT_SPOOFED: 55,
+      REASON_DROP_DESTINATION_NOT_ROUTED: 56,
+      REASON_DROP_PORT_UNREACHABLE: 57,
+      REASON_DROP_TTL_EXCEEDED: 58,
+      REASON_DROP_FRAGMENT: 59,
+      REASON_DROP_FRAGMENT_EARLY: 60,
+      REASON_DROP_FRAGMENTATION_NEEDED: 61,
+      REASON_DROP_PROTOCOL_NOT_TRANSLATED: 62,
+      REASON_DROP_ICMP_TYPE: 63,
+      REASON_DROP_ICMP_QUOTE: 64,
+      REASON_DROP_NO_SHARED_SNAT: 65,
+      REASON_DROP_NO_MAPPING: 66,
+      REASON_DROP_FILTERED: 67,
+      REASON_DROP_PORTS_EXHAUSTED: 68,
+      REASON_DROP_VM_SESSION_LIMIT: 69,
+      REASON_DROP_VM_SESSION_RATE: 70,
+      REASON_DROP_ROUTER_SESSION_LIMIT: 71,
+      REASON_DROP_NETWORK_VM_LIMIT: 72,
+      REASON_DROP_VM_TABLE_FULL: 73,
+      REASON_DROP_SESSION_TABLE_FULL: 74,
+      REASON_DROP_NEIGHBOUR_UNRESOLVED: 75,
+      REASON_DROP_NEIGHBOUR_UNREACHABLE: 76,
+      REASON_DROP_GATEWAY_UNRESOLVED: 77,
+      REASON_DROP_GATEWAY_UNREACHABLE: 78,
+      REASON_DROP_ENDPOINT_UNKNOWN: 79,
+      REASON_DROP_MTU_EXCEEDED: 80,
+      REASON_DROP_CONGESTION: 81,
+      REASON_DROP_ADJUST_FAILED: 82,
+      REASON_DROP_SEGMENTS: 83,
+      REASON_DROP_SYNC_VERSION: 84,
+      REASON_DROP_SYNC_MALFORMED: 85,
+      REASON_DROP_SYNC_MAC: 86,
+      REASON_DROP_SYNC_REPLAYED: 87,
+      REASON_DROP_SYNC_OWN: 88,
+      REASON_DROP_SYNC_TERM: 89,
+      REASON_DROP_SYNC_UNAPPLIED: 90,
+      REASONS: 91,
     },
   },
   {
