@@ -9,7 +9,7 @@ export function formatStatus(status: Status, now: Date = new Date()): string {
     ...status.virtualRouters.flatMap((router) => formatVirtualRouter(router, now)),
     '',
     formatPeer(status),
-    ...status.interfaces.map((i) => `interface  ${pad(i.role, 9)} ${i.name}, ${i.address}, MTU ${i.mtu}, XDP ${i.xdpMode}`),
+    ...status.interfaces.map((i) => `interface  ${pad(i.role, 9)} ${i.name}, ${i.address}, MTU ${i.mtu}, ${i.hook}`),
     `neighbours ${status.neighbours.resolved} resolved, ${status.neighbours.unresolved} unresolved, ${status.neighbours.heldFrames} frames waiting`,
     '',
     ...formatCounters(status.counters),

@@ -64,7 +64,8 @@ export interface InterfaceStatus {
   /** 'underlay' | 'external' | 'ha' */
   readonly role: string;
   readonly name: string;
-  readonly xdpMode: 'native' | 'generic';
+  /** Where its program runs: in the driver, in the kernel, or as a filter of the kernel. */
+  readonly hook: 'xdp native' | 'xdp generic' | 'tc';
   readonly mtu: number;
   readonly address: string;
 }

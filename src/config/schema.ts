@@ -10,16 +10,22 @@ import type { PortRange } from './scalar.js';
  * together is in cross-checks.ts.
  */
 
-const xdpMode = oneOf(['auto', 'native', 'generic'])
+const hookMode = oneOf(['auto', 'native', 'generic', 'tc'])
   .default('auto')
   .describe(
-    'How programs are attached. `native`: in the driver, or not at all. `generic`: in the kernel, after the driver, on any interface. `auto`: native where the driver has it, else generic, and the log says which. Default: auto. A change needs a restart.',
+    'How the program is attached. `native`: by XDP in the driver, or not at all. `tc`: as a filter in the kernel, on any interface; keeps the packets whole that the kernel has merged. `generic`: by XDP in the kernel, the slowest. `auto`: native where the drivers of all interfaces have it, else tc, and the log says which. Default: auto. A change needs a restart.',
   );
 
-const interfaceKeys = {
+const haMode = oneOf(['auto', 'native', 'generic'])
+  .default('auto')
+  .describe(
+    'How the program is attached. `native`: by XDP in the driver, or not at all. `generic`: by XDP in the kernel, on any interface. `auto`: native where the drivers of all interfaces have it, else generic, and the log says which. Default: auto. A change needs a restart.',
+  );
+
+const nameKey = {
   name: interfaceName().describe('Name of the Linux interface, 1 to 15 characters, such as eth1. A change needs a restart.'),
-  mode: xdpMode,
 };
+const interfaceKeys = { ...nameKey, mode: hookMode };
 
 const gateway = mapping({
   name: name().describe('What this gateway is called in logs, metrics and `floatgate status`. 1 to 63 letters, digits, "-", "_", ".".'),
@@ -50,7 +56,7 @@ const interfaces = mapping({
     ),
   }).describe('Towards the compute nodes: tunnels end here.'),
   external: mapping(interfaceKeys).describe('Towards the provider networks: floating IPs and router addresses are answered here. Needs an address of its own only where an external network is untagged.'),
-  ha: mapping(interfaceKeys).describe(
+  ha: mapping({ ...nameKey, mode: haMode }).describe(
     'Towards the peer: session records, the packets that wait for them, and heartbeats. Its MTU should be larger than the other two by 160 bytes, so that a full packet travels with its record. Needed with a peer; optional without.',
   ).optional(),
 }).describe('The network interfaces, one for each role; no interface can have two.');

@@ -13,10 +13,12 @@ import { decodeEvent } from './events.js';
 import type { DataPlaneEvent } from './events.js';
 import type { FrameSource } from './frame-source.js';
 import type { NodeInterface, Role } from './interfaces.js';
-import { reasonNames, sessionEndCodec, syncRecordCodec } from './layout.generated.js';
+import { eventType, interfaceRole, reasonNames, sessionEndCodec, syncRecordCodec } from './layout.generated.js';
 import type { Gateway as GatewayEntry } from './layout.generated.js';
-import { receiveAgain } from './live-frame.js';
-import { loadPrograms, mapsDirectory } from './loader.js';
+import { attachHooks } from './hooks.js';
+import type { AttachedInterface, HookMode, WantedModes } from './hooks.js';
+import { FrameReturn } from './frame-return.js';
+import { loadPrograms, loadTwin, mapsDirectory } from './loader.js';
 import { openMaps } from './maps.js';
 import type { DataPlaneMaps } from './maps.js';
 import type { NeighbourId } from './neighbour-table.js';
@@ -24,8 +26,11 @@ import { PortTables } from './port-tables.js';
 import { Roles } from './roles.js';
 import { SessionMaps } from './session-maps.js';
 import { Tables } from './tables.js';
-import { attachProgram, detachPrograms } from './xdp.js';
-import type { XdpMode } from './xdp.js';
+import { detachFilters } from './tc.js';
+import { finishFrame } from './unfinished.js';
+import { detachPrograms } from './xdp.js';
+
+export type { AttachedInterface } from './hooks.js';
 
 export interface DataPlaneOptions {
   /** dist/bpf/floatgate.bpf.o */
@@ -34,13 +39,6 @@ export interface DataPlaneOptions {
   readonly pinDirectory: string;
   readonly mapSizes: Readonly<Record<string, number>>;
   readonly checkLayout: (object: BpfObject, name: string, pinned: BpfMap) => void;
-}
-
-export interface AttachedInterface {
-  readonly node: NodeInterface;
-  readonly mode: XdpMode;
-  /** The program of an earlier daemon was replaced in place. */
-  readonly replaced: boolean;
 }
 
 /** Where session_end writes what it has ended. */
@@ -58,19 +56,22 @@ export class DataPlane {
   readonly counters: Counters;
   readonly tables: Tables;
   readonly #object: BpfObject;
-  readonly #pinDirectory: string;
+  readonly #options: DataPlaneOptions;
+  readonly #frames = new FrameReturn();
+  #twin: BpfObject | undefined;
+  #modes: Partial<Record<Role, HookMode>> = {};
   #events: RingBuffer | undefined;
 
   /** Loads, or adopts what an earlier daemon pinned. Nothing is attached yet. @throws AdoptionError, SystemError */
   static open(options: DataPlaneOptions): DataPlane {
     ensureBpffs(options.pinDirectory);
     const { object, adopted } = loadPrograms(options);
-    return new DataPlane(object, adopted, options.pinDirectory);
+    return new DataPlane(object, adopted, options);
   }
 
-  private constructor(object: BpfObject, adopted: boolean, pinDirectory: string) {
+  private constructor(object: BpfObject, adopted: boolean, options: DataPlaneOptions) {
     this.#object = object;
-    this.#pinDirectory = pinDirectory;
+    this.#options = options;
     this.adopted = adopted;
     this.maps = openMaps(object);
     this.roles = new Roles(object.map('virtual_routers'));
@@ -106,17 +107,22 @@ export class DataPlane {
     return new SessionMaps((name) => this.#object.map(name));
   }
 
-  /** From here on packets are processed. */
-  attach(nodes: readonly NodeInterface[], modes: Readonly<Partial<Record<Role, XdpMode | 'auto'>>>): AttachedInterface[] {
-    // A role that the configuration has no longer.
-    detachPrograms(this.#pinDirectory, nodes.map(({ role }) => role));
-    return nodes.map((node) => {
-      const program = this.#object.program(`${node.role}_xdp`);
-      const { mode, replaced } = attachProgram(program, this.#pinDirectory, {
-        role: node.role, interfaceName: node.name, ifindex: node.ifindex, mode: modes[node.role] ?? 'auto',
-      });
-      return { node, mode, replaced };
-    });
+  /** From here on packets are processed. @param chosen is told why a mode that was left open is not native */
+  attach(nodes: readonly NodeInterface[], modes: WantedModes, chosen: (sentence: string) => void): AttachedInterface[] {
+    const programs = {
+      xdp: (role: Role): BpfProgram => this.#object.program(`${role}_xdp`),
+      tc: (role: FrameSource): BpfProgram => this.#twinObject().program(`${role}_tc`),
+    };
+    const attached = attachHooks(this.#options.pinDirectory, programs, nodes, modes, chosen);
+    this.#modes = Object.fromEntries(attached.map(({ node: { role }, mode }) => [role, mode]));
+    this.#frames.names = Object.fromEntries(nodes.map(({ role, name }) => [role, name]));
+    return attached;
+  }
+
+  /** The programs of TC, over the same maps. Verifying them takes its time: not before somebody needs them. */
+  #twinObject(): BpfObject {
+    this.#twin ??= loadTwin(this.#object, this.#options);
+    return this.#twin;
   }
 
   readGateway(): GatewayEntry {
@@ -169,28 +175,39 @@ export class DataPlane {
 
   /** A packet that had to wait goes on. */
   receiveAgain(from: FrameSource, frame: Buffer): void {
-    receiveAgain(this.#object.program(`${from}_xdp`), frame);
+    if (this.#modes[from] === 'tc') this.#frames.byTc(this.#twinObject().program(`${from}_tc`), from, finishFrame(frame, from));
+    else this.#frames.byXdp(this.#object.program(`${from}_xdp`), frame);
   }
 
   /** One reader; the earlier daemon's unread events come first. */
   onEvent(handler: (event: DataPlaneEvent) => void): void {
     this.#events = new RingBuffer(this.#object.map('events'), (record) => {
       const event = decodeEvent(record);
-      if (event !== undefined) handler(event);
+      if (event !== undefined) handler(this.#finished(event));
     });
+  }
+
+  /** What is to be split must have its sum before. */
+  #finished(event: DataPlaneEvent): DataPlaneEvent {
+    const from = event.interface === interfaceRole.underlay ? 'underlay' : 'external';
+    if (this.#modes[from] !== 'tc') return event;
+    if (event.type === eventType.fragmentationNeeded) return { ...event, frame: finishFrame(event.frame, from) };
+    return event.type === eventType.frameUnfinished ? { ...event, frame: finishFrame(event.frame, from, event.mtu) } : event;
   }
 
   /** Ends this process's part; programs stay attached and maps pinned. */
   close(): void {
     this.#events?.close();
+    this.#frames.close();
+    this.#twin?.close();
     this.#object.close();
   }
 }
 
 /** Detaches all programs and gives up all state of a gateway that is not running. Returns the roles that were attached. */
 export function detachDataPlane(pinDirectory: string): string[] {
-  const roles = detachPrograms(pinDirectory);
-  for (const directory of [mapsDirectory(pinDirectory), join(pinDirectory, 'links')]) {
+  const roles = [...detachPrograms(pinDirectory), ...detachFilters(pinDirectory)];
+  for (const directory of [mapsDirectory(pinDirectory), join(pinDirectory, 'links'), join(pinDirectory, 'filters')]) {
     if (existsSync(directory)) rmSync(directory, { recursive: true });
   }
   return roles;

@@ -4,7 +4,7 @@
  * in place of the old ones without a gap (see xdp.ts).
  */
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { BpfMap, BpfObject } from 'libbpf-ts';
 
 export interface LoadRequest {
@@ -44,6 +44,25 @@ export function loadPrograms(request: LoadRequest): Loaded {
     return { object, adopted };
   } catch (error) {
     object.close();
+    throw error;
+  }
+}
+
+/** The programs of the TC hook, which share all maps. @throws Error when the two objects are not of one version, SystemError with the verifier's last words */
+export function loadTwin(object: BpfObject, { objectPath, checkLayout }: LoadRequest): BpfObject {
+  const twin = BpfObject.open(join(dirname(objectPath), `${basename(objectPath, '.bpf.o')}-tc.bpf.o`));
+  try {
+    for (const [name, map] of twin.maps) {
+      if (!isShared(name)) continue;
+      const shared = object.map(name);
+      checkLayout(twin, name, shared);
+      map.setMaxEntries(shared.info.maxEntries);
+      map.reuse(shared);
+    }
+    twin.load();
+    return twin;
+  } catch (error) {
+    twin.close();
     throw error;
   }
 }

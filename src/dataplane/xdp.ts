@@ -85,10 +85,10 @@ function attachAnew(program: BpfProgram, path: string, request: AttachRequest): 
 
 function attachError(error: SystemError, { interfaceName, mode }: AttachRequest): Error {
   if (error.code === 'EBUSY' || error.code === 'EEXIST') {
-    return new Error(`another XDP program is attached to ${interfaceName}: detach it first (ip link set dev ${interfaceName} xdp off)`);
+    return new Error(`another XDP program is attached to ${interfaceName}: detach it first (ip link set dev ${interfaceName} xdp off)`, { cause: error });
   }
-  const hint = mode === 'native' ? ' (mode: auto would fall back to the generic hook)' : '';
-  return new Error(`${interfaceName} does not take an XDP program in mode ${mode}${hint}: ${error.message}`);
+  const hint = mode === 'native' ? ' (mode: auto would do without)' : '';
+  return new Error(`${interfaceName} does not take an XDP program in mode ${mode}${hint}: ${error.message}`, { cause: error });
 }
 
 /** Ends the links of all roles but `except`: the programs are detached, whoever else holds them. Returns the roles. */

@@ -32,7 +32,7 @@ import { NextHops } from './next-hops.js';
 import { Servers } from './servers.js';
 import { SlowPackets } from './slow-packets.js';
 import { Sessions } from './sessions.js';
-import { countersOf, metricsSource, statusOf } from './status.js';
+import { countersOf, hookName, metricsSource, statusOf } from './status.js';
 import { Synchronisation } from './synchronisation.js';
 
 export interface GatewayOptions {
@@ -144,9 +144,10 @@ export class Gateway {
 
   #attach(): void {
     const { log, dataPlane, inForce: { nodes }, configuration: { interfaces } } = this.#basis;
-    this.#attached = dataPlane.attach(nodes, { underlay: interfaces.underlay.mode, external: interfaces.external.mode, ha: interfaces.ha?.mode ?? 'auto' });
+    this.#attached = dataPlane.attach(nodes, { underlay: interfaces.underlay.mode, external: interfaces.external.mode, ha: interfaces.ha?.mode ?? 'auto' },
+      (why) => log.warn(`${why}: the programs run at tc`));
     for (const { node, mode, replaced } of this.#attached) {
-      log.info({ interface: node.name, role: node.role, xdpMode: mode, mtu: node.mtu, replaced }, 'program attached');
+      log.info({ interface: node.name, role: node.role, hook: hookName(mode), mtu: node.mtu, replaced }, 'program attached');
     }
   }
 
@@ -204,6 +205,8 @@ export class Gateway {
         return this.#slowPackets.fragmentEarly(event);
       case eventType.fragmentationNeeded:
         return this.#slowPackets.fragmentationNeeded(event);
+      case eventType.frameUnfinished:
+        return this.#slowPackets.frameUnfinished(event);
       case eventType.syncMessage:
         return this.#synchronisation.messageReceived(event);
       case eventType.peerSilent:

@@ -75,6 +75,11 @@ export class SlowPackets {
     for (const part of parts ?? []) this.#resume(sourceOf(event), part);
   }
 
+  /** It is finished by now. */
+  frameUnfinished(event: DataPlaneEvent): void {
+    this.#resume(sourceOf(event), event.frame);
+  }
+
   close(): void {
     clearInterval(this.#searching);
     clearInterval(this.#waiting);

@@ -39,9 +39,13 @@ export function statusOf({ basis, elections, nextHops, slowPackets, synchronisat
   };
 }
 
-function interfaceStatus(basis: Basis, role: AttachedInterface['node']['role'], xdpMode: AttachedInterface['mode']): Status['interfaces'][number] {
+function interfaceStatus(basis: Basis, role: AttachedInterface['node']['role'], mode: AttachedInterface['mode']): Status['interfaces'][number] {
   const { name, mtu, address } = basis.node(role);
-  return { role, name, xdpMode, mtu, address: formatIpv4(address) };
+  return { role, name, hook: hookName(mode), mtu, address: formatIpv4(address) };
+}
+
+export function hookName(mode: AttachedInterface['mode']): Status['interfaces'][number]['hook'] {
+  return mode === 'tc' ? mode : `xdp ${mode}`;
 }
 
 function virtualRouterStatus({ configuration: { vrid, address }, election }: RunningElection, { dataPlane }: Basis, startedAt: Date): VirtualRouterStatus {

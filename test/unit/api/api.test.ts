@@ -20,7 +20,7 @@ const status: Status = {
     ],
   }],
   peer: { configured: true, address: '169.254.77.2', name: 'gw-b', alive: true, synchronised: true, holdsOurs: false, syncMode: 'strict', lastHeardMs: 1.25, virtualRouters: [] },
-  interfaces: [{ role: 'underlay', name: 'underlay0', xdpMode: 'native', mtu: 1600, address: '192.168.33.11' }],
+  interfaces: [{ role: 'underlay', name: 'underlay0', hook: 'xdp native', mtu: 1600, address: '192.168.33.11' }],
   neighbours: { resolved: 2, unresolved: 0, heldFrames: 0, heldFramesDropped: 0 },
   counters: { outbound_snat: { packets: 10, bytes: 1000 } },
 };
