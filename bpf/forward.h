@@ -223,13 +223,16 @@ static __always_inline int forward_check_mtu(struct hook_context *ctx, struct pa
 	return REASON_DROP_FRAGMENTATION_NEEDED;
 }
 
-/* The largest IPv4 packet that fits into a tunnel to the VM. */
-static __always_inline __u32 forward_vm_mtu(const struct vm *vm)
+/* The largest IPv4 packet that fits into a tunnel to the VM, and that the VM takes. */
+static __always_inline __u32 forward_vm_mtu(const struct vm *vm, const struct network *network)
 {
-	__u32 role = INTERFACE_UNDERLAY;
+	__u32 role = INTERFACE_UNDERLAY, mtu;
 	struct interface *underlay = bpf_map_lookup_elem(&interfaces, &role);
 
-	return underlay ? underlay->mtu - forward_overhead(vm) : 0;
+	if (!underlay)
+		return 0;
+	mtu = underlay->mtu - forward_overhead(vm);
+	return network->mtu && network->mtu < mtu ? network->mtu : mtu;
 }
 
 /* The largest segment that needs no fragmentation on the way through the tunnel, said where both ends listen: in SYNs. */

@@ -69,7 +69,7 @@ static __always_inline int inbound_send(struct hook_context *ctx, struct packet 
 	if (!reason && packet->ip.ttl <= 1)
 		reason = REASON_DROP_TTL_EXCEEDED;
 	if (!reason)
-		reason = forward_check_mtu(ctx, packet, forward_vm_mtu(party->vm));
+		reason = forward_check_mtu(ctx, packet, forward_vm_mtu(party->vm, party->network));
 	if (!reason && translated)
 		reason = rewrite_packet(ctx, packet, &packet->rewrite);
 	if (!reason)

@@ -336,8 +336,9 @@ struct network {
 	__u16 mss;                    /* bytes of TCP payload that fit into a tunnel; 0: SYNs are left alone */
 	__u32 flags;                  /* enum network_flag */
 	__u32 vm_limit;               /* VMs that are learned; 0: no limit but the table */
+	__u32 mtu;                    /* bytes of IPv4 packet that its VMs take; 0: whatever the tunnel has room for */
 };
-ASSERT_SIZE(struct network, 36);
+ASSERT_SIZE(struct network, 40);
 
 /* network_states[i]: the programs count, the control plane reads. */
 struct network_state {

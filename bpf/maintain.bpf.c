@@ -503,11 +503,13 @@ int age_xdp(struct xdp_md *ctx)
 /* Where it lives is the configuration's word; an old next hop leads to an old endpoint. */
 static __always_inline void vm_pin(struct vm *vm, const struct vm_ensure *request)
 {
-	if (vm->tunnel_endpoint != request->tunnel_endpoint)
+	/* What its compute has taught since stays: how to get there, and the option that it wants back. */
+	if (vm->tunnel_endpoint != request->tunnel_endpoint) {
 		__builtin_memset(vm->next_hop_mac, 0, 6);
+		__builtin_memcpy(vm->option, request->option, 8);
+		vm->option_length = request->option_length;
+	}
 	__builtin_memcpy(vm->mac, request->mac, 6);
-	__builtin_memcpy(vm->option, request->option, 8);
-	vm->option_length = request->option_length;
 	vm->tunnel_endpoint = request->tunnel_endpoint;
 }
 

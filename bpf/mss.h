@@ -84,7 +84,7 @@ __noinline int mss_clamp(struct hook_context *ctx, const struct packet *packet, 
 	walk.offset = walk.l4_offset + sizeof(*tcp);
 	walk.end = walk.l4_offset + tcp->doff * 4;
 	if (walk.end > (__u32)packet->ip.offset + packet->ip.total_length)
-		return REASON_DROP_TRUNCATED;
+		return 0;
 	bpf_loop(TCP_OPTIONS_MAX, mss_step, &walk, 0);
 	if (walk.clamped)
 		count(REASON_MSS_CLAMPED, packet->ip.total_length);

@@ -141,9 +141,6 @@ static __always_inline int ipv4_parse_l4(struct hook_context *ctx, struct ipv4 *
 
 		if (!tcp || l4_length < sizeof(*tcp))
 			return REASON_DROP_TRUNCATED;
-		/* The rest of a fragment's header is looked at where fragments are. */
-		if (!ip->fragment && (tcp->doff * 4 < sizeof(*tcp) || tcp->doff * 4 > l4_length))
-			return REASON_DROP_TRUNCATED;
 		ip->source_port = tcp->source;
 		ip->destination_port = tcp->dest;
 		ip->tcp_flags = ((__u8 *)tcp)[13];

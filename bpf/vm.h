@@ -228,13 +228,12 @@ static __always_inline bool vm_is_spoofed(const struct vm *vm, const struct tunn
 	       (vm->tunnel_endpoint != tunnel->source || !mac_equal(vm->mac, mac));
 }
 
-/* The configuration says where it lives, but not which MAC leads there. */
-static __always_inline void vm_learn_next_hop(struct vm *vm, const struct tunnel *tunnel)
+static __always_inline void vm_learn_way(struct vm *vm, const struct tunnel *tunnel)
 {
-	if (mac_equal(vm->next_hop_mac, tunnel->source_mac))
-		return;
 	__sync_fetch_and_and(&vm->flags, ~(__u32)VM_COMMITTED);
 	__builtin_memcpy(vm->next_hop_mac, tunnel->source_mac, 6);
+	__builtin_memcpy(vm->option, tunnel->option, 8);
+	vm->option_length = tunnel->option_length;
 }
 
 /* Takes over where the VM lives from its own packet; a change has to reach the peer before the packet leaves. */
@@ -250,21 +249,17 @@ static __always_inline void vm_learn(struct vm *vm, const struct tunnel *tunnel,
 		vm->last_seen = now;
 	if (known)
 		return;
-	if (vm->flags & VM_PINNED) {
-		vm_learn_next_hop(vm, tunnel);
-		return;
-	}
 	/* One move in a tick: a VM that is in two places would send every packet by way of the peer. */
 	if (vm->tunnel_endpoint && vm->moved == now)
 		return;
 	if (vm->tunnel_endpoint)
 		vm->moved = now;
+	vm_learn_way(vm, tunnel);
+	/* The configuration says where it lives, but not what leads there. */
+	if (vm->flags & VM_PINNED)
+		return;
 	count(vm->tunnel_endpoint ? REASON_VM_MOVED : REASON_VM_LEARNED, 0);
-	__sync_fetch_and_and(&vm->flags, ~(__u32)VM_COMMITTED);
 	__builtin_memcpy(vm->mac, mac, 6);
-	__builtin_memcpy(vm->next_hop_mac, tunnel->source_mac, 6);
-	__builtin_memcpy(vm->option, tunnel->option, 8);
-	vm->option_length = tunnel->option_length;
 	vm->tunnel_endpoint = tunnel->source;
 }
 
