@@ -2,6 +2,7 @@ import type { Ipv4Address } from './address.js';
 import type { Check } from './check.js';
 import { addressesPerRouter, poolSize } from './external-checks.js';
 import { sizeOf } from './forwarding-checks.js';
+import { namedVms } from './normalise.js';
 import type { WrittenConfiguration, WrittenRouter } from './schema.js';
 
 /** Entries of the kernel's table of routes, which has one size. */
@@ -37,9 +38,6 @@ function externalAddressCount(router: WrittenRouter): number {
   return size + new Set(others).size;
 }
 
-function namedVmCount({ networks, floatingIps, portForwardings }: WrittenRouter): number {
-  return new Set([
-    ...networks.flatMap(({ name, endpoints }) => endpoints.map(({ address }) => `${name}/${address}`)),
-    ...[...floatingIps, ...portForwardings].map(({ network, fixedIp }) => `${network}/${fixedIp}`),
-  ]).size;
+function namedVmCount(router: WrittenRouter): number {
+  return [...namedVms(router).values()].reduce((total, { size }) => total + size, 0);
 }

@@ -6,7 +6,7 @@ import { checkOutsideOf } from './external-checks.js';
 import { checkForwardings } from './forwarding-checks.js';
 import { filteringOf } from './normalise.js';
 import type { KeyPath } from './problem.js';
-import type { NetworkConfiguration, WrittenConfiguration, WrittenRouter } from './schema.js';
+import type { WrittenConfiguration, WrittenNetwork, WrittenRouter } from './schema.js';
 
 /* Everything that is inside: routers, their networks, and the VMs that the file names. */
 
@@ -54,16 +54,16 @@ function checkNetworks({ networks }: WrittenRouter, at: KeyPath, check: Check): 
   checkOverlaps(networks.map(({ subnet }, index) => ({ path: [...at, 'networks', index, 'subnet'], subnet })), check);
 }
 
-function checkEndpoints({ endpoints, ...network }: NetworkConfiguration, at: KeyPath, check: Check): void {
+function checkEndpoints({ endpoints, ...network }: WrittenNetwork, at: KeyPath, check: Check): void {
   endpoints.forEach(({ address }, index) => checkVm([...at, 'endpoints', index, 'address'], address, network, 'its', check));
   check.unique(endpoints.map(({ address }, index) => [[...at, 'endpoints', index, 'address'], address]), ' within the network');
-  if (network.vmLimit !== 0 && endpoints.length > network.vmLimit) {
+  if (network.vmLimit && endpoints.length > network.vmLimit) {
     check.conflict([...at, 'vmLimit'], `is {value}, but must be at least ${endpoints.length}: the network has that many endpoints`);
   }
 }
 
 /** An address that a VM of the network may have. */
-export function checkVm(path: KeyPath, address: Ipv4Address, network: Pick<NetworkConfiguration, 'name' | 'subnet' | 'gateway'>, whose: string, check: Check): boolean {
+export function checkVm(path: KeyPath, address: Ipv4Address, network: Pick<WrittenNetwork, 'name' | 'subnet' | 'gateway'>, whose: string, check: Check): boolean {
   if (!check.hostOf(path, address, [network.subnet], whose)) return false;
   if (address !== network.gateway) return true;
   check.conflict(path, `is {value}, but must be a VM's address: it is the gateway of ${network.name}`);
@@ -92,7 +92,7 @@ function checkFixedIps({ networks, floatingIps }: WrittenRouter, at: KeyPath, ch
 }
 
 /** A VM that something gives a way in: its network exists, and can know it. */
-export function checkNamedVm({ network: name, fixedIp }: { network: string; fixedIp: Ipv4Address }, networks: readonly NetworkConfiguration[], at: KeyPath, check: Check): void {
+export function checkNamedVm({ network: name, fixedIp }: { network: string; fixedIp: Ipv4Address }, networks: readonly WrittenNetwork[], at: KeyPath, check: Check): void {
   // Of two with one name, which is reported as such, the first counts.
   const network = networks.find((candidate) => candidate.name === name);
   if (!check.reference([...at, 'network'], name, networks.map((candidate) => candidate.name), "the name of one of the router's networks") || network === undefined) return;

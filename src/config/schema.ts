@@ -158,7 +158,11 @@ const network = mapping({
   learnEndpoints: boolean()
     .default(true)
     .describe('Whether VMs that endpoints does not name are learned from what they send. With false their packets are dropped. Default: true.'),
-  vmLimit: integer(0, 1_048_576).default(0).describe('How many VMs of this network may be known at a time, 0 to 1048576; 0: no limit but the table. Default: 0.'),
+  vmLimit: integer(0, 1_048_576)
+    .optional()
+    .describe(
+      'How many VMs of this network may be known at a time, 0 to 1048576; 0: no limit but the table. VMs that the file names count, and are never refused. Optional: without it an eighth of limits.vms, so that no network fills the table of all with addresses that it makes up; at least 16, and as many eighths more as it takes to leave half of one to VMs that are learned. RFC 6888 REQ-5.',
+    ),
 }).describe('A tenant network.');
 
 const floatingIp = mapping({
@@ -194,9 +198,15 @@ function routerLimit(max: number, what: string) {
   return integer(0, max).default(0).describe(`${what}, 0 to ${max}; 0: no limit. Default: 0.`);
 }
 
+const maxSessions = 16_777_216;
+
 const routerLimits = mapping({
-  sessions: routerLimit(16_777_216, 'How many sessions all VMs of the router may have at a time'),
-  sessionsPerVm: routerLimit(16_777_216, 'How many sessions one VM may have at a time (RFC 6888 REQ-5)'),
+  sessions: routerLimit(maxSessions, 'How many sessions all VMs of the router may have at a time'),
+  sessionsPerVm: integer(0, maxSessions)
+    .optional()
+    .describe(
+      `How many sessions one VM may have at a time, 0 to ${maxSessions}; 0: no limit. Optional: without it an eighth of limits.sessions, so that no VM fills the table of all. RFC 6888 REQ-4, REQ-5.`,
+    ),
   newSessionsPerSecondPerVm: routerLimit(1_000_000, 'How many new sessions one VM may make in a second, with a burst of as many'),
   portBlocksPerVm: integer(1, 8)
     .default(8)
@@ -308,6 +318,7 @@ export const configurationSchema = mapping({
 /** What the file says, before what depends on several keys is made one (normalise.ts). */
 export type WrittenConfiguration = z.output<typeof configurationSchema>;
 export type WrittenRouter = WrittenConfiguration['routers'][number];
+export type WrittenNetwork = WrittenRouter['networks'][number];
 export type WrittenForwarding = WrittenRouter['portForwardings'][number];
 
 /** A checked configuration: defaults filled in, addresses and durations parsed, references good. */
@@ -316,12 +327,16 @@ export interface Configuration extends Omit<WrittenConfiguration, 'sync' | 'rout
   readonly routers: readonly RouterConfiguration[];
 }
 
-export interface RouterConfiguration extends Omit<WrittenRouter, 'externalAddress' | 'externalAddresses' | 'filtering' | 'portForwardings'> {
+export interface RouterConfiguration extends Omit<WrittenRouter, 'externalAddress' | 'externalAddresses' | 'filtering' | 'limits' | 'networks' | 'portForwardings'> {
   /** Shared by its VMs; each once, the one that the router itself answers with first. */
   readonly externalAddresses: readonly Ipv4Address[];
   readonly filtering: Filtering;
+  readonly limits: WrittenRouter['limits'] & { readonly sessionsPerVm: number };
+  readonly networks: readonly NetworkConfiguration[];
   readonly portForwardings: readonly PortForwardingConfiguration[];
 }
+
+export type NetworkConfiguration = WrittenNetwork & { readonly vmLimit: number };
 
 export interface PortForwardingConfiguration {
   readonly address: Ipv4Address;
@@ -339,5 +354,4 @@ export type InterfaceConfiguration = Configuration['interfaces']['underlay'];
 export type InterfaceRole = keyof Configuration['interfaces'];
 export type VirtualRouterConfiguration = Configuration['virtualRouters'][number];
 export type ExternalNetworkConfiguration = Configuration['externalNetworks'][number];
-export type NetworkConfiguration = RouterConfiguration['networks'][number];
 export type FloatingIpConfiguration = RouterConfiguration['floatingIps'][number];

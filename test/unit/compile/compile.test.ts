@@ -56,7 +56,7 @@ describe('compile/example', () => {
 
   it('routers, networks and outside/joined by index', () => {
     expect([...maps.external_networks]).toEqual([[0, { subnet: ip('10.0.2.0'), netmask: 0xffffff00, gateway: ip('10.0.2.1'), vlan: 0, flags: 0 }]]);
-    const behaviour = { mapping: 0, filtering: 1, vmBlockLimit: 8, sessionLimit: 0, vmSessionLimit: 0, vmSessionsPerSecond: 0 };
+    const behaviour = { mapping: 0, filtering: 1, vmBlockLimit: 8, sessionLimit: 0, vmSessionLimit: 32_768, vmSessionsPerSecond: 0 };
     expect([...maps.routers]).toEqual([
       [0, { externalAddress: ip('10.0.2.201'), pool: 0, poolSize: 1, externalNetwork: 0, virtualRouter: 51, innerPrefix: ip('172.16.100.0'), innerMask: ip('255.255.254.0'), ...behaviour }],
       [1, { externalAddress: ip('10.0.2.202'), pool: 1, poolSize: 1, externalNetwork: 0, virtualRouter: 51, innerPrefix: ip('172.16.100.0'), innerMask: ip('255.255.255.0'), ...behaviour }],
@@ -90,7 +90,7 @@ describe('compile/example', () => {
       // The external MTU; 1600 - 58 would allow more.
       mss: 1460,
       flags: 0,
-      vmLimit: 0,
+      vmLimit: 2_048,
     });
   });
 

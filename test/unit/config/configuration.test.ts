@@ -64,9 +64,26 @@ describe('configuration/accepted', () => {
     expect(externalAddresses).toEqual([]);
     expect(rest).toMatchObject({
       mapping: 'endpoint-independent', filtering: 'address-dependent', routes: [], portForwardings: [],
-      limits: { sessions: 0, sessionsPerVm: 0, newSessionsPerSecondPerVm: 0, portBlocksPerVm: 8 },
+      limits: { sessions: 0, sessionsPerVm: 32_768, newSessionsPerSecondPerVm: 0, portBlocksPerVm: 8 },
     });
-    expect(network).toMatchObject({ encapsulation: 'geneve', mssClamp: true, endpoints: [], learnEndpoints: true, vmLimit: 0 });
+    expect(network).toMatchObject({ encapsulation: 'geneve', mssClamp: true, endpoints: [], learnEndpoints: true, vmLimit: 2_048 });
+  });
+
+  it.each<[string, string, string, number, number]>([
+    ['an eighth of each table', '', '', 32_768, 2_048],
+    ['of the smallest tables enough to go on with', 'vms: 16384, sessions: 262144', 'vms: 16, sessions: 1024', 128, 16],
+    ['of small ones no less', 'vms: 16384, sessions: 262144', 'vms: 64, sessions: 2048', 256, 16],
+    ['VMs as written, and 0 is no limit', 'vni: 200,', 'vni: 200, vmLimit: 0,', 32_768, 0],
+    ['sessions as written, and 0 is no limit', '10.0.2.202\n', '10.0.2.202\n    limits: { sessionsPerVm: 0 }\n', 0, 2_048],
+  ])('what one tenant may take (RFC 6888 REQ-4, REQ-5)/%s', (_, from, to, sessions, vms) => {
+    const { limits, networks: [network] } = accepted(from === '' ? example : exampleWith(from, to)).routers[1]!;
+    expect([limits.sessionsPerVm, network!.vmLimit, limits.sessions]).toEqual([sessions, vms, 0]);
+  });
+
+  it('what one network may take/more where the file names many VMs of it, so that others are learned as well', () => {
+    const floatingIps = (count: number): string => Array.from({ length: count }, (_, at) => `{ address: 10.0.2.${20 + at}, network: b-net, fixedIp: 172.16.100.${20 + at} }`).join(', ');
+    const limitWith = (count: number): number => accepted(exampleWith('{ address: 10.0.2.216, network: b-net, fixedIp: 172.16.100.11 }', floatingIps(count)).replace('vms: 16384', 'vms: 64')).routers[1]!.networks[0]!.vmLimit;
+    expect([0, 8, 9, 24, 25, 40, 60].map(limitWith)).toEqual([16, 16, 32, 32, 48, 48, 64]);
   });
 
   it('filtering/follows a mapping that leaves no choice', () => {
