@@ -303,11 +303,11 @@ static __noinline int outbound_check_hairpin(struct hook_context *ctx, struct pa
 
 	if (!underlay || !address)
 		return REASON_DROP_DESTINATION_NOT_ROUTED;
-	reason = forward_check_mtu(ctx, packet, underlay->mtu - FORWARD_OVERHEAD_MAX);
-	if (reason)
-		return reason;
 	to.vm = hairpin_target(packet, address);
-	return to.vm ? inbound_find_way(ctx, packet, &to, compute_mac) : 0;
+	if (!to.vm)
+		return forward_check_mtu(ctx, packet, underlay->mtu - FORWARD_OVERHEAD_MAX);
+	reason = inbound_find_way(ctx, packet, &to, compute_mac);
+	return reason ? reason : forward_check_mtu(ctx, packet, forward_vm_mtu(to.vm, to.network));
 }
 
 /* The next hop on the external network, with all that can keep a packet from going there. */
