@@ -124,7 +124,7 @@ function compileGateway({ gateway, sync, peer, timeouts, limits }: Configuration
     sessionBuckets: limits.sessions / sessionBucketSize,
     vmTicks: toTicks(timeouts.vm),
     icmpErrorsPerSecond: gateway.icmpErrorsPerSecond,
-    ...{ restingPortLimit: gateway.restingPorts },
+    restingPortLimit: gateway.restingPorts,
   };
 }
 

@@ -116,6 +116,7 @@ export function compileNetworks({ routers }: Configuration, facts: Facts, indexe
         mss: mssOf(network, facts),
         flags: network.learnEndpoints ? 0 : networkFlag.pinned,
         vmLimit: network.vmLimit,
+        mtu: network.mtu ?? 0,
       });
       bySegment.set(segment, index);
     }
@@ -128,8 +129,8 @@ const overheadBytes = { geneve: 58, vxlan: 50 } as const;
 /** IPv4 and TCP without options, which is what a segment size counts with (RFC 879 §2). */
 const headersBytes = 40;
 
-function mssOf({ mssClamp, encapsulation: kind }: NetworkConfiguration, { interfaces }: Facts): number {
+function mssOf({ mssClamp, mtu, encapsulation: kind }: NetworkConfiguration, { interfaces }: Facts): number {
   if (!mssClamp) return 0;
-  const fits = Math.min(interfaces.underlay.mtu - overheadBytes[kind], interfaces.external.mtu) - headersBytes;
+  const fits = Math.min(mtu ?? Infinity, interfaces.underlay.mtu - overheadBytes[kind], interfaces.external.mtu) - headersBytes;
   return Math.min(Math.max(fits, 0), 0xffff);
 }

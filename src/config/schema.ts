@@ -149,10 +149,15 @@ const network = mapping({
   ),
   gateway: ipv4Address().describe('The address in the subnet that VMs use as their default route. ARP and ICMP echo for it are answered.'),
   mac: macAddress().describe("The MAC address of that gateway address: the logical router port's. Quote it in YAML."),
+  mtu: integer(576, 65_535)
+    .optional()
+    .describe(
+      "The MTU of its VMs in bytes, 576 to 65535: larger packets to them are split, or their senders told so (RFC 1191). Give it where VMs have a smaller one than the tunnels have room for, or what is between is lost without a word. Optional: without it the underlay's MTU less the encapsulation.",
+    ),
   mssClamp: boolean()
     .default(true)
     .describe(
-      "Whether a TCP SYN that asks for larger segments than fit into a tunnel is made to ask for less: the underlay's MTU less the encapsulation (58 bytes Geneve with an option, 50 bytes VXLAN), or the external MTU, less 40. Default: true. RFC 879.",
+      "Whether a TCP SYN that asks for larger segments than VMs or the way to them take is made to ask for less: the network's MTU, or the underlay's less the encapsulation (58 bytes Geneve with an option, 50 bytes VXLAN), or the external MTU, less 40. Default: true. RFC 879.",
     ),
   endpoints: list(endpoint, 'endpoints').prefault([]).describe('VMs whose place is known beforehand; one limits.vms slot each. Default: none, places are learned from what VMs send.'),
   learnEndpoints: boolean()

@@ -2,7 +2,7 @@
 import type { Codec, EnumLayout, MapLayout, StructLayout } from 'libbpf-ts';
 
 /** Changes whenever a struct, an enum or a map changes its layout. */
-export const layoutHash = '754f843ebad723f1f6775397ba97bc9a';
+export const layoutHash = '226440adecc94c751bcf3225123f0583';
 
 function expectLength(actual: number, expected: number, field: string): void {
   if (actual !== expected) throw new RangeError(`${field} takes ${expected} elements, not ${actual}`);
@@ -1806,7 +1806,7 @@ export const neighbourKeyCodec: Codec<NeighbourKey> = {
   },
 };
 
-/** struct network, 36 bytes */
+/** struct network, 40 bytes */
 export interface Network {
   vni: number;
   router: number;
@@ -1817,11 +1817,12 @@ export interface Network {
   mss: number;
   flags: number;
   vmLimit: number;
+  mtu: number;
 }
 
 export const networkLayout: StructLayout = {
   name: 'network',
-  size: 36,
+  size: 40,
   fields: [
     { name: 'vni', offset: 0, size: 4, kind: 'u32' },
     { name: 'router', offset: 4, size: 4, kind: 'u32' },
@@ -1832,6 +1833,7 @@ export const networkLayout: StructLayout = {
     { name: 'mss', offset: 26, size: 2, kind: 'u16' },
     { name: 'flags', offset: 28, size: 4, kind: 'u32' },
     { name: 'vm_limit', offset: 32, size: 4, kind: 'u32' },
+    { name: 'mtu', offset: 36, size: 4, kind: 'u32' },
   ],
 };
 
@@ -1846,13 +1848,14 @@ export const networkOffsets = {
   mss: 26,
   flags: 28,
   vmLimit: 32,
+  mtu: 36,
 } as const;
 
 export const networkCodec: Codec<Network> = {
   name: 'network',
-  size: 36,
+  size: 40,
   encode(value, into, offset = 0) {
-    expectRoom(into, offset, 36, 'network');
+    expectRoom(into, offset, 40, 'network');
     into.writeUInt32LE(value.vni, offset);
     into.writeUInt32LE(value.router, offset + 4);
     into.writeUInt32BE(value.subnet, offset + 8);
@@ -1863,9 +1866,10 @@ export const networkCodec: Codec<Network> = {
     into.writeUInt16LE(value.mss, offset + 26);
     into.writeUInt32LE(value.flags, offset + 28);
     into.writeUInt32LE(value.vmLimit, offset + 32);
+    into.writeUInt32LE(value.mtu, offset + 36);
   },
   decode(from, offset = 0) {
-    expectRoom(from, offset, 36, 'network');
+    expectRoom(from, offset, 40, 'network');
     return {
       vni: from.readUInt32LE(offset),
       router: from.readUInt32LE(offset + 4),
@@ -1876,6 +1880,7 @@ export const networkCodec: Codec<Network> = {
       mss: from.readUInt16LE(offset + 26),
       flags: from.readUInt32LE(offset + 28),
       vmLimit: from.readUInt32LE(offset + 32),
+      mtu: from.readUInt32LE(offset + 36),
     };
   },
 };
@@ -3559,7 +3564,7 @@ export const mapLayouts: Readonly<Record<string, MapLayout>> = {
   neighbours: { key: { size: 8, kind: 'struct', struct: neighbourKeyLayout }, value: { size: 8, kind: 'struct', struct: neighbourLayout } },
   network_by_vni: { key: { size: 4, kind: 'u32' }, value: { size: 4, kind: 'u32' } },
   network_states: { key: { size: 4, kind: 'u32' }, value: { size: 8, kind: 'struct', struct: networkStateLayout } },
-  networks: { key: { size: 4, kind: 'u32' }, value: { size: 36, kind: 'struct', struct: networkLayout } },
+  networks: { key: { size: 4, kind: 'u32' }, value: { size: 40, kind: 'struct', struct: networkLayout } },
   packets: { key: { size: 4, kind: 'u32' }, value: { size: 296, kind: 'struct', struct: packetLayout } },
   pools: { key: { size: 4, kind: 'u32' }, value: { size: 4, kind: 'u32' } },
   port_blocks: { key: { size: 4, kind: 'u32' }, value: { size: 16, kind: 'struct', struct: portBlockLayout } },

@@ -448,8 +448,10 @@ export class GatewayFixture {
       gateway: ipv4ToNumber(tenant.gateway),
       gatewayMac: macToBuffer(tenant.gatewayMac),
       mss: 0,
+      mtu: 0,
       flags: 0,
       vmLimit: 0,
+      mtu: 0,
     });
     const length = lengthOf(tenant.netmask);
     this.addRoute(tenant, { address: tenant.subnet, length }, { kind: 'network', network: tenant });

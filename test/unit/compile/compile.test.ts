@@ -91,6 +91,7 @@ describe('compile/example', () => {
       mss: 1460,
       flags: 0,
       vmLimit: 2_048,
+      mtu: 0,
     });
   });
 
@@ -184,9 +185,9 @@ describe('compile/special cases', () => {
   });
 
   it('endpoints/pinned VMs, whose computes are kept resolved', () => {
-    const text = exampleWith('mac: "fa:16:3e:00:02:01" }', 'mssClamp: false, learnEndpoints: false, vmLimit: 5, mac: "fa:16:3e:00:02:01", endpoints: [ { address: 172.16.100.11, mac: "fa:16:3e:00:02:11", compute: 192.168.33.32 } ] }');
+    const text = exampleWith('mac: "fa:16:3e:00:02:01" }', 'mssClamp: false, mtu: 1442, learnEndpoints: false, vmLimit: 5, mac: "fa:16:3e:00:02:01", endpoints: [ { address: 172.16.100.11, mac: "fa:16:3e:00:02:11", compute: 192.168.33.32 } ] }');
     const { maps, vms, neighbourTargets } = compile(parse(text), facts);
-    expect(maps.networks.get(2)).toMatchObject({ mss: 0, flags: layout.networkFlag.pinned, vmLimit: 5 });
+    expect(maps.networks.get(2)).toMatchObject({ mss: 0, flags: layout.networkFlag.pinned, vmLimit: 5, mtu: 1442 });
     expect(vms.get(`200/${ip('172.16.100.11')}`)).toEqual({
       segment: 200, address: ip('172.16.100.11'), floatingIp: ip('10.0.2.216'), floatingIpCounter: 2, flags: layout.vmFlag.pinned,
       tunnelEndpoint: ip('192.168.33.32'), mac: bytes(0xfa, 0x16, 0x3e, 0, 2, 0x11),

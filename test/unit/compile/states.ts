@@ -100,6 +100,7 @@ export const anyConfiguration: fc.Arbitrary<Configuration> = fc
           endpoints: choice.pinned.map((host) => ({ address: ip(`172.16.100.${host}`), mac: mac(`fa:16:3e:00:01:${host}`), compute: ip('192.168.33.31') })),
           learnEndpoints: true,
           vmLimit: 0,
+          mtu: 0,
         })),
         routes: networks.length === 0 ? [] : [{ destination: { address: ip('10.99.0.0'), prefixLength: 16 }, via: ip('172.16.100.9') }],
         portForwardings: choice.forwardings
