@@ -5,6 +5,8 @@
  */
 import type { FrameSource } from './frame-source.js';
 import { HeldFrames } from './held-frames.js';
+import { Shares } from './shares.js';
+import type { Holder } from './shares.js';
 
 export interface EndpointId {
   /** Index into networks. */
@@ -26,13 +28,14 @@ export interface EndpointSearchPorts {
 
 const QUESTIONS = 3;
 const QUESTION_INTERVAL_NS = 1_000_000_000n;
-/** More VMs than this are not searched for at a time: their packets stay counted as dropped. */
+/** More VMs than this are not searched for at a time, and not more than its share for one tenant: their packets stay counted as dropped. */
 const MAX_SEARCHES = 1024;
 /** How often to call `tick` while something is searched for. */
 export const SEARCH_TICK_MS = 10;
 
 interface Search {
   readonly id: EndpointId;
+  readonly holder: Holder;
   questions: number;
   nextNs: bigint;
 }
@@ -43,6 +46,7 @@ export class EndpointSearch {
   readonly #ports: EndpointSearchPorts;
   readonly #searches = new Map<string, Search>();
   readonly #held = new HeldFrames();
+  readonly #shares = new Shares(MAX_SEARCHES);
   #learned = -1n;
 
   constructor(ports: EndpointSearchPorts) {
@@ -53,16 +57,17 @@ export class EndpointSearch {
     return { searches: this.#searches.size, heldFrames: this.#held.count, heldFramesDropped: this.#held.dropped };
   }
 
-  /** A packet for such a VM: it waits. */
-  unresolved(id: EndpointId, from: FrameSource, frame: Buffer): void {
+  /** A packet for such a VM, of that tenant: it waits. */
+  unresolved(id: EndpointId, holder: Holder, from: FrameSource, frame: Buffer): void {
     const name = nameOf(id);
-    if (!this.#searches.has(name) && this.#searches.size >= MAX_SEARCHES) return;
-    this.#held.hold(`${from}/${name}`, frame);
-    if (this.#searches.has(name)) return;
-    const search = { id: { network: id.network, address: id.address }, questions: 0, nextNs: this.#ports.nowNs() };
+    const isNew = !this.#searches.has(name);
+    if (isNew && !this.#shares.take(holder)) return;
+    this.#held.hold(`${from}/${name}`, frame, holder);
+    if (!isNew) return;
+    const search = { id: { network: id.network, address: id.address }, holder, questions: 0, nextNs: this.#ports.nowNs() };
     this.#searches.set(name, search);
     // Learned while the event was on its way.
-    if (this.#ports.isKnown(id)) this.#found(name);
+    if (this.#ports.isKnown(id)) this.#found(name, search);
     else this.#ask(search);
   }
 
@@ -72,8 +77,8 @@ export class EndpointSearch {
     this.#learned = learned;
     for (const [name, search] of this.#searches) {
       const isDue = this.#ports.nowNs() >= search.nextNs;
-      if ((isNews || isDue) && this.#ports.isKnown(search.id)) this.#found(name);
-      else if (isDue && search.questions >= QUESTIONS) this.#giveUp(name);
+      if ((isNews || isDue) && this.#ports.isKnown(search.id)) this.#found(name, search);
+      else if (isDue && search.questions >= QUESTIONS) this.#giveUp(name, search);
       else if (isDue) this.#ask(search);
     }
   }
@@ -84,14 +89,19 @@ export class EndpointSearch {
     this.#ports.ask(search.id);
   }
 
-  #found(name: string): void {
-    this.#searches.delete(name);
+  #found(name: string, search: Search): void {
+    this.#end(name, search);
     for (const from of sources) for (const frame of this.#held.release(`${from}/${name}`)) this.#ports.resume(from, frame);
   }
 
-  #giveUp(name: string): void {
-    this.#searches.delete(name);
+  #giveUp(name: string, search: Search): void {
+    this.#end(name, search);
     for (const from of sources) this.#held.drop(`${from}/${name}`);
+  }
+
+  #end(name: string, { holder }: Search): void {
+    this.#searches.delete(name);
+    this.#shares.give(holder);
   }
 }
 

@@ -1,15 +1,27 @@
 /**
  * Frames that wait for their next hop's MAC address. Bounded per neighbour and
  * in total, oldest first out: a scan of an empty subnet costs no more than this.
+ * Each bound is met by frames of whoever has most waiting, so that one tenant's
+ * scan pushes none of another's out.
  */
+import type { Holder } from './shares.js';
+
+/** Neighbours in the order of their oldest frames, near enough to drop by. */
+type Queues = Map<string, Buffer[]>;
+
+interface Held {
+  readonly queues: Queues;
+  count: number;
+}
+
 export class HeldFrames {
   readonly #perNeighbour: number;
   readonly #total: number;
-  /** Insertion order of the keys is the order of the neighbours' oldest frames, near enough to drop by. */
-  readonly #frames = new Map<string, Buffer[]>();
+  readonly #held = new Map<Holder, Held>();
   #count = 0;
   #dropped = 0;
 
+  /** @param limits `perNeighbour`: of each holder */
   constructor(limits: { readonly perNeighbour: number; readonly total: number } = { perNeighbour: 16, total: 1024 }) {
     this.#perNeighbour = limits.perNeighbour;
     this.#total = limits.total;
@@ -25,24 +37,26 @@ export class HeldFrames {
   }
 
   /** `frame` is copied: it is a small part of a record of the ring buffer. */
-  hold(neighbour: string, frame: Buffer): void {
-    const queue = this.#frames.get(neighbour) ?? [];
-    if (queue.length === 0) this.#frames.set(neighbour, queue);
-    if (queue.length >= this.#perNeighbour) this.#dropOldest(neighbour, queue);
+  hold(neighbour: string, frame: Buffer, holder?: Holder): void {
+    const held = this.#held.get(holder) ?? { queues: new Map(), count: 0 };
+    this.#held.set(holder, held);
+    const queue = held.queues.get(neighbour) ?? [];
+    held.queues.set(neighbour, queue);
     queue.push(Buffer.from(frame));
+    held.count += 1;
     this.#count += 1;
-    if (this.#count > this.#total) {
-      const [oldest] = this.#frames;
-      if (oldest !== undefined) this.#dropOldest(...oldest);
-    }
+    if (queue.length > this.#perNeighbour) this.#dropOldest(holder, held, neighbour, queue);
+    if (this.#count > this.#total) this.#dropOfLargest();
   }
 
-  /** All frames for a neighbour that has answered, in their order. */
+  /** All frames for a neighbour that has answered; those of one holder in their order. */
   release(neighbour: string): Buffer[] {
-    const queue = this.#frames.get(neighbour) ?? [];
-    this.#frames.delete(neighbour);
-    this.#count -= queue.length;
-    return queue;
+    return [...this.#held].flatMap(([holder, held]) => {
+      const queue = held.queues.get(neighbour) ?? [];
+      held.queues.delete(neighbour);
+      this.#forget(holder, held, queue.length);
+      return queue;
+    });
   }
 
   /** The neighbour does not answer. */
@@ -50,10 +64,22 @@ export class HeldFrames {
     this.#dropped += this.release(neighbour).length;
   }
 
-  #dropOldest(neighbour: string, queue: Buffer[]): void {
+  #dropOfLargest(): void {
+    const [holder, held] = [...this.#held].reduce((most, one) => (one[1].count > most[1].count ? one : most));
+    const [neighbour, queue] = held.queues.entries().next().value!;
+    this.#dropOldest(holder, held, neighbour, queue);
+  }
+
+  #dropOldest(holder: Holder, held: Held, neighbour: string, queue: Buffer[]): void {
     queue.shift();
-    this.#count -= 1;
+    if (queue.length === 0) held.queues.delete(neighbour);
+    this.#forget(holder, held, 1);
     this.#dropped += 1;
-    if (queue.length === 0) this.#frames.delete(neighbour);
+  }
+
+  #forget(holder: Holder, held: Held, frames: number): void {
+    held.count -= frames;
+    this.#count -= frames;
+    if (held.count === 0) this.#held.delete(holder);
   }
 }

@@ -5,6 +5,9 @@
  * never confirm them.
  */
 
+import { Shares } from './shares.js';
+import type { Holder } from './shares.js';
+
 /** Why an address must be resolved. */
 export type NeighbourPurpose =
   /** Gateway of an external network: always kept resolved; unresolved is all zero. */
@@ -39,6 +42,8 @@ export type NeighbourEffect =
 
 interface Entry extends NeighbourId {
   readonly purpose: NeighbourPurpose;
+  /** Of a share of what waits; undefined: of none. */
+  share: { readonly holder: Holder } | undefined;
   mac: Buffer | undefined;
   /** Confirmed by the kernel recently enough that it need not be asked. */
   fresh: boolean;
@@ -48,6 +53,8 @@ interface Entry extends NeighbourId {
 
 /** More on-demand neighbours than this are not tracked: their packets stay counted as unresolved. */
 export const MAX_ON_DEMAND = 8192;
+/** So many of them have not answered yet, and not more than its share for one tenant: the kernel's own table holds 1024 (gc_thresh3). */
+export const MAX_UNANSWERED = 1024;
 /** The kernel itself asks three times, one second apart, for each probe that it is told to make. */
 const FIRST_RETRY_NS = 200_000_000n;
 const RETRY_NS = 1_000_000_000n;
@@ -64,19 +71,24 @@ export function neighbourName(id: NeighbourId): string {
 
 export class NeighbourTable {
   readonly #entries = new Map<string, Entry>();
+  readonly #unanswered = new Shares(MAX_UNANSWERED);
   #onDemand = 0;
 
-  /** From now on the address is kept resolved. A second purpose wins over on demand. The first question follows by `ask` or `tick`. */
-  want(id: NeighbourId, purpose: NeighbourPurpose, nowNs: bigint): NeighbourEffect[] {
+  /**
+   * From now on the address is kept resolved. A second purpose wins over on demand. The first question follows by `ask` or `tick`.
+   * @param holder whose packet asks for it, on demand
+   */
+  want(id: NeighbourId, purpose: NeighbourPurpose, nowNs: bigint, holder?: Holder): NeighbourEffect[] {
     const name = neighbourName(id);
     const known = this.#entries.get(name);
     if (known !== undefined && (known.purpose !== 'onDemand' || purpose === 'onDemand')) return [];
-    if (known === undefined && purpose === 'onDemand' && this.#onDemand >= MAX_ON_DEMAND) return [];
-    if (known !== undefined) this.#onDemand -= 1;
-    if (purpose === 'onDemand') this.#onDemand += 1;
+    const isOnDemand = purpose === 'onDemand';
+    if (isOnDemand && (this.#onDemand >= MAX_ON_DEMAND || !this.#unanswered.take(holder))) return [];
+    if (known !== undefined) this.#remove(name, known);
+    if (isOnDemand) this.#onDemand += 1;
     const { role, vlan, address } = id;
     const mac = known?.mac;
-    this.#entries.set(name, { role, vlan, address, purpose, mac, fresh: known?.fresh ?? false, probes: 0, nextProbeNs: nowNs });
+    this.#entries.set(name, { role, vlan, address, purpose, share: isOnDemand ? { holder } : undefined, mac, fresh: known?.fresh ?? false, probes: 0, nextProbeNs: nowNs });
     return mac === undefined ? [] : [{ type: 'Resolved', role, vlan, address, purpose, mac }];
   }
 
@@ -140,6 +152,7 @@ export class NeighbourTable {
     if (fresh) entry.probes = 0;
     if (entry.mac?.equals(mac) === true) return [];
     entry.mac = Buffer.from(mac);
+    this.#giveShare(entry);
     const { role, vlan, address, purpose } = entry;
     return [{ type: 'Resolved', role, vlan, address, purpose, mac: entry.mac }];
   }
@@ -154,6 +167,12 @@ export class NeighbourTable {
   #remove(name: string, entry: Entry): void {
     this.#entries.delete(name);
     if (entry.purpose === 'onDemand') this.#onDemand -= 1;
+    this.#giveShare(entry);
+  }
+
+  #giveShare(entry: Entry): void {
+    if (entry.share !== undefined) this.#unanswered.give(entry.share.holder);
+    entry.share = undefined;
   }
 }
 

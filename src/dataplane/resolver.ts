@@ -5,6 +5,7 @@ import { ArpCache } from './arp-cache.js';
 import { HeldFrames } from './held-frames.js';
 import { NeighbourTable, neighbourName } from './neighbour-table.js';
 import type { NeighbourEffect, NeighbourId, NeighbourObservation, NeighbourPurpose } from './neighbour-table.js';
+import type { Holder } from './shares.js';
 
 /** What RouteNetlink tells of a neighbour. */
 export interface NeighbourView {
@@ -63,8 +64,8 @@ export class Resolver {
     this.#roles = new Map([...ifindexes].map(([role, ifindex]) => [ifindex, role]));
   }
 
-  want(id: NeighbourId, purpose: NeighbourPurpose): void {
-    this.#execute(this.#table.want(id, purpose, this.#ports.nowNs()));
+  want(id: NeighbourId, purpose: NeighbourPurpose, holder?: Holder): void {
+    this.#execute(this.#table.want(id, purpose, this.#ports.nowNs(), holder));
     const known = this.#known.get(neighbourName(id));
     if (known !== undefined) this.#execute(this.#table.observe(known));
     this.#execute(this.#table.ask(id, this.#ports.nowNs()));
@@ -76,12 +77,14 @@ export class Resolver {
     this.#ports.writeNeighbour(id, undefined);
   }
 
-  /** A packet has no next hop: asks for it, and keeps the packet meanwhile. */
-  unresolved(id: NeighbourId, frame: Buffer): void {
-    if (frame.length > 0) this.#held.hold(neighbourName(id), frame);
-    this.want(id, 'onDemand');
-    // Resolved between the packet and us, or refused for want of room.
+  /** A packet of that tenant has no next hop: asks for it, and keeps the packet meanwhile. */
+  unresolved(id: NeighbourId, frame: Buffer, holder?: Holder): void {
+    if (frame.length > 0) this.#held.hold(neighbourName(id), frame, holder);
+    this.want(id, 'onDemand', holder);
+    // Resolved between the packet and us.
     if (this.#table.macOf(id) !== undefined) this.#release(id);
+    // Refused for want of room.
+    else if (!this.#table.wants(id)) this.#held.drop(neighbourName(id));
   }
 
   /** An entry of the kernel's, or with `gone` its end. */

@@ -59,6 +59,15 @@ export function innerOffsetOf(frame: Buffer): number | undefined {
   return tunnel + TUNNEL_BYTES + options;
 }
 
+/** Which network's tunnel: its VNI, with enum encapsulation in the upper byte; undefined for anything but a tunnel. */
+export function segmentOf(frame: Buffer): number | undefined {
+  if (innerOffsetOf(frame) === undefined) return undefined;
+  const packet = frame.subarray(ethernetOf(frame)!.length);
+  const udp = packet.subarray(headerLengthOf(packet)!);
+  const kind = udp.readUInt16BE(2) === VXLAN_PORT ? encapsulation.vxlan : encapsulation.geneve;
+  return ((kind << 24) | udp.readUIntBE(UDP_BYTES + 4, 3)) >>> 0;
+}
+
 /** The same tunnel with another inner frame: lengths and checksums follow. `start`: where the inner frame begins. */
 export function withInner(frame: Buffer, start: number, inner: Buffer): Buffer {
   const result = Buffer.concat([frame.subarray(0, start), inner]);

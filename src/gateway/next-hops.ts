@@ -14,6 +14,7 @@ import { destinationOf } from '../dataplane/tunnel.js';
 import { ArpQuestions } from './arp-questions.js';
 import { monotonicNs } from './basis.js';
 import type { Basis } from './basis.js';
+import { tenantOf } from './tenants.js';
 
 export interface NextHopEvents {
   peerResolved(mac: Buffer): void;
@@ -69,7 +70,7 @@ export class NextHops {
 
   /** A packet has no next hop. */
   unresolved(event: DataPlaneEvent): void {
-    this.#resolver.unresolved({ role: event.interface, vlan: event.vlan, address: event.address }, event.frame);
+    this.#resolver.unresolved({ role: event.interface, vlan: event.vlan, address: event.address }, event.frame, tenantOf(event.frame, this.#basis.installation.state));
   }
 
   /** Somebody has answered us, or announces itself. */

@@ -16,6 +16,7 @@ import { tunnelFrame } from '../dataplane/tunnel.js';
 import { monotonicNs } from './basis.js';
 import type { Basis } from './basis.js';
 import type { NextHops } from './next-hops.js';
+import { tenantOf } from './tenants.js';
 
 /** While a fragment waits. */
 const FRAGMENT_TICK_MS = 5;
@@ -60,12 +61,13 @@ export class SlowPackets {
 
   /** A VM was never heard. */
   endpointUnresolved(event: DataPlaneEvent): void {
-    this.#search.unresolved({ network: event.network, address: event.address }, sourceOf(event), event.frame);
+    const holder = this.#basis.installation.state.maps.networks.get(event.network)?.router;
+    this.#search.unresolved({ network: event.network, address: event.address }, holder, sourceOf(event), event.frame);
     this.#searching ??= setInterval(() => this.#searchTick(), SEARCH_TICK_MS);
   }
 
   fragmentEarly(event: DataPlaneEvent): void {
-    this.#fragments.early(sourceOf(event), event.frame, performance.now());
+    this.#fragments.early(sourceOf(event), event.frame, performance.now(), tenantOf(event.frame, this.#basis.installation.state));
     this.#waiting ??= setInterval(() => this.#fragmentTick(), FRAGMENT_TICK_MS);
   }
 

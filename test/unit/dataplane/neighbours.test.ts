@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { ArpCache } from '../../../src/dataplane/arp-cache.js';
 import { HeldFrames } from '../../../src/dataplane/held-frames.js';
-import { MAX_ON_DEMAND, NeighbourTable } from '../../../src/dataplane/neighbour-table.js';
+import { MAX_ON_DEMAND, MAX_UNANSWERED, NeighbourTable } from '../../../src/dataplane/neighbour-table.js';
 
 const S = 1_000_000_000n;
 const gateway = { role: 1, vlan: 0, address: 0x0a000201 };
@@ -97,10 +97,36 @@ describe('the neighbour table', () => {
 
   it('is bounded against scans, but never refuses a gateway', () => {
     const table = new NeighbourTable();
-    for (let i = 0; i < MAX_ON_DEMAND + 50; i += 1) table.want({ role: 1, vlan: 0, address: 1000 + i }, 'onDemand', 0n);
-    expect(table.size.unresolved).toBe(MAX_ON_DEMAND);
+    const at = (i: number) => ({ role: 1, vlan: 0, address: 1000 + i });
+    for (let i = 0; i < MAX_ON_DEMAND; i += 1) table.want(at(i), 'onDemand', 0n, i % 8);
+    expect(table.size.unresolved).toBe(MAX_UNANSWERED);
     table.want(gateway, 'gateway', 0n);
-    expect(table.size.unresolved).toBe(MAX_ON_DEMAND + 1);
+    expect(table.size.unresolved).toBe(MAX_UNANSWERED + 1);
+    for (let i = 0; i < MAX_ON_DEMAND + 50; i += 1) {
+      table.want(at(i), 'onDemand', 0n);
+      table.observe({ ...at(i), state: 'REACHABLE', mac });
+    }
+    expect(table.size).toEqual({ resolved: MAX_ON_DEMAND, unresolved: 1 });
+  });
+
+  it("is not filled by one tenant's scan, which gives back what has answered, failed or become a gateway", () => {
+    const table = new NeighbourTable();
+    const at = (i: number) => ({ role: 1, vlan: 0, address: 1000 + i });
+    const scan = (): void => {
+      for (let i = 0; i < MAX_UNANSWERED; i += 1) table.want(at(i), 'onDemand', 0n, 1);
+    };
+    scan();
+    expect(table.size.unresolved).toBe(MAX_UNANSWERED / 4);
+    table.want({ role: 1, vlan: 0, address: 9 }, 'onDemand', 0n, 2);
+    expect(table.wants({ role: 1, vlan: 0, address: 9 })).toBe(true);
+    table.observe({ ...at(0), state: 'REACHABLE', mac });
+    table.want(at(1), 'gateway', 0n);
+    scan();
+    expect(table.size).toEqual({ resolved: 1, unresolved: MAX_UNANSWERED / 4 + 2 });
+    for (let i = 0n; i < 20n; i += 1n) table.tick(i * S);
+    expect(table.size).toEqual({ resolved: 1, unresolved: 1 });
+    scan();
+    expect(table.size.unresolved).toBe(MAX_UNANSWERED / 4 + 1);
   });
 
   it('writes again what becomes a gateway after it was asked for by a packet', () => {
@@ -177,6 +203,17 @@ describe('held frames', () => {
     expect(held.dropped).toBe(2);
     expect(held.release('a')).toEqual([]);
     expect(held.release('f')).toEqual([frame(1)]);
+  });
+
+  it('of whoever has most go first: no tenant pushes out what another has waiting', () => {
+    const held = new HeldFrames({ perNeighbour: 2, total: 4 });
+    held.hold('a', frame(1), 1);
+    held.hold('shared', frame(2), 1);
+    for (const name of ['b', 'c', 'd', 'e', 'shared', 'shared', 'shared']) held.hold(name, frame(9), 2);
+    expect(held.count).toBe(4);
+    expect(held.release('a')).toEqual([frame(1)]);
+    expect(held.release('shared')).toEqual([frame(2), frame(9), frame(9)]);
+    expect({ count: held.count, dropped: held.dropped }).toEqual({ count: 0, dropped: 5 });
   });
 
   it('of a neighbour that does not answer are counted as dropped', () => {

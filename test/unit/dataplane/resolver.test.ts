@@ -81,6 +81,16 @@ describe('the resolver', () => {
     expect(take()).toEqual(['resume late']);
   });
 
+  it("drops what one tenant's scan has no room for, and keeps another's", () => {
+    const { resolver, take } = setUp();
+    for (let i = 0; i < 300; i += 1) resolver.unresolved({ ...tagged, address: 1000 + i }, Buffer.from('scan'), 1);
+    expect(resolver.status).toEqual({ resolved: 0, unresolved: 256, heldFrames: 256, heldFramesDropped: 44 });
+    take();
+    resolver.unresolved(host, Buffer.from('first'), 2);
+    resolver.observe({ ifindex: 7, address: '10.0.2.9', mac: '02:00:00:00:00:bb', state: 'REACHABLE' });
+    expect(take()).toEqual(['probe 7 10.0.2.9', 'neighbour 9 0200000000bb', 'resume first']);
+  });
+
   it('brings what waited for a neighbour that fails again, to be told that nobody is there', () => {
     const { resolver, take, pass } = setUp();
     resolver.unresolved(host, Buffer.from('first'));

@@ -85,8 +85,20 @@ describe('fragments before their first one', () => {
 
   it('are bounded', () => {
     const fragments = new EarlyFragments();
-    for (let i = 0; i < 300; i += 1) fragments.early('underlay', Buffer.from(`fragment ${i}`), 0);
+    for (let i = 0; i < 300; i += 1) fragments.early('underlay', Buffer.from(`fragment ${i}`), 0, i % 5);
     expect({ count: fragments.count, dropped: fragments.dropped }).toEqual({ count: 256, dropped: 44 });
+  });
+
+  it('of one tenant take no more than a quarter, until they have gone', () => {
+    const fragments = new EarlyFragments();
+    for (let i = 0; i < 300; i += 1) fragments.early('underlay', Buffer.from(`fragment ${i}`), 0, 1);
+    expect(fragments.count).toBe(64);
+    fragments.early('underlay', frame, 0, 2);
+    expect(fragments.count).toBe(65);
+    fragments.due(5);
+    fragments.due(205);
+    fragments.early('underlay', frame, 205, 1);
+    expect(fragments.count).toBe(1);
   });
 });
 
@@ -109,9 +121,9 @@ describe('the search for a VM', () => {
 
   it('asks at once, once, and releases all packets in their order when the VM is learned', () => {
     const { search, world, take } = setUp();
-    search.unresolved(vm, 'external', Buffer.from('first'));
-    search.unresolved(vm, 'external', Buffer.from('second'));
-    search.unresolved(vm, 'underlay', Buffer.from('third'));
+    search.unresolved(vm, 1, 'external', Buffer.from('first'));
+    search.unresolved(vm, 1, 'external', Buffer.from('second'));
+    search.unresolved(vm, 1, 'underlay', Buffer.from('third'));
     expect(take()).toEqual(['ask 3/11']);
     search.tick();
     Object.assign(world, { known: true, learned: 1n });
@@ -122,7 +134,7 @@ describe('the search for a VM', () => {
 
   it('asks three times in three seconds, then gives up', () => {
     const { search, world, take } = setUp();
-    search.unresolved(vm, 'external', Buffer.from('first'));
+    search.unresolved(vm, 1, 'external', Buffer.from('first'));
     for (; world.nowNs < 5n * S; world.nowNs += S / 100n) search.tick();
     expect(take()).toEqual(['ask 3/11', 'ask 3/11', 'ask 3/11']);
     expect(search.status).toEqual({ searches: 0, heldFrames: 0, heldFramesDropped: 1 });
@@ -130,7 +142,7 @@ describe('the search for a VM', () => {
 
   it('looks only when something was learned, or a question is due', () => {
     const { search, world } = setUp();
-    search.unresolved(vm, 'external', Buffer.from('first'));
+    search.unresolved(vm, 1, 'external', Buffer.from('first'));
     search.tick();
     world.looked = 0;
     for (let i = 0; i < 50; i += 1) search.tick();
@@ -143,15 +155,32 @@ describe('the search for a VM', () => {
   it('does not hold a packet whose VM was learned while its event was on the way', () => {
     const { search, world, take } = setUp();
     world.known = true;
-    search.unresolved(vm, 'external', Buffer.from('first'));
+    search.unresolved(vm, 1, 'external', Buffer.from('first'));
     expect(take()).toEqual(['resume external first']);
   });
 
   it('is bounded against scans', () => {
     const { search, take } = setUp();
-    for (let i = 0; i < 2000; i += 1) search.unresolved({ network: 3, address: i }, 'external', Buffer.from('x'));
+    for (let i = 0; i < 2000; i += 1) search.unresolved({ network: 3, address: i }, i % 8, 'external', Buffer.from('x'));
     expect(search.status.searches).toBe(1024);
     expect(take()).toHaveLength(1024);
+  });
+
+  it('of one tenant takes no more than a quarter, and none of the packets that wait for another', () => {
+    const { search, world, take } = setUp();
+    search.unresolved(vm, 2, 'external', Buffer.from('first'));
+    for (let i = 0; i < 2000; i += 1) search.unresolved({ network: 4, address: i }, 1, 'external', Buffer.from('x'));
+    for (let i = 0; i < 20_000; i += 1) search.unresolved({ network: 4, address: i % 256 }, 1, 'underlay', Buffer.from('x'));
+    expect(search.status).toMatchObject({ searches: 257, heldFrames: 1024 });
+    search.unresolved({ network: 3, address: 12 }, 2, 'external', Buffer.from('second'));
+    expect(take().at(-1)).toBe('ask 3/12');
+    Object.assign(world, { known: true, learned: 1n });
+    search.tick();
+    expect(take().filter((did) => !did.endsWith(' x'))).toEqual(['resume external first', 'resume external second']);
+    // What was taken is given back.
+    Object.assign(world, { known: false });
+    for (let i = 0; i < 2000; i += 1) search.unresolved({ network: 4, address: i }, 1, 'external', Buffer.from('x'));
+    expect(search.status).toEqual({ searches: 256, heldFrames: 256, heldFramesDropped: expect.any(Number) as number });
   });
 });
 
