@@ -44,7 +44,7 @@ describe('netlink/dump', () => {
     const expected = ipJson<{ ifindex: number; ifname: string; address: string; mtu: number; flags: string[]; link_index?: number; linkinfo?: { info_kind: string } }>('link', 'show');
     expect(links).toEqual(expected.map((link) => ({
       index: link.ifindex, name: link.ifname, mac: link.address, mtu: link.mtu,
-      up: link.flags.includes('UP'), running: link.flags.includes('LOWER_UP'),
+      up: link.flags.includes('UP'), running: link.flags.includes('LOWER_UP'), promiscuous: link.flags.includes('PROMISC'),
       kind: link.linkinfo?.info_kind, peerIndex: link.link_index, master: undefined,
     })));
     expect(links.find((link) => link.name === 'v0')).toMatchObject({ kind: 'veth', up: true, running: true });
@@ -105,6 +105,45 @@ describe('netlink/link', () => {
     const bridge = (await route.call('links') as Link[]).find(({ name }) => name === 'br9');
     expect(bridge).toMatchObject({ kind: 'bridge', index: port.master });
     ip('link', 'delete', 'br9');
+  });
+});
+
+describe('netlink/unicast address', () => {
+  const virtual = '00:00:5e:00:01:33';
+  const filter = (device: string): string => net.exec('nl-a', 'bridge', 'fdb', 'show', 'dev', device);
+
+  test.each([
+    ['a veth', ['uc0', 'type', 'veth', 'peer', 'name', 'uc1']],
+    ['a macvlan that passes all through', ['link', 'v1', 'uc0', 'type', 'macvlan', 'mode', 'passthru']],
+  ])('of %s is added once, outlives who added it, and is removed', async (_, settings) => {
+    const device = 'uc0';
+    ip('link', 'add', ...settings);
+    const other = await agent.create('RouteNetlink');
+    expect(await other.call('addUnicastAddress', device, virtual)).toBe(true);
+    expect(await other.call('addUnicastAddress', device, virtual)).toBe(false);
+    await other.call('close');
+    expect(filter(device)).toContain(`${virtual} self permanent`);
+    await route.call('removeUnicastAddress', device, virtual);
+    expect(filter(device)).not.toContain(virtual);
+    await expect(route.call('removeUnicastAddress', device, virtual)).rejects.toMatchObject({ code: 'ENOENT', operation: `RTM_DELNEIGH ${virtual}` });
+    ip('link', 'delete', device);
+  });
+
+  test('a driver that has no such thing says so, and may be promiscuous', async () => {
+    ip('link', 'add', 'link', 'v0', 'uc-bridge', 'type', 'macvlan', 'mode', 'bridge');
+    await expect(route.call('addUnicastAddress', 'uc-bridge', virtual)).rejects.toMatchObject({ code: 'EOPNOTSUPP' });
+    const [before] = (await route.call('links') as Link[]).filter(({ name }) => name === 'uc-bridge');
+    await route.call('setLink', 'uc-bridge', { promiscuous: true });
+    await route.next<[Link, Change]>('link', ({ name, promiscuous, up }) => name === 'uc-bridge' && promiscuous && up === before!.up);
+    expect(ip('link', 'show', 'uc-bridge')).toContain('PROMISC');
+    await route.call('setLink', 'uc-bridge', { promiscuous: false });
+    expect(ip('link', 'show', 'uc-bridge')).not.toContain('PROMISC');
+    ip('link', 'delete', 'uc-bridge');
+  });
+
+  test('what is no address, or no interface, is refused', async () => {
+    await expect(route.call('addUnicastAddress', 'v0', '00:00:5e')).rejects.toMatchObject({ name: 'RangeError' });
+    await expect(route.call('addUnicastAddress', 9999, virtual)).rejects.toMatchObject({ code: 'ENODEV' });
   });
 });
 

@@ -6,6 +6,7 @@ import {
 
 const AF_UNSPEC = 0;
 export const AF_INET = 2;
+export const AF_BRIDGE = 7;
 
 /** nlmsg_type. */
 export const routeMessage = {
@@ -23,6 +24,7 @@ export const neighbourAttribute = { destination: 1, mac: 2 } as const;
 
 export const INTERFACE_UP = 0x1;
 const INTERFACE_RUNNING = 0x40;
+export const INTERFACE_PROMISCUOUS = 0x100;
 
 export interface Link {
   readonly index: number;
@@ -35,6 +37,8 @@ export interface Link {
   readonly up: boolean;
   /** Up and with carrier. */
   readonly running: boolean;
+  /** Made so by somebody (`ip link set … promisc on`), not by a socket or a bridge that needs it meanwhile. */
+  readonly promiscuous: boolean;
   /** 'veth', 'bridge', 'vlan' …; undefined for hardware and lo. */
   readonly kind: string | undefined;
   /** The other end of a veth, or the interface that this one is on top of; an index of *its* namespace. */
@@ -134,6 +138,7 @@ function parseLink(payload: Buffer): Link | undefined {
     mtu: u32Attribute(attributes, linkAttribute.mtu) ?? 0,
     up: (flags & INTERFACE_UP) !== 0,
     running: (flags & INTERFACE_RUNNING) !== 0,
+    promiscuous: (flags & INTERFACE_PROMISCUOUS) !== 0,
     kind: info === undefined ? undefined : stringAttribute(parseAttributes(info), linkAttribute.infoKind),
     peerIndex: u32Attribute(attributes, linkAttribute.link),
     master: u32Attribute(attributes, linkAttribute.master),

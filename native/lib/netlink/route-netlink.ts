@@ -5,7 +5,7 @@ import { parseIpv4, parseMac, parsePrefix } from './address.js';
 import { NetlinkChannel, openNetlink } from './channel.js';
 import { attribute, flag, NetlinkFormatError, parseMessages } from './message.js';
 import {
-  addressAttribute, AF_INET, INTERFACE_UP, linkAttribute, neighbourAttribute, neighbourState, parseRouteMessage,
+  addressAttribute, AF_BRIDGE, AF_INET, INTERFACE_PROMISCUOUS, INTERFACE_UP, linkAttribute, neighbourAttribute, neighbourState, parseRouteMessage,
   routeAttribute, routeMessage, type Address, type Change, type Link, type Neighbour, type NeighbourState, type Route,
   type RouteEvent,
 } from './route-message.js';
@@ -13,6 +13,7 @@ import {
 const NETLINK_ROUTE = 0;
 /** RTNLGRP_*: what watch() subscribes to. */
 const GROUPS = { link: 1, neighbour: 3, ipv4Address: 5, ipv4Route: 7 } as const;
+const EEXIST = 17;
 const EPROTO = 71;
 const ENOBUFS = 105;
 
@@ -22,10 +23,13 @@ const TYPE_UNICAST = 1;
 const SCOPE_LINK = 253;
 const SCOPE_NOWHERE = 255;
 const NEIGHBOUR_USE = 1;
+const NEIGHBOUR_SELF = 2;
 const ROUTE_ONLINK = 4;
 
 export interface LinkSettings {
   readonly up?: boolean | undefined;
+  /** Receives frames for others as well. Outlives the process. */
+  readonly promiscuous?: boolean | undefined;
   /** aa:bb:cc:dd:ee:ff */
   readonly mac?: string | undefined;
   /** Bytes. */
@@ -122,10 +126,10 @@ export class RouteNetlink extends EventEmitter<RouteEvents> {
   async setLink(link: string | number, settings: LinkSettings): Promise<void> {
     const header = Buffer.alloc(16);
     header.writeInt32LE(indexOf(link), 4);
-    if (settings.up !== undefined) {
-      header.writeUInt32LE(settings.up ? INTERFACE_UP : 0, 8);
-      header.writeUInt32LE(INTERFACE_UP, 12);
-    }
+    const flags = [[settings.up, INTERFACE_UP], [settings.promiscuous, INTERFACE_PROMISCUOUS]] as const;
+    const bits = (counts: (value: boolean) => boolean): number => flags.reduce((sum, [value, bit]) => (value !== undefined && counts(value) ? sum | bit : sum), 0);
+    header.writeUInt32LE(bits((value) => value), 8);
+    header.writeUInt32LE(bits(() => true), 12);
     await this.#change(`RTM_NEWLINK ${link}`, routeMessage.newLink, 0, [
       header,
       ...optional(settings.mac, (mac) => attribute(linkAttribute.address, parseMac(mac))),
@@ -184,6 +188,28 @@ export class RouteNetlink extends EventEmitter<RouteEvents> {
       neighbourHeader(link, 'NONE', NEIGHBOUR_USE),
       attribute(neighbourAttribute.destination, parseIpv4(address)),
     ]);
+  }
+
+  /**
+   * Has the interface receive frames for one more unicast MAC address, as `bridge fdb add … self permanent` does: a card
+   * lets in what is addressed to it and drops the rest, before XDP. Outlives the process. A card without room for more
+   * addresses becomes promiscuous by itself.
+   * @returns false if it has the address already
+   * @throws {SystemError} EOPNOTSUPP, or what else the driver dislikes
+   */
+  async addUnicastAddress(link: string | number, mac: string): Promise<boolean> {
+    try {
+      await this.#change(`RTM_NEWNEIGH ${mac}`, routeMessage.newNeighbour, flag.create | flag.exclusive, unicastParts(link, mac));
+      return true;
+    } catch (error) {
+      if (error instanceof SystemError && error.errno === EEXIST) return false;
+      throw error;
+    }
+  }
+
+  /** @throws {SystemError} ENOENT if the interface does not have the address. */
+  async removeUnicastAddress(link: string | number, mac: string): Promise<void> {
+    await this.#change(`RTM_DELNEIGH ${mac}`, routeMessage.removeNeighbour, 0, unicastParts(link, mac));
   }
 
   // ----------------------------------------------------------------- internal
@@ -278,6 +304,12 @@ function routeParts(route: RouteSpecification, scope: number, protocol: number):
     ...optional(route.source, (source) => attribute(routeAttribute.source, parseIpv4(source))),
     ...optional(route.metric, (metric) => attribute(routeAttribute.priority, metric)),
   ];
+}
+
+function unicastParts(link: string | number, mac: string): Buffer[] {
+  const header = neighbourHeader(link, 'PERMANENT', NEIGHBOUR_SELF);
+  header.writeUInt8(AF_BRIDGE, 0);
+  return [header, attribute(neighbourAttribute.mac, parseMac(mac))];
 }
 
 function neighbourHeader(link: string | number, state: NeighbourState, flags: number): Buffer {
