@@ -19,6 +19,8 @@ const gateway = GatewayFixture.load();
 afterAll(() => gateway.close());
 
 const OUTSIDE_MAC = 'd6:82:25:f4:71:e9';
+/** Of OVN's router outside: frames are sent to it. */
+const ROUTER_MAC = 'fa:16:3e:5e:01:d1';
 const COMPUTE = '192.168.33.30';
 const SNAT_ADDRESS = '10.0.2.211';
 const FLOATING_IP = '10.0.2.215';
@@ -63,6 +65,7 @@ function setEndpoint(address: string): void {
 function configureAsOvn(): void {
   gateway.reset({ syncMode: 'none' });
   setEndpoint('192.168.33.10');
+  gateway.setInterface('external', { mac: macToBuffer(ROUTER_MAC) });
   gateway.networkByVni.set(2, 0);
   gateway.setNetwork({ vni: 2, gatewayMac: macToBuffer(OUTSIDE_MAC) }, ovn);
   gateway.setRouter({ externalAddress: ipv4ToNumber(SNAT_ADDRESS) }, ovn);
@@ -257,7 +260,7 @@ describe('OVN, ICMP errors, fragments and hairpinning', () => {
   });
 
   it('ovn-05: a VM that pings another one\'s floating IP, both ways', () => {
-    gateway.setNetwork({ gatewayMac: macToBuffer('fa:16:3e:5e:01:d1') }, ovn);
+    gateway.setNetwork({ gatewayMac: macToBuffer(ROUTER_MAC) }, ovn);
     const frames = capture('ovn-05-hairpin-fip-underlay');
     const [ping, pinged, pong, ponged] = frames as [Captured, Captured, Captured, Captured];
     // Its endpoint is learned from whatever it sends.

@@ -7,6 +7,7 @@ import { nowNs, ticksAgo, type RunResult } from '../support/gateway-fixture.js';
 import { isSyncFrame, Pair } from '../support/pair.js';
 import { ethernet, frame, ipv4, payload, sync, tcp, TCP, udp, type Layer } from '../support/packet.js';
 import { RECORD_KIND, SYNC_PORT, SYNC_RECORD_BYTES, SYNC_TYPE } from '../support/sync-frame.js';
+import { vmsOfRouters } from '../support/traffic.js';
 import * as world from '../support/world.js';
 import { a1, frameFromVm, fromOutside, fromPeer, nodeA, nodeB, otherServer, server } from '../support/world.js';
 
@@ -125,9 +126,10 @@ describe('a packet that cannot travel with its record', () => {
     await readAll();
   });
 
-  it('has room for its record, and messages of the peer for theirs, whatever a VM asks for', async () => {
+  it('has room for its record, and messages of the peer for theirs, whatever VMs ask for', async () => {
     const nowhere = (host: number): Layer[] => [ipv4({ source: a1.address, destination: `10.0.2.${host}` }), udp({ sourcePort: 1, destinationPort: 1 })];
-    for (let i = 0; i < 1000; i++) pair.a.execute('underlay', frameFromVm(a1, nowhere(i % 100)));
+    const vms = vmsOfRouters(pair.a, 5);
+    for (let i = 0; i < 1000; i++) pair.a.execute('underlay', frameFromVm(vms[i % vms.length]!, nowhere(i % 100)));
     expect(send(query(BIG)).counters).not.toHaveProperty('session_unprotected');
     pair.a.run('ha_xdp', fromPeer(nodeB, nodeA, { type: SYNC_TYPE.control, sequence: 1n }, [payload('{}')]));
 

@@ -5,7 +5,7 @@
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { reasonNames } from '../../src/dataplane/layout.generated.js';
 import { GatewayFixture, type FixtureOptions, type ProgramName } from '../support/gateway-fixture.js';
-import { arp, frame, icmp, ICMP, ipv4, payload, PROTOCOL, quote, tcp, TCP, udp, ethernet, type Layer } from '../support/packet.js';
+import { arp, frame, icmp, ICMP, ipv4, padding, payload, PROTOCOL, quote, tcp, TCP, udp, ethernet, type Layer } from '../support/packet.js';
 import { RECORD_KIND, SYNC_FLAG, SYNC_TYPE } from '../support/sync-frame.js';
 import * as world from '../support/world.js';
 import { a1, a2, frameFromVm, fromOutside, fromPeer, nodeA, nodeB, otherServer, server, type TunnelOverrides } from '../support/world.js';
@@ -21,6 +21,8 @@ interface Row {
   /** What has to be so before. */
   readonly arrange?: () => void;
   readonly frame: () => Buffer;
+  /** At TC: so much payload is in each of the segments that the frame stands for. */
+  readonly segmentSize?: number;
 }
 
 const datagram = [udp({ sourcePort: 5000, destinationPort: 53 }), payload('x')];
@@ -89,8 +91,12 @@ const underlay: readonly Omit<Row, 'program'>[] = [
   { reason: 'ttl_exceeded', because: 'TTL 1', frame: () => fromA1({ ttl: 1 }) },
   { reason: 'ttl_exceeded', because: 'TTL 0', frame: () => fromA1({ ttl: 0 }) },
   { reason: 'congestion', because: 'met in the tunnel by a packet that cannot carry the mark', frame: good({ ipv4: { typeOfService: 3 } }) },
-  { reason: 'mtu_exceeded', because: 'longer than the external interface takes, and not to be split', frame: () => fromA1({ dontFragment: true }, LONG) },
+  { reason: 'mtu_exceeded', because: 'longer than the external interface takes, and not to be split', arrange: teach, frame: () => fromA1({ dontFragment: true }, LONG) },
   { reason: 'fragmentation_needed', because: 'longer than the external interface takes', frame: () => fromA1({}, LONG) },
+  ...['169.254.1.1', '169.254.169.254'].map((destination) => ({ reason: 'destination_not_routed', because: `to ${destination}`, frame: () => fromA1({ destination }) })),
+  { reason: 'port_unreachable', because: 'UDP to the gateway', arrange: teach, frame: () => fromA1({ destination: a1.tenant.gateway }) },
+  { reason: 'port_unreachable', because: 'TCP to the gateway', arrange: teach, frame: () => fromA1({ destination: a1.tenant.gateway }, [tcp({ sourcePort: 1, destinationPort: 22, flags: TCP.SYN })]) },
+  { reason: 'inner_mac', because: 'from a group', frame: good({ inner: { source: '01:00:5e:00:00:01' } }) },
   { reason: 'fragment', because: 'a first fragment too short for TCP\'s header', arrange: teach, frame: () => fromA1({ moreFragments: true }, [tcp({ sourcePort: 1, destinationPort: 2, options: Buffer.alloc(20, 1), dataOffset: 15 })]) },
   { reason: 'fragment', because: 'part of an echo to the gateway', arrange: teach, frame: () => fromA1({ destination: a1.tenant.gateway, moreFragments: true }, [icmp({ type: ICMP.echo }), payload('12345678')]) },
   { reason: 'fragment_early', because: 'a later fragment whose first has not come', arrange: teach, frame: () => fromA1({ fragmentOffset: 3, protocol: 17 }, [payload('x')]) },
@@ -199,7 +205,18 @@ const underlay: readonly Omit<Row, 'program'>[] = [
   },
 ];
 
+/** What only the kernel makes, of what has come one by one. */
+const merged: readonly Omit<Row, 'program'>[] = [
+  { reason: 'segments', because: 'many datagrams in one, which the kernel could not cut behind the tunnel', arrange: teach, segmentSize: 100, frame: () => fromA1({}, [udp({ sourcePort: 5000, destinationPort: 53 }), payload(Buffer.alloc(300))]) },
+  { reason: 'segments', because: 'more in the tunnel than the packet', arrange: teach, segmentSize: 100, frame: () => fromA1({}, [tcp({ sourcePort: 5000, destinationPort: 80, flags: TCP.ACK }), payload(Buffer.alloc(300)), padding(3)]) },
+];
+
 const external: readonly Omit<Row, 'program'>[] = [
+  ...['0.0.0.0', '127.0.0.1', '169.254.0.1', '224.0.0.1', '255.255.255.255', a1.address, a1.tenant.externalAddress].map((source) => ({
+    reason: 'source_not_outside',
+    because: `from ${source}`,
+    frame: () => fromOutside([ipv4({ source, destination: a1.tenant.externalAddress }), ...datagram]),
+  })),
   {
     reason: 'truncated',
     because: 'longer than the frame',
@@ -262,13 +279,14 @@ const ha: readonly Omit<Row, 'program'>[] = [
 
 const rows: readonly Row[] = [
   ...underlay.map((row) => ({ ...row, program: 'underlay' as const })),
+  ...(gateway.hook === 'tc' ? merged : []).map((row) => ({ ...row, program: 'underlay' as const })),
   ...external.map((row) => ({ ...row, program: 'external' as const })),
   ...ha.map((row) => ({ options: { syncMode: 'strict' as const }, ...row, program: 'ha_xdp' as const })),
 ];
 
 beforeEach(() => gateway.reset({ syncMode: 'none' }));
 
-describe.each(rows)('drop / $reason / $because', ({ reason, program, options, arrange, frame: make }) => {
+describe.each(rows)('drop / $reason / $because', ({ reason, program, options, arrange, segmentSize, frame: make }) => {
   it('is dropped, counted once and changes nothing', () => {
     if (options) gateway.reset(options);
     // What is said about it is another file's matter.
@@ -276,10 +294,11 @@ describe.each(rows)('drop / $reason / $because', ({ reason, program, options, ar
     arrange?.();
     const bytes = make();
     const before = gateway.tables();
-    const result = gateway.run(program, bytes);
+    const result = gateway.run(program, bytes, segmentSize === undefined ? {} : { segmentSize });
 
     expect(result.counters).toMatchObject({ [`drop_${reason}`]: 1 });
-    expect(result.verdict).toBe('DROP');
+    // That a packet is too big is said whatever the limit is.
+    expect(result.verdict).toBe(reason === 'mtu_exceeded' ? 'TX' : 'DROP');
     expect(Object.keys(result.counters).filter((name) => name.startsWith('drop_'))).toHaveLength(1);
     expect(gateway.tables().mappings).toEqual(before.mappings);
     expect(gateway.tables().sessions).toEqual(before.sessions);
@@ -290,7 +309,8 @@ describe.each(rows)('drop / $reason / $because', ({ reason, program, options, ar
 describe('coverage', () => {
   it('every reason to drop has a packet above', () => {
     const tested = new Set(rows.map(({ reason }) => `drop_${reason}`));
-    const reasons = reasonNames.filter((name) => name.startsWith('drop_'));
+    const shown = (name: string): boolean => name !== 'drop_segments' || gateway.hook === 'tc';
+    const reasons = reasonNames.filter((name) => name.startsWith('drop_') && shown(name));
     expect(reasons.length).toBeGreaterThan(30);
     expect(reasons.filter((name) => !tested.has(name))).toEqual([]);
     expect([...tested].filter((name) => !reasons.includes(name))).toEqual([]);

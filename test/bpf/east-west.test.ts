@@ -94,7 +94,8 @@ describe.each(hooks)('east-west, %s', (hook) => {
     const result = send(gateway, a1, networkA2.gateway, overIcmp.request(3));
     expectToVm(result, a1, [ipv4({ source: networkA2.gateway, destination: a1.address }), ...overIcmp.reply(3)]);
     expect(result.counters).toEqual({ echo_reply_inner: 1 });
-    expect(send(gateway, a1, networkA2.gateway, overUdp.request(PORT)).counters).toMatchObject({ drop_destination_not_routed: 1 });
+    expect(send(gateway, a1, networkA2.gateway, overUdp.request(PORT)).counters).toEqual({ drop_port_unreachable: 1, icmp_error_to_vm: 1 });
+    expect(send(gateway, a1, networkA2.gateway, [gre()], { protocol: PROTOCOL.gre }).counters).toEqual({ drop_destination_not_routed: 1, icmp_error_to_vm: 1 });
   });
 
   it('another tenant\'s networks are not there: the same address is one of the own network', () => {

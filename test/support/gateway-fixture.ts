@@ -38,8 +38,8 @@ const TICK_SHIFT = 30n;
 const INDEXES = 8;
 
 export type Hook = 'xdp' | 'tc';
-/** Where the programs that forward run: what a packet test has to be run at. */
-export const hooks: readonly Hook[] = existsSync(TC_OBJECT) ? ['xdp', 'tc'] : ['xdp'];
+/** Where the programs that forward run: what a packet test has to be run at. Only a build of one's own may lack the twin. */
+export const hooks: readonly Hook[] = process.env['FLOATGATE_TEST_OBJECT'] === undefined || existsSync(TC_OBJECT) ? ['xdp', 'tc'] : ['xdp'];
 
 let defaultHook: Hook = 'xdp';
 
@@ -58,6 +58,8 @@ const SHORTEST_AT_TC = 34;
 /** struct __sk_buff, and its cb[1]: the VLAN tag, which is beside the frame's bytes there. */
 const SK_BUFF_BYTES = 192;
 const SK_BUFF_TAG = 52;
+/** Its gso_size. */
+const SK_BUFF_SEGMENT_SIZE = 176;
 /** TC knows no way back but a redirect to where the packet came from. */
 const ANSWERED_IN_PLACE: readonly string[] = [
   'arp_reply_inner', 'arp_reply_underlay', 'arp_reply_external', 'echo_reply_inner', 'echo_reply_external',
@@ -74,6 +76,11 @@ export interface RunResult {
   readonly hook: Hook;
   /** Packets counted by this run, of every reason that counted any. */
   readonly counters: Readonly<Record<ReasonName, number>>;
+}
+
+export interface RunOptions {
+  /** The frame stands for many, with so much payload in each: at TC only. */
+  readonly segmentSize?: number;
 }
 
 export interface LoadOptions {
@@ -190,12 +197,13 @@ class SharedArray<T> {
   }
 }
 
-function objectPath(): string {
-  if (existsSync(OBJECT)) return OBJECT;
-  if (process.env['FLOATGATE_TEST_OBJECT'] !== undefined) throw new Error(`FLOATGATE_TEST_OBJECT: there is no ${OBJECT}`);
+/** One of the two objects; built where it is missing. */
+function built(object: string): string {
+  if (existsSync(object)) return object;
+  if (process.env['FLOATGATE_TEST_OBJECT'] !== undefined) throw new Error(`FLOATGATE_TEST_OBJECT: there is no ${object}`);
   const build = spawnSync(process.execPath, [`${ROOT}.ci/build.mjs`, 'bpf'], { cwd: ROOT, encoding: 'utf8' });
-  if (build.status !== 0) throw new Error(`building ${OBJECT} failed:\n${build.stdout}${build.stderr}`);
-  return OBJECT;
+  if (build.status !== 0) throw new Error(`building ${object} failed:\n${build.stdout}${build.stderr}`);
+  return object;
 }
 
 const sizes: Readonly<Record<string, number>> = {
@@ -221,9 +229,15 @@ function withTag(bytes: Buffer, control: number): Buffer {
   return Buffer.concat([bytes.subarray(0, 12), tag, bytes.subarray(12)]);
 }
 
+function segmented(segmentSize: number): Buffer {
+  const context = Buffer.alloc(SK_BUFF_BYTES);
+  context.writeUInt32LE(segmentSize, SK_BUFF_SEGMENT_SIZE);
+  return context;
+}
+
 /** The TC programs over the maps of the object that is loaded. */
 function loadTwin(object: BpfObject): BpfObject {
-  const twin = BpfObject.open(TC_OBJECT);
+  const twin = BpfObject.open(built(TC_OBJECT));
   resize(twin);
   for (const [name, map] of twin.maps) {
     const shared = object.maps.get(name);
@@ -327,7 +341,7 @@ export class GatewayFixture {
 
   /** Opens, resizes and loads the object; the first reset() fills the maps. */
   static load({ hook = defaultHook }: LoadOptions = {}): GatewayFixture {
-    const object = BpfObject.open(objectPath());
+    const object = BpfObject.open(built(OBJECT));
     resize(object);
     object.load();
     return new GatewayFixture(object, hook);
@@ -348,9 +362,9 @@ export class GatewayFixture {
   }
 
   /** One packet through a program: what came out and what was counted. */
-  run(program: ProgramName, frame: Buffer): RunResult {
+  run(program: ProgramName, frame: Buffer, options: RunOptions = {}): RunResult {
     const before = this.counters();
-    const { verdict, frame: output } = this.execute(program, frame);
+    const { verdict, frame: output } = this.execute(program, frame, options);
     const counters: Record<ReasonName, number> = {};
     this.counters().forEach((packets, index) => {
       const name = layout.reasonNames[index]!;
@@ -361,12 +375,17 @@ export class GatewayFixture {
   }
 
   /** As run(), without looking at the counters: for loops over thousands of frames. */
-  execute(program: ProgramName, frame: Buffer): { verdict: Verdict; frame: Buffer } {
+  execute(program: ProgramName, frame: Buffer, { segmentSize }: RunOptions = {}): { verdict: Verdict; frame: Buffer } {
     const dataOutSize = frame.length + 512;
     if (this.runsAtTc(program)) {
       // The kernel gives TC no IPv4 frame that is shorter than its header.
       if (frame.length < SHORTEST_AT_TC) return { verdict: 'DROP', frame };
-      const { returnValue, data, context } = this.program(program).testRun({ data: frame, dataOutSize, contextOutSize: SK_BUFF_BYTES });
+      const { returnValue, data, context } = this.program(program).testRun({
+        data: frame,
+        dataOutSize,
+        contextOutSize: SK_BUFF_BYTES,
+        ...(segmentSize !== undefined && { context: segmented(segmentSize) }),
+      });
       return { verdict: TC_VERDICTS[returnValue] ?? 'ABORTED', frame: withTag(data, context.readUInt32LE(SK_BUFF_TAG)) };
     }
     const { returnValue, data } = this.program(program).testRun({ data: frame, dataOutSize });

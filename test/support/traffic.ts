@@ -6,7 +6,7 @@ import { dissect, layerOf } from './dissect.js';
 import { expectFrame } from './expect-frame.js';
 import type { GatewayFixture, MappingEntry, RunResult } from './gateway-fixture.js';
 import { icmp, ICMP, ipv4, payload, tcp, TCP, udp, type Ipv4, type Layer } from './packet.js';
-import { externalRouter, frameFromVm, fromOutside, toOutside, toVm, type TunnelOverrides, type VirtualMachine } from './world.js';
+import { a1, externalRouter, frameFromVm, fromOutside, toOutside, toVm, type TunnelOverrides, type VirtualMachine } from './world.js';
 
 type Header = Partial<Omit<Ipv4, 'layer'>>;
 
@@ -105,6 +105,16 @@ export function mappingOf(gateway: GatewayFixture, vm: VirtualMachine, protocol:
   );
   if (found === undefined) throw new Error(`${vm.address}:${internalPort}/${protocol.name} has no mapping`);
   return found;
+}
+
+/** One VM of each of further routers: a router hands over only so much to the control plane in a tick. At most five. */
+export function vmsOfRouters(gateway: GatewayFixture, count: number): VirtualMachine[] {
+  return Array.from({ length: count }, (_, i) => {
+    const tenant = { ...a1.tenant, router: 2 + i, vni: 300 + i };
+    gateway.routers.set(tenant.router, gateway.routers.get(a1.tenant.router)!);
+    gateway.addNetwork(tenant, 3 + i);
+    return { ...a1, tenant };
+  });
 }
 
 export interface Emitted {
