@@ -4,7 +4,7 @@ import { giveUp } from '../dataplane/installation.js';
 import { statePaths } from '../dataplane/state-paths.js';
 
 /**
- * Detaches the programs, drops all sessions, unmounts the BPF file system.
+ * Detaches the programs, drops all sessions, unmounts the BPF file system, takes the virtual MACs out of the cards' filters.
  * @returns the interface roles from which programs were detached
  * @throws Error while a daemon is running there
  */

@@ -1,5 +1,6 @@
 /** The configuration that is in force: compiled, planned, applied, and remembered beside the maps. */
 import { setImmediate } from 'node:timers/promises';
+import { RouteNetlink } from 'libbpf-ts';
 import type { BpfMap, BpfObject } from 'libbpf-ts';
 import { compile } from '../compile/compile.js';
 import type { CompiledState } from '../compile/compile.js';
@@ -11,6 +12,7 @@ import type { Configuration } from '../config/schema.js';
 import { applyChange } from './apply.js';
 import type { ApplyTargets } from './apply.js';
 import { unmountBpffs } from './bpffs.js';
+import { closeFilters } from './card-filters.js';
 import { readCheckpoint, removeCheckpoint, writeCheckpoint } from './checkpoint.js';
 import { DataPlane, detachDataPlane } from './dataplane.js';
 import { takeEpoch } from './epoch.js';
@@ -28,11 +30,17 @@ export interface InstallationOptions {
 }
 
 /** Detaches all programs and gives up all state of a gateway that is not running. Returns the roles that were attached. */
-export function giveUp(stateDirectory: string): string[] {
-  const { pins, checkpoint } = statePaths(stateDirectory);
+export async function giveUp(stateDirectory: string): Promise<string[]> {
+  const { pins, checkpoint, filters } = statePaths(stateDirectory);
   const roles = detachDataPlane(pins);
   unmountBpffs(pins);
   removeCheckpoint(checkpoint);
+  const netlink = new RouteNetlink();
+  try {
+    await closeFilters(filters, netlink);
+  } finally {
+    netlink.close();
+  }
   return roles;
 }
 

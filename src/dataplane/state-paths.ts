@@ -6,6 +6,8 @@ export interface StatePaths {
   readonly pins: string;
   readonly checkpoint: string;
   readonly epoch: string;
+  /** What the cards let in because of us. */
+  readonly filters: string;
   /** Of the local API. */
   readonly socket: string;
 }
@@ -15,6 +17,7 @@ export function statePaths(stateDirectory: string): StatePaths {
     pins: join(stateDirectory, 'bpf'),
     checkpoint: join(stateDirectory, 'checkpoint.json'),
     epoch: join(stateDirectory, 'epoch'),
+    filters: join(stateDirectory, 'card-filters.json'),
     socket: join(stateDirectory, 'api.sock'),
   };
 }

@@ -10,6 +10,8 @@ import { RouteNetlink } from 'libbpf-ts';
 import { answers } from '../api/answers.js';
 import { ApiConflict } from '../api/server.js';
 import type { Status } from '../api/status.js';
+import { virtualRouterMac } from '../compile/compile.js';
+import { openFilters } from '../dataplane/card-filters.js';
 import type { AttachedInterface } from '../dataplane/dataplane.js';
 import type { DataPlaneEvent } from '../dataplane/events.js';
 import { giveUp, Installation } from '../dataplane/installation.js';
@@ -133,6 +135,7 @@ export class Gateway {
     this.#synchronisation.start();
     dataPlane.onEvent((event) => this.#dataPlaneEvent(event));
     this.#attach();
+    await this.#openFilters();
     await this.#readKernel();
     this.#nextHops.follow(installation.state.neighbourTargets);
     // Before the elections: loading the servers takes longer than an advertisement may wait.
@@ -149,6 +152,14 @@ export class Gateway {
     for (const { node, mode, replaced } of this.#attached) {
       log.info({ interface: node.name, role: node.role, hook: hookName(mode), mtu: node.mtu, replaced }, 'program attached');
     }
+  }
+
+  /** A card lets nothing in for the virtual MACs by itself. */
+  async #openFilters(): Promise<void> {
+    const { log, netlink, configuration, inForce } = this.#basis;
+    const nodes = inForce.nodes.filter(({ role }) => role !== 'ha');
+    const wanted = nodes.flatMap(({ name, ifindex }) => configuration.virtualRouters.map(({ vrid }) => ({ name, ifindex, mac: virtualRouterMac(vrid) })));
+    await openFilters(statePaths(configuration.stateDirectory).filters, wanted, netlink, { warn: (sentence) => log.warn(sentence), error: (sentence) => log.error(sentence) });
   }
 
   async #serve(): Promise<void> {
@@ -272,6 +283,7 @@ export class Gateway {
     const before = this.#basis.inForce;
     this.#basis.inForce = wanted;
     this.#basis.log.level = wanted.configuration.log.level;
+    await this.#openFilters();
     this.#nextHops.follow(this.#basis.installation.state.neighbourTargets);
     if (!isDeepStrictEqual(linkSettings(before), linkSettings(wanted))) {
       this.#synchronisation.restart(this.#nextHops.peerMac);
@@ -298,7 +310,7 @@ export class Gateway {
     if (handOver && !(await peerIsFilled(this.#synchronisation))) log.warn('handing over to a peer that does not hold all of our sessions');
     if (handOver) await this.#elections.shutdown();
     await this.#close();
-    if (detach) giveUp(configuration.stateDirectory);
+    if (detach) await giveUp(configuration.stateDirectory);
     log.info({ detached: detach }, 'gateway stopped');
   }
 
