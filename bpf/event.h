@@ -39,12 +39,16 @@ static __always_inline __u64 event_share(__u32 type)
 static __always_inline int event_load_frame(struct hook_context *ctx, __u32 offset, __u8 *to, __u32 length)
 {
 	__u16 tag = offset ? 0 : frame_tag(ctx);
-	__u32 rest = length - EVENT_MACS;
+	__u32 rest = length - EVENT_MACS - 1;
 
 	if (HOOK_TAG_LENGTH || !tag)
 		return frame_load(ctx, offset, to, length) ? -1 : (int)length;
+	/* As the index of the last byte, see event_emit(). */
 	asm volatile("" : "+r"(rest));
-	if (rest == 0 || rest >= EVENT_MAX_FRAME - EVENT_MACS || frame_load(ctx, 0, to, EVENT_MACS) ||
+	if (rest >= EVENT_MAX_FRAME - EVENT_MACS - sizeof(struct vlan_header))
+		return -1;
+	rest++;
+	if (frame_load(ctx, 0, to, EVENT_MACS) ||
 	    frame_load(ctx, EVENT_MACS, to + EVENT_MACS + sizeof(struct vlan_header), rest))
 		return -1;
 	*(__u32 *)(to + EVENT_MACS) = bpf_htonl(ETH_P_8021Q << 16 | tag);
