@@ -147,6 +147,20 @@ describe('netlink/unicast address', () => {
   });
 });
 
+describe('netlink/ethtool', () => {
+  test('features are those of ethtool -k', async () => {
+    const active = async (): Promise<string[]> => [...await agent.run('activeFeatures', 'v0') as Set<string>];
+    const told = (): string[] => net.exec('nl-a', 'ethtool', '-k', 'v0').split('\n').flatMap((line) => /^\t?([^:]+): on\b/.exec(line)?.[1] ?? []);
+    const wanted = ['rx-vlan-filter', 'tx-scatter-gather', 'rx-gro-list'];
+    for (const state of ['on', 'off']) {
+      net.exec('nl-a', 'ethtool', '-K', 'v0', 'rx-gro-list', state);
+      expect((await active()).filter((name) => wanted.includes(name)).sort()).toEqual(told().filter((name) => wanted.includes(name)).sort());
+      expect((await active()).includes('rx-gro-list')).toBe(state === 'on');
+    }
+    await expect(agent.run('activeFeatures', 9999)).rejects.toMatchObject({ code: 'ENODEV', operation: 'ETHTOOL_MSG_FEATURES_GET 9999' });
+  });
+});
+
 describe('netlink/address', () => {
   test('an address is added once, announced, and removed', async () => {
     await route.call('addAddress', 'v0', '10.9.0.100/24');

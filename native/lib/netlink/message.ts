@@ -79,7 +79,12 @@ export function buildMessage(type: number, flags: number, sequence: number, payl
 
 /** @throws {NetlinkFormatError} when a length contradicts the payload. */
 export function parseAttributes(payload: Buffer, start = 0): Attributes {
-  const attributes = new Map<number, Buffer>();
+  return new Map(eachAttribute(payload, start));
+}
+
+/** In their order, with those that are repeated. @throws {NetlinkFormatError} when a length contradicts the payload. */
+export function eachAttribute(payload: Buffer, start = 0): [type: number, value: Buffer][] {
+  const attributes: [number, Buffer][] = [];
   for (let offset = start; offset < payload.length;) {
     // The kernel pads messages; what cannot hold a header is padding.
     if (offset + ATTRIBUTE_HEADER_SIZE > payload.length) break;
@@ -88,7 +93,7 @@ export function parseAttributes(payload: Buffer, start = 0): Attributes {
       throw new NetlinkFormatError(`netlink attribute of ${length} bytes in ${payload.length - offset}`);
     }
     const type = payload.readUInt16LE(offset + 2) & ATTRIBUTE_TYPE_MASK;
-    attributes.set(type, payload.subarray(offset + ATTRIBUTE_HEADER_SIZE, offset + length));
+    attributes.push([type, payload.subarray(offset + ATTRIBUTE_HEADER_SIZE, offset + length)]);
     offset += align(length);
   }
   return attributes;
