@@ -102,3 +102,22 @@ export function interfaceWarnings(interfaces: readonly NodeInterface[]): string[
   }
   return warnings;
 }
+
+/** A card that has VLANs, and how the programs are on it. */
+export interface TaggedInterface {
+  readonly name: string;
+  /** False: a TC program sees a tag that the card has taken off. */
+  readonly isXdp: boolean;
+  /** The kernel has a VLAN interface over it, which tells the card's filter. */
+  readonly isKnownToKernel: boolean;
+}
+
+/** @param active features, as `ethtool -k` names them */
+export function tagWarning({ name, isXdp, isKnownToKernel }: TaggedInterface, active: ReadonlySet<string>): string | undefined {
+  const wrong = [
+    { isBad: isXdp && active.has('rx-vlan-hw-parse'), does: 'takes the tags of VLANs off before the programs', remedy: 'rxvlan off' },
+    { isBad: !isKnownToKernel && active.has('rx-vlan-filter'), does: 'drops frames of VLANs that the kernel has no interface on', remedy: 'rx-vlan-filter off' },
+  ].filter(({ isBad }) => isBad);
+  if (wrong.length === 0) return undefined;
+  return `interface ${name} ${wrong.map(({ does }) => does).join(' and ')} (ethtool -K ${name} ${wrong.map(({ remedy }) => remedy).join(' ')})`;
+}

@@ -6,7 +6,7 @@
 import { mkdirSync, readFileSync } from 'node:fs';
 import { isDeepStrictEqual } from 'node:util';
 import { fileURLToPath } from 'node:url';
-import { RouteNetlink } from 'libbpf-ts';
+import { activeFeatures, RouteNetlink } from 'libbpf-ts';
 import { answers } from '../api/answers.js';
 import { ApiConflict } from '../api/server.js';
 import type { Status } from '../api/status.js';
@@ -15,7 +15,7 @@ import { openFilters } from '../dataplane/card-filters.js';
 import type { AttachedInterface } from '../dataplane/dataplane.js';
 import type { DataPlaneEvent } from '../dataplane/events.js';
 import { giveUp, Installation } from '../dataplane/installation.js';
-import { interfaceWarnings } from '../dataplane/interfaces.js';
+import { interfaceWarnings, tagWarning } from '../dataplane/interfaces.js';
 import { checkLayout, checkObject } from '../dataplane/layout-check.js';
 import { eventType } from '../dataplane/layout.generated.js';
 import { readNode } from '../dataplane/node.js';
@@ -136,6 +136,7 @@ export class Gateway {
     dataPlane.onEvent((event) => this.#dataPlaneEvent(event));
     this.#attach();
     await this.#openFilters();
+    await this.#warnOfTags();
     await this.#readKernel();
     this.#nextHops.follow(installation.state.neighbourTargets);
     // Before the elections: loading the servers takes longer than an advertisement may wait.
@@ -160,6 +161,17 @@ export class Gateway {
     const nodes = inForce.nodes.filter(({ role }) => role !== 'ha');
     const wanted = nodes.flatMap(({ name, ifindex }) => configuration.virtualRouters.map(({ vrid }) => ({ name, ifindex, mac: virtualRouterMac(vrid) })));
     await openFilters(statePaths(configuration.stateDirectory).filters, wanted, netlink, { warn: (sentence) => log.warn(sentence), error: (sentence) => log.error(sentence) });
+  }
+
+  /** Where the kernel can tell what its cards do by themselves. */
+  async #warnOfTags(): Promise<void> {
+    const { log, configuration: { interfaces, externalNetworks } } = this.#basis;
+    const isTagged = { underlay: interfaces.underlay.vlan !== 0, external: externalNetworks.some(({ vlan }) => vlan !== 0), ha: false };
+    for (const { node: { role, name, ifindex }, mode } of this.#attached.filter(({ node }) => isTagged[node.role])) {
+      const active = await activeFeatures(ifindex).catch(() => new Set<string>());
+      const warning = tagWarning({ name, isXdp: mode !== 'tc', isKnownToKernel: role === 'underlay' }, active);
+      if (warning !== undefined) log.warn(warning);
+    }
   }
 
   async #serve(): Promise<void> {

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { Counters } from '../../../src/dataplane/counters.js';
 import { nextEpoch } from '../../../src/dataplane/epoch.js';
 import { decodeEvent } from '../../../src/dataplane/events.js';
-import { interfaceWarnings, resolveInterface } from '../../../src/dataplane/interfaces.js';
+import { interfaceWarnings, resolveInterface, tagWarning } from '../../../src/dataplane/interfaces.js';
 import type { AddressView, LinkView, NodeInterface } from '../../../src/dataplane/interfaces.js';
 import { eventCodec } from '../../../src/dataplane/layout.generated.js';
 
@@ -62,6 +62,16 @@ describe('an interface', () => {
   it('that is a veth needs another end that finishes its checksums', () => {
     const veth = { ...node('external', 1500), kind: 'veth' };
     expect(interfaceWarnings([veth, { ...veth, name: 'other' }])).toEqual([expect.stringMatching(/^external, other: .*ethtool -K/)]);
+  });
+
+  it.each<[string, boolean, boolean, string[], string | undefined]>([
+    ['neither', true, false, ['rx-checksum'], undefined],
+    ['one of them', true, false, ['rx-vlan-hw-parse'], 'interface ens5 takes the tags of VLANs off before the programs (ethtool -K ens5 rxvlan off)'],
+    ['both', true, false, ['rx-vlan-hw-parse', 'rx-vlan-filter'], 'interface ens5 takes the tags of VLANs off before the programs and drops frames of VLANs that the kernel has no interface on (ethtool -K ens5 rxvlan off rx-vlan-filter off)'],
+    ['both, at TC', false, false, ['rx-vlan-hw-parse', 'rx-vlan-filter'], 'interface ens5 drops frames of VLANs that the kernel has no interface on (ethtool -K ens5 rx-vlan-filter off)'],
+    ['a filter that the kernel has told the VLAN', true, true, ['rx-vlan-filter'], undefined],
+  ])('with VLANs should leave them to the programs: its card has %s', (_, isXdp, isKnownToKernel, active, warning) => {
+    expect(tagWarning({ name: 'ens5', isXdp, isKnownToKernel }, new Set(active))).toBe(warning);
   });
 
   it('without carrier is mentioned', () => {
