@@ -13,6 +13,7 @@ LAYOUT_STRUCT(vm_ensure);
 LAYOUT_STRUCT(forwarding_ensure);
 LAYOUT_STRUCT(session_end);
 LAYOUT_STRUCT(event);
+LAYOUT_STRUCT(port_log);
 LAYOUT_STRUCT(sync_header);
 LAYOUT_STRUCT(sync_record);
 LAYOUT_ENUM(interface_role);

@@ -189,6 +189,8 @@ enum reason {
 	REASON_VM_LEARNED,
 	REASON_VM_MOVED,
 	REASON_VM_EXPIRED,
+	/* An allocation or a release of ports that nobody was told of. */
+	REASON_PORT_LOG_LOST,
 	REASON_MSS_CLAMPED,
 	/* Learned from a packet that asks for nothing else: an announcement, an answer to our ARP. */
 	REASON_ENDPOINT_ANNOUNCED,
@@ -284,8 +286,10 @@ struct gateway {
 	__u32 vm_ticks;               /* a VM without ports, floating IP and packets is forgotten after this long */
 	__u32 icmp_errors_per_second; /* RFC 1812 §4.3.2.8; per CPU; 0: none are said */
 	__u32 resting_port_limit;     /* RFC 6888 REQ-8: a port freed beyond is free at once; 0: no limit */
+	__u32 log_ports;              /* 1: allocations of ports are told */
+	__u32 pad2;
 };
-ASSERT_SIZE(struct gateway, 96);
+ASSERT_SIZE(struct gateway, 104);
 
 /* interfaces[enum interface_role] */
 struct interface {
@@ -658,6 +662,9 @@ enum event_type {
 	EVENT_FRAME_UNFINISHED = 9,
 	/* VRRP on a tagged underlay, where the kernel's sockets hear nothing. */
 	EVENT_ADVERTISEMENT = 10,
+	/* struct port_log follows: a VM has got these ports, or gives them back. */
+	EVENT_PORTS_ALLOCATED = 11,
+	EVENT_PORTS_RELEASED = 12,
 };
 
 /* The ring buffer's records: this head, then length bytes of frame. */
@@ -672,6 +679,16 @@ struct event {
 	__u64 received_ns;            /* ADVERTISEMENT: CLOCK_MONOTONIC */
 };
 ASSERT_SIZE(struct event, 32);
+
+struct port_log {
+	__u32 vni;                    /* upper byte: enum encapsulation */
+	__be32 internal_address;
+	__be32 external_address;
+	__u16 first_port;
+	__u16 ports;                  /* how many */
+	__u32 protocol;               /* IPv4's; 0: all */
+};
+ASSERT_SIZE(struct port_log, 20);
 
 /* -------------------------------------------------------------------- wire */
 /* UDP/IPv4 between the ha addresses; integers in network byte order. Documented with test vectors in bpf/README.md. */

@@ -300,6 +300,7 @@ static __always_inline void age_mapping_at(struct walk_run *run, __u32 index, st
 		session_end_first(mapping, mapping->vm - 1);
 	} else {
 		age_record(run, index, mapping->internal_port, vm, router, virtual_router);
+		port_log_port(EVENT_PORTS_RELEASED, mapping->vm - 1, index);
 		mapping_free(mapping, index, tick_now());
 	}
 	walk_write(run);
@@ -310,7 +311,9 @@ static __always_inline void age_block(struct walk_run *run)
 {
 	__u32 index = run->walk->position, number = index % 65536 / PORT_BLOCK_SIZE;
 	__u32 address_index = mapping_address_index(index);
+	struct virtual_router *virtual_router;
 	struct port_block *block;
+	struct router *router;
 	struct vm *vm;
 
 	if (index % PORT_BLOCK_SIZE || mapping_protocol(index))
@@ -324,6 +327,8 @@ static __always_inline void age_block(struct walk_run *run)
 		vm_forget_block(vm, number);
 		vm_forget_address(vm);
 	}
+	if (vm && walk_find_routers(vm, &router, &virtual_router) && virtual_router_is_active(virtual_router))
+		port_log_block(EVENT_PORTS_RELEASED, block->vm - 1, address_index, number);
 	port_block_release(address_index, number);
 }
 
@@ -647,6 +652,7 @@ int session_end(struct session_end *request)
 		return -ENOENT;
 	if (!place.remote) {
 		session_end_record(request, vm, mapping->internal_port);
+		port_log_port(EVENT_PORTS_RELEASED, mapping->vm - 1, place.mapping);
 		mapping_end(place.mapping, gateway, tick_now_fine());
 		return 0;
 	}

@@ -201,8 +201,10 @@ static __noinline bool mapping_create_low(struct vm *vm, struct mapping_place *p
 		struct mapping *mapping = mapping_probe_port(place, port);
 
 		/* Port 0 is no port. */
-		if (port && mapping && mapping_take(vm, place, mapping, gateway->hold_down_ticks))
+		if (port && mapping && mapping_take(vm, place, mapping, gateway->hold_down_ticks)) {
+			port_log_port(EVENT_PORTS_ALLOCATED, place->vm, place->index);
 			return true;
+		}
 	}
 	return false;
 }

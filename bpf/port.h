@@ -2,7 +2,7 @@
 /* External ports: blocks of an address, each held by one VM, allocated by one gateway. */
 #pragma once
 
-#include "vm.h"
+#include "port_log.h"
 
 #define OWN_PORT_BLOCKS ((PORT_BLOCKS_PER_ADDRESS - FIRST_PORT_BLOCK) / GATEWAYS)
 /* Of the ports below 1024 those of one gateway. */
@@ -107,7 +107,11 @@ static __always_inline void vm_take_block(struct vm *vm, __u32 vm_index, __u32 a
 {
 	__u32 block = port_block_claim(vm_index, address_index, gateway_id);
 
-	if (block && !vm_note_block(vm, block, limit))
+	if (!block)
+		return;
+	if (vm_note_block(vm, block, limit))
+		port_log_block(EVENT_PORTS_ALLOCATED, vm_index, address_index, block);
+	else
 		port_block_release(address_index, block);
 }
 
@@ -138,6 +142,8 @@ __noinline bool vm_choose_address(struct vm *vm, __u32 vm_index, const struct ro
 		before = __sync_val_compare_and_swap(&vm->snat_address, 0, *index + 1);
 		if ((before && before != *index + 1) || !vm_note_block(vm, block, router->vm_block_limit))
 			port_block_release(*index, block);
+		else
+			port_log_block(EVENT_PORTS_ALLOCATED, vm_index, *index, block);
 		return true;
 	}
 	return false;
