@@ -3,19 +3,22 @@ import { afterAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { eventType, networkFlag } from '../../src/dataplane/layout.generated.js';
 import { numberToIpv4 } from '../support/bytes.js';
 import { expectFrame } from '../support/expect-frame.js';
-import { GatewayFixture, hooks } from '../support/gateway-fixture.js';
+import { GatewayFixture, hooks, ticksAgo } from '../support/gateway-fixture.js';
 import { tableFaults } from '../support/invariants.js';
 import { isSyncFrame, Pair } from '../support/pair.js';
 import { arp, ipv4, type Arp } from '../support/packet.js';
+import { decodeRecord, RECORD_KIND, SYNC_RECORD_BYTES, SYNC_TYPE } from '../support/sync-frame.js';
 import { emittedBy, expectDropped, expectSent, expectToOutside, expectToVm, learn, overIcmp, overUdp, receive, send } from '../support/traffic.js';
 import * as world from '../support/world.js';
-import { a1, a2, frameFromVm, fromOutside, server, vmOf, type VirtualMachine } from '../support/world.js';
+import { a1, a2, frameFromVm, fromOutside, fromPeer, nodeA, nodeB, server, vmOf, type TunnelOverrides, type VirtualMachine } from '../support/world.js';
 
 const PORT = 40_000;
 const BROADCAST = 'ff:ff:ff:ff:ff:ff';
 const NOBODY = '00:00:00:00:00:00';
 const at = (vm: VirtualMachine, compute: world.Compute): VirtualMachine => ({ ...vm, compute });
 const moved = at(a2, world.compute1);
+/** Longer than the ring buffer takes to deliver. */
+const quiet = async (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 30));
 
 /** RFC 5227 §3: both forms in use. */
 const announcements: readonly { readonly name: string; readonly make: (vm: VirtualMachine) => Arp }[] = [
@@ -152,6 +155,44 @@ describe.each(hooks)('endpoints, %s', (hook) => {
       expectDropped(send(gateway, a2, server, overUdp.request(PORT)), 'endpoint_spoofed');
     });
 
+    describe('how to get there it teaches: its compute asks for the option that it sends', () => {
+      const taught = { ...a2, option: world.b2.option };
+      const shown = [ipv4({ source: server, destination: a2.address, ttl: 63 }), ...overUdp.request(PORT)];
+
+      it.each<[string, VirtualMachine, TunnelOverrides]>([
+        ['another option', taught, {}],
+        ['no option', a2, { geneve: { options: [] } }],
+      ])('%s', (_, vm, tunnel) => {
+        const result = send(gateway, vm, server, overUdp.request(PORT), {}, tunnel);
+        expect(result.counters).toEqual({ outbound_floating_ip: 1 });
+        expectToVm(toFip(), vm, shown, tunnel);
+      });
+
+      it('the next hop as well', () => {
+        gateway.removeNeighbour('underlay', a2.compute.address);
+        const compute = { ...a2.compute, mac: '02:00:00:00:33:77' };
+        send(gateway, at(a2, compute), server, overUdp.request(PORT));
+        expectToVm(toFip(), at(a2, compute), shown);
+      });
+
+      it('and the configuration, read again, does not undo it', () => {
+        send(gateway, taught, server, overUdp.request(PORT));
+        gateway.pinVm(a2);
+        expectToVm(toFip(), taught, shown);
+      });
+
+      it('until it says another place', () => {
+        send(gateway, taught, server, overUdp.request(PORT));
+        gateway.pinVm(moved);
+        expectToVm(toFip(), moved, shown);
+      });
+
+      it('a spoofed packet teaches none of it', () => {
+        send(gateway, { ...taught, compute: world.compute1 }, server, overUdp.request(PORT));
+        expectToVm(toFip(), a2, shown);
+      });
+    });
+
     it('no longer pinned, it is followed again', () => {
       gateway.ensureVm(a2);
       expect(send(gateway, moved, server, overUdp.request(PORT)).counters).toMatchObject({ vm_moved: 1 });
@@ -195,12 +236,69 @@ describe('endpoints of a pair', () => {
   afterAll(() => pair.close());
   beforeEach(() => pair.reset());
 
-  it.each(announcements)('what $name says is on the peer as well', ({ make }) => {
-    const first = frameFromVm(a2, [make(a2)], { inner: { destination: BROADCAST } });
-    pair.forward(pair.a, 'underlay', first);
-    // Nothing leaves that could carry a record: the next packet, or a pass over the tables, tells it.
-    pair.forward(pair.a, 'underlay', frameFromVm(a2, [ipv4({ source: a2.address, destination: server }), ...overUdp.request(PORT)]));
-    expect(numberToIpv4(pair.b.vm(a2)!.tunnelEndpoint)).toBe(a2.compute.address);
+  /** Records that are told without a packet, as the control plane brings them: to the peer, and its answer home. */
+  const deliver = (record: Buffer): void => {
+    const sealed = pair.a.run('seal_xdp', fromPeer(nodeA, nodeB, { type: SYNC_TYPE.records, records: [decodeRecord(record)] }));
+    const turned = pair.b.run('ha_xdp', sealed.frame);
+    expect(turned.counters).toMatchObject({ sync_applied: 1 });
+    expect(pair.a.run('ha_xdp', turned.frame).counters).toEqual({ sync_acknowledged: 1 });
+  };
+  const toServer = (vm: VirtualMachine): Buffer => frameFromVm(vm, [ipv4({ source: vm.address, destination: server }), ...overUdp.request(PORT)]);
+
+  describe.each(announcements)('what $name says reaches the peer', ({ make }) => {
+    const announced = (vm: VirtualMachine): Buffer => frameFromVm(vm, [make(vm)], { inner: { destination: BROADCAST } });
+
+    it('at once, by way of the control plane: nothing leaves that could carry it', async () => {
+      const events = await emittedBy(pair.a);
+      for (const vm of [a2, moved]) {
+        events.length = 0;
+        expect(pair.a.run('underlay', announced(vm))).toMatchObject({ verdict: 'DROP', counters: { endpoint_announced: 1 } });
+        await vi.waitFor(() => expect(events).toHaveLength(1));
+        expect(events[0]!.event).toMatchObject({ type: eventType.record, length: SYNC_RECORD_BYTES });
+        expect(decodeRecord(events[0]!.frame)).toMatchObject({ kind: RECORD_KIND.vm, vni: 100, internalAddress: a2.address, tunnelEndpoint: vm.compute.address, mac: a2.mac });
+        deliver(events[0]!.frame);
+        expect(numberToIpv4(pair.b.vm(a2)!.tunnelEndpoint)).toBe(vm.compute.address);
+      }
+      // What the peer has acknowledged no packet has to wait for.
+      expect(pair.a.run('underlay', toServer(moved)).counters).toEqual({ outbound_floating_ip: 1 });
+      events.length = 0;
+      pair.a.run('underlay', announced(moved));
+      await quiet();
+      expect(events).toEqual([]);
+    });
+
+    it('not where there is no peer', async () => {
+      pair.a.setPeerAlive(false);
+      const events = await emittedBy(pair.a);
+      pair.a.run('underlay', announced(a2));
+      await quiet();
+      expect(events).toEqual([]);
+    });
+
+    it('the next packet tells it where the event was lost', () => {
+      pair.forward(pair.a, 'underlay', announced(a2));
+      expect(pair.forward(pair.a, 'underlay', toServer(a2)).steps).toHaveLength(3);
+      expect(numberToIpv4(pair.b.vm(a2)!.tunnelEndpoint)).toBe(a2.compute.address);
+    });
+  });
+
+  it('a VM that is in two places moves once in a tick: most of its packets leave without the peer', () => {
+    pair.forward(pair.a, 'underlay', toServer(a2));
+    const before = ticksAgo(0);
+    const ways = Array.from({ length: 40 }, (_, i) => pair.forward(pair.a, 'underlay', toServer(i % 2 === 0 ? moved : a2)));
+    const ticks = ticksAgo(0) - before;
+    const moves = ways.filter(({ steps }) => steps.length > 1);
+    expect(moves.length).toBeGreaterThanOrEqual(1);
+    expect(moves.length).toBeLessThanOrEqual(ticks + 2);
+    for (const { final } of ways) expect(final.verdict).toBe('REDIRECT');
+  });
+
+  it('what a pinned VM has taught of the way to it is on the peer as well', () => {
+    for (const gateway of [pair.a, pair.b]) gateway.pinVm(a2);
+    const taught = { ...a2, option: world.b2.option };
+    expect(pair.forward(pair.a, 'underlay', toServer(taught)).steps).toHaveLength(3);
+    pair.takeOver(pair.b, 'dead');
+    expectToVm(receive(pair.b, server, a2.floatingIp!, overUdp.request(PORT)), taught, [ipv4({ source: server, destination: a2.address, ttl: 63 }), ...overUdp.request(PORT)]);
   });
 
   it('a pinned VM needs no record for where it is', () => {

@@ -228,6 +228,41 @@ describe.each(hooks)('ICMP of our own, %s', (hook) => {
       expect(gateway.mappings()).toEqual([]);
     });
 
+    it.each([
+      ['the provider\'s router', '10.0.2.1', server],
+      ['a router of a static route', '10.0.2.50', '198.18.0.1'],
+    ])('%s that does not answer: network unreachable (RFC 1812 §5.2.7.1)', (_, router, destination) => {
+      gateway.setExternalNetwork({ gatewayMac: Buffer.alloc(6) });
+      gateway.addExternalRoute({ address: '198.18.0.0', length: 15 }, '10.0.2.50');
+      gateway.addNeighbour('external', router, '00:00:00:00:00:00');
+      const lost = [ipv4({ source: a1.address, destination }), ...overUdp.request(PORT)];
+      expectSaidToVm(sendPacket(a1, lost), a1, unreachable(UNREACHABLE.network), lost, 'gateway_unreachable');
+      expect(gateway.mappings()).toEqual([]);
+    });
+
+    it('a compute that does not answer: host unreachable, to the outside and to other VMs', () => {
+      const silent = vmOf(world.networkA2, 70, { address: '192.168.33.77', mac: '02:00:00:00:33:4d' });
+      gateway.pinVm(gateway.addFloatingIp(silent, '10.0.2.230'));
+      gateway.addNeighbour('underlay', silent.compute.address, '00:00:00:00:00:00');
+      const inbound = [ipv4({ source: server, destination: '10.0.2.230' }), ...overUdp.request(PORT)];
+      expectSaidToOutside(gateway.run('external', fromOutside(inbound)), ADDRESS, unreachable(UNREACHABLE.host), inbound, 'neighbour_unreachable');
+      for (const destination of [silent.address, '10.0.2.230']) {
+        const lost = [ipv4({ source: a1.address, destination }), ...overUdp.request(PORT)];
+        expectSaidToVm(sendPacket(a1, lost), a1, unreachable(UNREACHABLE.host), lost, 'neighbour_unreachable');
+      }
+      expect(gateway.mappings()).toEqual([]);
+    });
+
+    describe.each([
+      ['its own', a1.tenant.gateway],
+      ['another network\'s', world.networkA2.gateway],
+    ])('a port of the router, at %s address', (_, destination) => {
+      it.each([overTcp, overUdp])('$name: port unreachable (RFC 1122 §3.2.2.1)', (protocol) => {
+        const lost = [ipv4({ source: a1.address, destination }), ...protocol.request(PORT)];
+        expectSaidToVm(sendPacket(a1, lost), a1, unreachable(UNREACHABLE.port), lost, 'port_unreachable');
+      });
+    });
+
     it('a neighbour that may still answer: nothing, its frame waits', () => {
       const result = send(gateway, a1, '10.0.2.98', overUdp.request(PORT));
       expect(result.counters).toEqual({ drop_neighbour_unresolved: 1 });
@@ -324,6 +359,18 @@ describe.each(hooks)('ICMP of our own, %s', (hook) => {
       gateway.setGateway({ icmpErrorsPerSecond: 0 });
       expect(exceed().verdict).toBe('DROP');
       expect(exceed().counters).toMatchObject({ drop_ttl_exceeded: 1 });
+    });
+
+    it.each([0, 3])('that a packet is too big is said beyond %i: without it a path is a black hole for good (RFC 1191)', (errors) => {
+      gateway.setGateway({ icmpErrorsPerSecond: errors });
+      for (let i = 0; i < 5; i++) exceed();
+      const outbound = sized(a1.address, server, 1501, { dontFragment: true });
+      const inbound = sized(server, a2.floatingIp!, 1600 - OVERHEAD + 1, { dontFragment: true });
+      for (let i = 0; i < 5; i++) {
+        expectSaidToVm(sendPacket(a1, outbound), a1, unreachable(UNREACHABLE.fragmentationNeeded, 1500), outbound, 'mtu_exceeded');
+        expectSaidToOutside(gateway.run('external', fromOutside(inbound)), ADDRESS, unreachable(UNREACHABLE.fragmentationNeeded, 1600 - OVERHEAD), inbound, 'mtu_exceeded');
+      }
+      expect(exceed().counters).toEqual({ drop_ttl_exceeded: 1, icmp_error_limited: 1 });
     });
 
     it('time gives new ones', async () => {

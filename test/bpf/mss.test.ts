@@ -4,7 +4,7 @@ import { GatewayFixture, hooks, type RunResult } from '../support/gateway-fixtur
 import { ipv4, payload, split, tcp, TCP, tcpOption, tcpOptions, type Layer } from '../support/packet.js';
 import { expectToOutside, expectToVm, learn, mappingOf, overTcp, receive, send } from '../support/traffic.js';
 import * as world from '../support/world.js';
-import { a1, a2, a3, frameFromVm, server } from '../support/world.js';
+import { a1, a2, a3, b2, frameFromVm, server } from '../support/world.js';
 
 const PORT = 40_000;
 const MSS = 1388;
@@ -85,6 +85,34 @@ describe.each(hooks)('maximum segment size, %s', (hook) => {
   it('hairpinned', () => {
     const result = send(gateway, a2, a2.floatingIp!, segment(PORT, 80, TCP.SYN, mss(1460)));
     expectToVm(result, a2, [ipv4({ source: a2.floatingIp!, destination: a2.address, ttl: 63 }), ...segment(PORT, 80, TCP.SYN, mss(MSS))]);
+  });
+
+  describe('both tunnels between two VMs count', () => {
+    const [WIDE, NARROW] = [1388, 1280];
+    const clamped = (value: number): Layer[] => segment(PORT, 80, TCP.SYN, mss(value));
+    const configure = (a: number, other: number): void => {
+      gateway.setNetwork({ mss: a }, world.tenantA);
+      for (const network of [world.networkA2, world.tenantB]) gateway.setNetwork({ mss: other }, network);
+    };
+    beforeEach(() => learn(gateway, b2));
+
+    it.each([
+      ['the sender\'s is narrower', NARROW, WIDE, NARROW],
+      ['the receiver\'s is narrower', WIDE, NARROW, NARROW],
+      ['the sender\'s alone is known', NARROW, 0, NARROW],
+      ['the receiver\'s alone is known', 0, NARROW, NARROW],
+      ['neither is known', 0, 0, 1460],
+    ])('%s', (_, from, to, left) => {
+      configure(from, to);
+      expectToVm(send(gateway, a1, a3.address, clamped(1460)), a3, [ipv4({ source: a1.address, destination: a3.address, ttl: 63 }), ...clamped(left)]);
+      expectToVm(send(gateway, a2, b2.floatingIp!, clamped(1460)), b2, [ipv4({ source: a2.floatingIp!, destination: b2.address, ttl: 63 }), ...clamped(left)]);
+    });
+
+    it('a packet from outside has one tunnel before it, whatever came before', () => {
+      configure(NARROW, WIDE);
+      send(gateway, a2, b2.floatingIp!, clamped(1460));
+      expectToVm(receive(gateway, server, b2.floatingIp!, clamped(1460)), b2, [ipv4({ source: server, destination: b2.address, ttl: 63 }), ...clamped(WIDE)]);
+    });
   });
 
   it('every value of both bytes keeps the sum right, at even and odd places', () => {

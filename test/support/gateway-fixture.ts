@@ -467,7 +467,6 @@ export class GatewayFixture {
       gateway: ipv4ToNumber(tenant.gateway),
       gatewayMac: macToBuffer(tenant.gatewayMac),
       mss: 0,
-      mtu: 0,
       flags: 0,
       vmLimit: 0,
       mtu: 0,
@@ -829,5 +828,6 @@ function gatewayValue(node: world.Node, peer: world.Node, syncMode: number, epoc
     vmTicks: 3352,
     icmpErrorsPerSecond: 1000,
     restingPortLimit: 0,
+    logPorts: 0,
   };
 }
