@@ -54,11 +54,13 @@ static __always_inline bool record_meets_active(const struct sync_record *record
 }
 
 /* What the configuration says of a VM it has said here as well; only the way there is learned. */
-static __always_inline void record_import_next_hop(const struct sync_record *record, struct vm *vm)
+static __always_inline void record_import_way(const struct sync_record *record, struct vm *vm)
 {
 	if (record->tunnel_endpoint != vm->tunnel_endpoint || mac_is_zero(record->next_hop_mac))
 		return;
 	__builtin_memcpy(vm->next_hop_mac, record->next_hop_mac, 6);
+	__builtin_memcpy(vm->option, record->option, 8);
+	vm->option_length = record->option_length;
 	__sync_fetch_and_or(&vm->flags, VM_COMMITTED);
 }
 
@@ -74,7 +76,7 @@ static __always_inline void record_import_vm(const struct sync_record *record, s
 		return;
 	vm->last_seen = tick_now();
 	if (vm->flags & VM_PINNED) {
-		record_import_next_hop(record, vm);
+		record_import_way(record, vm);
 		return;
 	}
 	__builtin_memcpy(vm->mac, record->mac, 6);
