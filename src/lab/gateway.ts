@@ -68,8 +68,8 @@ function routerOf(topology: Topology, tenant: Tenant): object {
   };
 }
 
-function configuredNetwork({ name, encapsulation, vni, subnet, gatewayAddress, gatewayMac }: Network): object {
-  return { name, encapsulation, vni, subnet, gateway: gatewayAddress, mac: gatewayMac };
+function configuredNetwork({ name, encapsulation, vni, subnet, gatewayAddress, gatewayMac, mtuBytes }: Network): object {
+  return { name, encapsulation, vni, subnet, gateway: gatewayAddress, mac: gatewayMac, mtu: mtuBytes };
 }
 
 /** The daemon's process, if it runs. */

@@ -53,6 +53,8 @@ export interface Network {
   readonly subnet: string;
   readonly gatewayAddress: string;
   readonly gatewayMac: string;
+  /** Of its VMs. */
+  readonly mtuBytes: number;
 }
 
 /** Has one router, to which all of its networks are attached. */
@@ -185,10 +187,10 @@ const tenants: readonly Tenant[] = [
 ];
 
 const networks: readonly Network[] = [
-  { name: 'a-net', tenant: 'tenant-a', encapsulation: 'geneve', vni: 100, subnet: '172.16.100.0/24', gatewayAddress: '172.16.100.1', gatewayMac: 'fa:16:3e:00:01:01' },
-  { name: 'a2-net', tenant: 'tenant-a', encapsulation: 'geneve', vni: 101, subnet: '172.16.101.0/24', gatewayAddress: '172.16.101.1', gatewayMac: 'fa:16:3e:00:03:01' },
-  { name: 'b-net', tenant: 'tenant-b', encapsulation: 'geneve', vni: 200, subnet: '172.16.100.0/24', gatewayAddress: '172.16.100.1', gatewayMac: 'fa:16:3e:00:02:01' },
-  { name: 'c-net', tenant: 'tenant-c', encapsulation: 'vxlan', vni: 300, subnet: '172.16.200.0/24', gatewayAddress: '172.16.200.1', gatewayMac: 'fa:16:3e:00:04:01' },
+  { name: 'a-net', tenant: 'tenant-a', encapsulation: 'geneve', vni: 100, subnet: '172.16.100.0/24', gatewayAddress: '172.16.100.1', gatewayMac: 'fa:16:3e:00:01:01', mtuBytes: vmMtuBytes },
+  { name: 'a2-net', tenant: 'tenant-a', encapsulation: 'geneve', vni: 101, subnet: '172.16.101.0/24', gatewayAddress: '172.16.101.1', gatewayMac: 'fa:16:3e:00:03:01', mtuBytes: vmMtuBytes },
+  { name: 'b-net', tenant: 'tenant-b', encapsulation: 'geneve', vni: 200, subnet: '172.16.100.0/24', gatewayAddress: '172.16.100.1', gatewayMac: 'fa:16:3e:00:02:01', mtuBytes: vmMtuBytes },
+  { name: 'c-net', tenant: 'tenant-c', encapsulation: 'vxlan', vni: 300, subnet: '172.16.200.0/24', gatewayAddress: '172.16.200.1', gatewayMac: 'fa:16:3e:00:04:01', mtuBytes: vmMtuBytes },
 ];
 
 const vms: readonly Vm[] = [
@@ -228,7 +230,7 @@ const computeLink = ({ node }: Compute): Link => ({
 
 const vmLink = (vm: Vm): Link => ({
   ends: [{ node: vm.node, interface: 'eth0', address: `${vm.address}/24`, mac: vm.mac }, { node: vm.compute, interface: vm.node }],
-  mtuBytes: vmMtuBytes,
+  mtuBytes: networkOf(vm).mtuBytes,
 });
 
 export const topology: Topology = {
