@@ -4,6 +4,37 @@
 
 #include "replicate.h"
 
+/* As far as the peer's replay window reaches. */
+#define RECORD_WINDOW 1024
+/* Far longer than a frame is on its way; what was stamped before is no younger, whatever its bits say. */
+#define RECORD_LATE_TICKS 4
+/* Beside enum sync_flag, and told to nobody: what the record says is over, as a later one has said. */
+#define RECORD_OVERTAKEN 0x100
+
+static __always_inline __u32 record_stamp(__u32 sequence)
+{
+	return tick_now() << RECORD_STAMP_SHIFT | (sequence & 0xffff);
+}
+
+/*
+ * Whether a record is older than what stands here. Frames overtake each other: one
+ * of a walk, which user space sends, is behind the commits of the same moment, and
+ * what the peer does not hold afterwards nobody tells it again. Such a record adds
+ * and takes nothing back. A peer that has restarted counts anew: what passes for
+ * late then is merged for some seconds.
+ */
+static __always_inline bool record_is_late(__u32 stamp, __u32 sequence)
+{
+	__u16 ahead = stamp - sequence, ticks = tick_now() - (stamp >> RECORD_STAMP_SHIFT);
+
+	return ahead && ahead <= RECORD_WINDOW && ticks <= RECORD_LATE_TICKS;
+}
+
+static __always_inline bool record_is_late_for(const struct session *session, __u32 sequence)
+{
+	return record_is_late(session->last_seen << RECORD_STAMP_SHIFT | session->sequence, sequence);
+}
+
 /* Split brain is harmless: an Active that another one has followed is told so, after a grace for its stragglers. */
 static __always_inline bool record_is_fenced(const struct sync_record *record)
 {
@@ -64,16 +95,18 @@ static __always_inline void record_import_way(const struct sync_record *record, 
 	__sync_fetch_and_or(&vm->flags, VM_COMMITTED);
 }
 
+/* `keep`: what stands here is better known. */
 static __always_inline void record_import_vm(const struct sync_record *record, struct vm *vm,
-					     bool active)
+					     bool keep, __u32 sequence)
 {
 	if (!record->tunnel_endpoint || record->option_length > TUNNEL_OPTION_LENGTH)
 		return;
 	/* Mappings are found by the key: a straggler's must not hide those of the new Active. */
-	if (!active || !vm_has_ports(vm))
+	if (!keep || !vm_has_ports(vm))
 		vm->port_key = bpf_ntohl(record->port_key);
-	if (active && vm->tunnel_endpoint && !mac_is_zero(vm->next_hop_mac))
+	if (keep && vm->tunnel_endpoint && !mac_is_zero(vm->next_hop_mac))
 		return;
+	vm->stamp = record_stamp(sequence);
 	vm->last_seen = tick_now();
 	if (vm->flags & VM_PINNED) {
 		record_import_way(record, vm);
@@ -124,13 +157,15 @@ __noinline __s64 record_mapping_index(const struct sync_record *record)
  * the mappings at the old address age. 0, or the sync_flag.
  */
 static __always_inline __u32 record_take_address(struct vm *vm, __u32 router_index,
-						 __u32 address_index, bool active)
+						 __u32 address_index, bool active, bool late)
 {
 	__be32 address;
 
 	if (vm->snat_address == address_index + 1)
 		return 0;
 	if (vm->snat_address) {
+		if (late)
+			return RECORD_OVERTAKEN;
 		if (active && vm_snat_index(vm, router_index, &address) >= 0)
 			return SYNC_REFUSED;
 		vm_forget_blocks(vm);
@@ -141,12 +176,11 @@ static __always_inline __u32 record_take_address(struct vm *vm, __u32 router_ind
 /*
  * Who allocated a port decides about it: within the sender's own blocks its
  * record replaces whatever we still have, elsewhere only what is free or the same.
- * Forwardings are the configuration's and never replaced.
+ * Forwardings are the configuration's and never replaced. 0, or the sync_flag.
  */
-static __always_inline bool record_take_mapping(const struct sync_record *record,
+static __always_inline __u32 record_take_mapping(const struct sync_record *record,
 						struct session_place *place, struct vm *vm,
-						const struct router *router,
-						const struct gateway *gateway)
+						const struct gateway *gateway, __u32 sequence)
 {
 	__u64 owner = mapping_owner(place->vm, record->internal_port);
 	__u32 number = (place->mapping & 0xffff) / PORT_BLOCK_SIZE;
@@ -155,26 +189,29 @@ static __always_inline bool record_take_mapping(const struct sync_record *record
 	bool same;
 
 	if (!block || !mapping || mapping->flags & MAPPING_STATIC)
-		return false;
-	same = *mapping_owner_word(mapping) == owner ||
-	       (router->mapping == MAPPING_ADDRESS_AND_PORT_DEPENDENT && mapping->vm == place->vm + 1);
+		return SYNC_UNAPPLIED;
+	same = *mapping_owner_word(mapping) == owner || (place->shared && mapping->vm == place->vm + 1);
 	if (!same) {
 		if (mapping->vm) {
 			if (port_block_owner(number) == gateway->id)
-				return false;
-			mapping_end(place->mapping, gateway, tick_now());
+				return SYNC_UNAPPLIED;
+			if (record_is_late(mapping->last_seen, sequence))
+				return RECORD_OVERTAKEN;
+			mapping_end(place->mapping, tick_now());
 		}
 		if (!mapping_claim(vm, mapping, place->mapping, owner))
-			return false;
+			return SYNC_UNAPPLIED;
 	}
+	if (!same || !record_is_late(mapping->last_seen, sequence))
+		mapping->last_seen = record_stamp(sequence);
 	/* Slots below 1024 are given out one by one. */
 	if (number < FIRST_PORT_BLOCK)
-		return true;
+		return 0;
 	block->vm = place->vm + 1;
-	return vm_note_block(vm, number, VM_PORT_BLOCKS);
+	return vm_note_block(vm, number, VM_PORT_BLOCKS) ? 0 : SYNC_UNAPPLIED;
 }
 
-/* What the sender knows of a session that passes here: that it holds it, and perhaps that it got further. */
+/* What the sender knows of a session that we know better: that it holds it, and perhaps that it got further. */
 static __always_inline void session_merge(struct session *session, const struct sync_record *record)
 {
 	__u32 seen = tick_now() - bpf_ntohl(record->idle);
@@ -189,13 +226,15 @@ static __always_inline void session_merge(struct session *session, const struct 
 		session->last_seen = seen;
 }
 
-static __always_inline void session_import(struct session *session, const struct sync_record *record)
+static __always_inline void session_import(struct session *session, const struct sync_record *record,
+					   __u32 sequence)
 {
 	session->state = record->state;
 	session->flags = record->session_flags | SESSION_COMMITTED;
 	if (record->state == SESSION_ESTABLISHED)
 		session->flags |= SESSION_ESTABLISHED_COMMITTED;
 	session->internal_port = record->internal_port;
+	session->sequence = sequence;
 	session->last_seen = tick_now() - bpf_ntohl(record->idle);
 }
 
@@ -213,53 +252,65 @@ static __always_inline __s64 record_create_session(struct vm *vm, __u32 router_i
 	return where;
 }
 
-static __always_inline bool record_import_session(const struct sync_record *record,
-						  struct session_place *place, struct vm *vm,
-						  __u32 router_index, const struct gateway *gateway,
-						  bool active)
+/* 0, or the sync_flag. */
+static __always_inline __u32 record_import_session(const struct sync_record *record,
+						   struct session_place *place, struct vm *vm,
+						   __u32 router_index, const struct gateway *gateway,
+						   bool active, __u32 sequence)
 {
 	struct mapping *mapping = mapping_at(place->mapping);
 	struct session *session;
 	__s64 where;
 
 	if (!mapping)
-		return false;
+		return SYNC_UNAPPLIED;
 	where = session_find(gateway, mapping, place);
 	session = session_at(where, mapping, place->mapping);
-	/* The port is another's where this remote is concerned. */
-	if (session && active && session->internal_port != record->internal_port)
-		return false;
-	if (session && active) {
+	if (session && (active || record_is_late_for(session, sequence))) {
+		/* The port is another's where this remote is concerned. */
+		if (session->internal_port != record->internal_port)
+			return active ? SYNC_UNAPPLIED : RECORD_OVERTAKEN;
 		session_merge(session, record);
-		return true;
+		return 0;
 	}
 	if (!session) {
 		where = record_create_session(vm, router_index, place, gateway);
 		session = session_at(where, mapping, place->mapping);
 	}
-	if (session)
-		session_import(session, record);
-	return session;
+	if (!session)
+		return SYNC_UNAPPLIED;
+	session_import(session, record, sequence);
+	return 0;
 }
 
 /* Named by what it maps: the port may have been given to another meanwhile. */
 static __always_inline bool record_names_mapping(const struct sync_record *record,
 						 const struct mapping *mapping,
-						 const struct router *router)
+						 bool shared)
 {
 	struct vm *vm = mapping_is_dynamic(mapping) ? vm_at(mapping->vm - 1) : NULL;
 
 	if (!vm || vm->vni != bpf_ntohl(record->vni) || vm->address != record->internal_address)
 		return false;
-	return mapping->internal_port == record->internal_port ||
-	       router->mapping == MAPPING_ADDRESS_AND_PORT_DEPENDENT;
+	return mapping->internal_port == record->internal_port || shared;
+}
+
+/* A mapping that was made again while the record of its end was on its way stays, with what is new in it. */
+static __always_inline void record_delete_mapping(struct mapping *mapping, __u32 index, __u32 sequence)
+{
+	if (!record_is_late(mapping->last_seen, sequence))
+		mapping_end(index, tick_now());
+	else if (!record_is_late_for(&mapping->first, sequence))
+		session_end_first(mapping, mapping->vm - 1);
 }
 
 static __always_inline bool record_delete(const struct sync_record *record,
-					  const struct gateway *gateway, const struct router *router)
+					  const struct gateway *gateway, const struct router *router,
+					  __u32 sequence)
 {
 	struct session_place place = {
 		.remote = record->remote, .remote_port = record->remote_port,
+		.internal_port = record->internal_port,
 	};
 	__s64 index = record_mapping_index(record), where;
 	struct mapping *mapping;
@@ -268,28 +319,30 @@ static __always_inline bool record_delete(const struct sync_record *record,
 	if (index < 0)
 		return false;
 	mapping = mapping_at(index);
-	if (!mapping || !record_names_mapping(record, mapping, router))
+	if (!mapping || !record_names_mapping(record, mapping, session_is_dependent(router)))
 		return true;
 	if (!record->remote) {
-		mapping_end(index, gateway, tick_now());
+		record_delete_mapping(mapping, index, sequence);
 		return true;
 	}
 	place.mapping = index;
+	place.vm = mapping->vm - 1;
 	where = session_find(gateway, mapping, &place);
 	session = session_at(where, mapping, index);
-	if (session && session->internal_port == record->internal_port)
+	if (session && session->internal_port == record->internal_port &&
+	    !record_is_late_for(session, sequence))
 		session_end_at(where, mapping, mapping->vm - 1);
 	return true;
 }
 
 /* The Active has forgotten it. What has ports or a place in the configuration here is not idle here. */
-static __always_inline void record_delete_vm(const struct sync_record *record)
+static __always_inline void record_delete_vm(const struct sync_record *record, __u32 sequence)
 {
 	struct vm *vm;
 	__u32 index;
 
 	vm = vm_find(bpf_ntohl(record->vni), record->internal_address, &index);
-	if (vm && !vm->mapping_count && vm_forget(vm, index, tick_now()))
+	if (vm && !vm->mapping_count && !record_is_late(vm->stamp, sequence) && vm_forget(vm, index, tick_now()))
 		count(REASON_VM_EXPIRED, 0);
 }
 
@@ -303,20 +356,24 @@ static __always_inline void record_delete_vm(const struct sync_record *record)
  * calls from ha_xdp() to mapping_find() share 512.
  */
 static __always_inline int record_end_rivals(const struct sync_record *record, const struct vm *vm,
-					     const struct session_place *place,
-					     const struct gateway *gateway, bool active)
+					     const struct session_place *place, bool active,
+					     __u32 sequence)
 {
 	for (__u32 id = 0; id < GATEWAYS; id++) {
 		struct mapping_place rival = {
 			.vm = place->vm, .address_index = mapping_address_index(place->mapping),
 			.protocol = record->protocol, .internal_port = record->internal_port,
 		};
+		struct mapping *mapping;
 
 		if (!mapping_find(vm, &rival, id) || rival.index == place->mapping)
 			continue;
 		if (active)
 			return SYNC_REFUSED;
-		mapping_end(rival.index, gateway, tick_now());
+		mapping = mapping_at(rival.index);
+		if (mapping && record_is_late(mapping->last_seen, sequence))
+			return RECORD_OVERTAKEN;
+		mapping_end(rival.index, tick_now());
 	}
 	return 0;
 }
@@ -324,36 +381,40 @@ static __always_inline int record_end_rivals(const struct sync_record *record, c
 /* A session into its mapping, and the mapping to its VM. 0, or the sync_flag. */
 static __always_inline __u32 record_apply_session(const struct sync_record *record, struct vm *vm,
 						  __u32 vm_index, const struct router *router,
-						  __u32 router_index, const struct gateway *gateway)
+						  __u32 router_index, const struct gateway *gateway,
+						  __u32 sequence)
 {
 	struct session_place place = {
 		.vm = vm_index, .remote = record->remote, .remote_port = record->remote_port,
-		.internal_port = record->internal_port,
+		.internal_port = record->internal_port, .shared = session_is_dependent(router),
 	};
-	bool active = record_meets_active(record);
+	bool active = record_meets_active(record), late = record_is_late(vm->stamp, sequence);
 	__s64 index = record_mapping_index(record);
 	__u32 flag;
 
 	if (index < 0 || record->state == SESSION_FREE || record->state > SESSION_CLOSING ||
 	    !record->remote) {
-		record_import_vm(record, vm, active);
+		record_import_vm(record, vm, active || late, sequence);
 		return SYNC_UNAPPLIED;
 	}
 	place.mapping = index;
-	flag = record_take_address(vm, router_index, mapping_address_index(index), active);
+	flag = record_take_address(vm, router_index, mapping_address_index(index), active, late);
 	/* Before its key may change: the rivals are found by the old one. */
-	if (!flag && router->mapping == MAPPING_ENDPOINT_INDEPENDENT)
-		flag = record_end_rivals(record, vm, &place, gateway, active);
+	if (!flag && !place.shared)
+		flag = record_end_rivals(record, vm, &place, active, sequence);
 	if (flag)
 		return flag;
-	record_import_vm(record, vm, active);
-	return record_take_mapping(record, &place, vm, router, gateway) &&
-			       record_import_session(record, &place, vm, router_index, gateway, active)
-		       ? 0 : SYNC_UNAPPLIED;
+	record_import_vm(record, vm, active || late, sequence);
+	flag = record_take_mapping(record, &place, vm, gateway, sequence);
+	return flag ? flag : record_import_session(record, &place, vm, router_index, gateway, active,
+						   sequence);
 }
 
-/* 0, or the sync_flag that says what became of it. Idempotent: a repeated record changes nothing more. */
-__noinline __u32 record_apply(const struct sync_record *record)
+/*
+ * 0, or the sync_flag that says what became of it. Idempotent: a repeated record
+ * changes nothing more. `sequence`: that of its frame.
+ */
+__noinline __u32 record_apply(const struct sync_record *record, __u32 sequence)
 {
 	__u32 zero = 0, vm_index, network_index, router_index;
 	struct gateway *gateway = bpf_map_lookup_elem(&gateways, &zero);
@@ -373,9 +434,9 @@ __noinline __u32 record_apply(const struct sync_record *record)
 	if (!router)
 		return SYNC_UNAPPLIED;
 	if (record->kind == RECORD_DELETE)
-		return record_delete(record, gateway, router) ? 0 : SYNC_UNAPPLIED;
+		return record_delete(record, gateway, router, sequence) ? 0 : SYNC_UNAPPLIED;
 	if (record->kind == RECORD_VM_DELETE) {
-		record_delete_vm(record);
+		record_delete_vm(record, sequence);
 		return 0;
 	}
 	vm = vm_find_or_create(bpf_ntohl(record->vni), record->internal_address, network_index,
@@ -383,10 +444,11 @@ __noinline __u32 record_apply(const struct sync_record *record)
 	if (!vm)
 		return SYNC_UNAPPLIED;
 	if (record->kind == RECORD_SESSION)
-		return record_apply_session(record, vm, vm_index, router, router_index, gateway);
+		return record_apply_session(record, vm, vm_index, router, router_index, gateway,
+					    sequence) & ~(__u32)RECORD_OVERTAKEN;
 	if (record->kind != RECORD_VM)
 		return SYNC_UNAPPLIED;
-	record_import_vm(record, vm, active);
+	record_import_vm(record, vm, active || record_is_late(vm->stamp, sequence), sequence);
 	return 0;
 }
 
@@ -419,8 +481,10 @@ __noinline int record_acknowledge(const struct sync_record *record)
 	if (!mapping)
 		return 0;
 	place.mapping = index;
+	place.vm = vm_index;
 	place.remote = record->remote;
 	place.remote_port = record->remote_port;
+	place.internal_port = record->internal_port;
 	session = session_at(session_find(gateway, mapping, &place), mapping, index);
 	if (!session)
 		return 0;

@@ -109,7 +109,7 @@ static __always_inline struct sync_record *record_load(struct xdp_md *ctx, __u32
 struct sync_apply_walk {
 	struct xdp_md *ctx;
 	__u32 flags;
-	__u32 pad;
+	__u32 sequence;
 };
 
 static long sync_apply_step(__u32 i, struct sync_apply_walk *walk)
@@ -120,13 +120,13 @@ static long sync_apply_step(__u32 i, struct sync_apply_walk *walk)
 		walk->flags |= SYNC_UNAPPLIED;
 		return 1;
 	}
-	walk->flags |= record_apply(record);
+	walk->flags |= record_apply(record, walk->sequence);
 	return 0;
 }
 
-__noinline __u32 sync_apply(struct xdp_md *ctx, __u32 records)
+__noinline __u32 sync_apply(struct xdp_md *ctx, __u32 records, __u32 sequence)
 {
-	struct sync_apply_walk walk = { .ctx = ctx };
+	struct sync_apply_walk walk = { .ctx = ctx, .sequence = sequence };
 
 	bpf_loop(records & 15, sync_apply_step, &walk, 0);
 	return walk.flags;
@@ -178,10 +178,10 @@ static __always_inline int sync_request(struct xdp_md *ctx, const struct sync_pa
 	case SYNC_COMMIT:
 		if (packet->records != 1)
 			return REASON_DROP_SYNC_MALFORMED;
-		flags = sync_apply(ctx, packet->records);
+		flags = sync_apply(ctx, packet->records, packet->sequence);
 		return sync_turn_round(ctx, packet, flags, REASON_COMMIT_APPLIED);
 	case SYNC_RECORDS:
-		flags = sync_apply(ctx, packet->records);
+		flags = sync_apply(ctx, packet->records, packet->sequence);
 		return sync_turn_round(ctx, packet, flags, REASON_SYNC_APPLIED);
 	case SYNC_CONTROL:
 		sync_emit(ctx, packet->payload_offset);

@@ -476,7 +476,8 @@ struct vm {
 	__u32 mapping_count;          /* dynamic ones that it holds: with none it can be forgotten */
 	__u32 static_mapping_count;   /* with none its slot can be given to another */
 	__u32 moved;                  /* ticks: when it was last learned to live elsewhere */
-	__u32 pad2[9];
+	__u32 stamp;                  /* of the newest record about it: RECORD_STAMP_SHIFT */
+	__u32 pad2[8];
 };
 ASSERT_SIZE(struct vm, 192);
 
@@ -506,18 +507,19 @@ struct session {
 	__u8 flags;                   /* enum session_flag */
 	__u32 last_seen;              /* ticks */
 	__be16 internal_port;         /* its own where ports are overloaded; else the mapping's */
-	__u16 pad;
+	__u16 sequence;               /* low bits of that of the record that wrote it last */
 };
 ASSERT_SIZE(struct session, 16);
 
 /*
  * sessions[bucket * SESSION_BUCKET_SIZE + n]: the sessions of a mapping beyond its
- * first, in one of two buckets that their hash names.
+ * first, in one of two buckets: the one of the remote's address, or the one of
+ * its address and port.
  */
 #define SESSION_BUCKET_SIZE 8
 struct session_slot {
 	__u32 mapping;                /* index + 1; 0: free */
-	__u32 vm;                     /* index + 1: in whose count it is */
+	__u32 vm;                     /* index + 1: in whose count it is. Not the mapping's: left behind by an earlier one */
 	struct session session;
 };
 ASSERT_SIZE(struct session_slot, 24);
@@ -531,8 +533,8 @@ struct mapping {
 	__u32 vm;                     /* index + 1; 0: free */
 	__be16 internal_port;         /* or ICMP query id */
 	__u16 flags;                  /* enum mapping_flag */
-	__u32 last_seen;              /* ticks; of a free slot: when it was freed */
-	__u32 session_count;          /* beyond the first */
+	__u32 last_seen;              /* ticks: free, when it was freed; taken, the stamp of the newest record about it */
+	__u32 session_count;          /* slots beyond the first that name it, also those left behind by an earlier one */
 	struct session first;
 };
 ASSERT_SIZE(struct mapping, 32);
@@ -696,6 +698,8 @@ ASSERT_SIZE(struct port_log, 20);
 #define SYNC_UDP_PORT 6086
 #define SYNC_VERSION 1
 #define SYNC_MAX_RECORDS 12
+/* A stamp: the tick in which a record came, and below it the low bits of its frame's sequence. */
+#define RECORD_STAMP_SHIFT 16
 
 enum sync_type {
 	/* One record, then the frame that made it: apply, turn round, release. */

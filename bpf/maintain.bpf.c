@@ -21,7 +21,7 @@ int seal_xdp(struct xdp_md *ctx)
 	struct gateway *gateway = bpf_map_lookup_elem(&gateways, &zero);
 	struct gateway_state *state = bpf_map_lookup_elem(&gateway_states, &zero);
 
-	if (!gateway || !state || sync_seal(ctx, gateway, state))
+	if (!gateway || !state || sync_seal(ctx, gateway, state, sync_next_sequence(state)))
 		return XDP_DROP;
 	return XDP_TX;
 }
@@ -32,6 +32,8 @@ struct walk_run {
 	struct walk *walk;
 	const struct gateway *gateway;
 	struct gateway_state *state;
+	/* Taken before the tables are read: a commit that changes what was read meanwhile comes after it. */
+	__u64 sequence;
 	struct sync_record record;
 };
 
@@ -121,16 +123,26 @@ static __always_inline void bulk_vm(struct walk_run *run)
 	walk_write(run);
 }
 
-static __always_inline void bulk_session(struct walk_run *run, __u32 index, __u32 vm_index,
+/* False for what an earlier mapping of the same VM has left behind. */
+static __always_inline bool walk_is_of_mapping(const struct session *session,
+					       const struct mapping *mapping,
+					       const struct router *router)
+{
+	return session->internal_port == mapping->internal_port || session_is_dependent(router);
+}
+
+static __always_inline void bulk_session(struct walk_run *run, __u32 index,
+					 const struct mapping *mapping,
 					 const struct session *session)
 {
 	struct virtual_router *virtual_router;
 	struct router *router;
-	struct vm *vm = vm_at(vm_index);
+	struct vm *vm = vm_at(mapping->vm - 1);
 	__be32 address;
 
 	if (!vm || session->state == SESSION_FREE || !session->remote ||
-	    !walk_find_routers(vm, &router, &virtual_router))
+	    !walk_find_routers(vm, &router, &virtual_router) ||
+	    !walk_is_of_mapping(session, mapping, router))
 		return;
 	address = walk_find_address(vm, index);
 	if (!address)
@@ -153,7 +165,7 @@ static __always_inline void bulk_mapping(struct walk_run *run)
 		return;
 	run->walk->position++;
 	if (mapping && mapping_is_dynamic(mapping))
-		bulk_session(run, index, mapping->vm - 1, &mapping->first);
+		bulk_session(run, index, mapping, &mapping->first);
 }
 
 static __always_inline void bulk_session_slot(struct walk_run *run)
@@ -169,8 +181,8 @@ static __always_inline void bulk_session_slot(struct walk_run *run)
 	if (!slot || !slot->mapping || !slot->vm)
 		return;
 	mapping = mapping_at(slot->mapping - 1);
-	if (mapping && mapping->vm == slot->vm)
-		bulk_session(run, slot->mapping - 1, slot->vm - 1, &slot->session);
+	if (mapping && mapping_is_dynamic(mapping) && mapping->vm == slot->vm)
+		bulk_session(run, slot->mapping - 1, mapping, &slot->session);
 }
 
 static long bulk_step(__u32 i __attribute__((unused)), struct walk_run *run)
@@ -205,7 +217,7 @@ static __always_inline int walk_finish(struct walk_run *run)
 	*header = (struct sync_header){
 		.version = SYNC_VERSION, .type = SYNC_RECORDS, .records = run->walk->records,
 	};
-	return sync_seal(run->ctx, run->gateway, state) ? XDP_ABORTED : XDP_TX;
+	return sync_seal(run->ctx, run->gateway, state, run->sequence) ? XDP_ABORTED : XDP_TX;
 }
 
 static __always_inline bool walk_start(struct walk_run *run, struct xdp_md *ctx, __u32 kind)
@@ -221,6 +233,7 @@ static __always_inline bool walk_start(struct walk_run *run, struct xdp_md *ctx,
 	if (!run->walk || !run->gateway || !run->state)
 		return false;
 	run->walk->records = 0;
+	run->sequence = sync_next_sequence(run->state);
 	return true;
 }
 
@@ -385,8 +398,11 @@ static __always_inline void age_session_slot(struct walk_run *run)
 	if (!slot || !slot->mapping || !slot->vm)
 		return;
 	mapping = mapping_at(slot->mapping - 1);
-	vm = mapping && mapping->vm == slot->vm ? vm_at(slot->vm - 1) : NULL;
-	if (!vm || !walk_find_routers(vm, &router, &virtual_router)) {
+	vm = mapping && mapping_is_dynamic(mapping) && mapping->vm == slot->vm ? vm_at(slot->vm - 1)
+									      : NULL;
+	/* Left behind, here as on the peer. */
+	if (!vm || !walk_find_routers(vm, &router, &virtual_router) ||
+	    !walk_is_of_mapping(&slot->session, mapping, router)) {
 		session_slot_end(slot, mapping);
 		return;
 	}
@@ -422,7 +438,7 @@ static __always_inline void age_vm_blocks(struct vm *vm, __u32 index)
 static __always_inline void age_retired_vm(struct gateway_state *state, struct vm *vm, __u32 index)
 {
 	if (tick_now() - vm->last_seen < VM_RETIREMENT_TICKS || vm_has_ports(vm) ||
-	    vm->static_mapping_count)
+	    vm->static_mapping_count || vm->sessions)
 		return;
 	__builtin_memset(vm, 0, sizeof(*vm));
 	/* Else it stays retired. */
@@ -577,12 +593,11 @@ int forwarding_ensure(struct forwarding_ensure *request)
 	__u64 wanted = mapping_static_owner(request->vm, request->internal_port), before;
 	struct mapping *mapping = mapping_at(request->mapping);
 	struct vm *vm = vm_at(request->vm);
-	__u32 zero = 0;
 
 	if (!mapping || !vm || !vm->address || vm->flags & VM_RETIRED)
 		return -ENOENT;
 	if (mapping_is_dynamic(mapping))
-		mapping_end(request->mapping, bpf_map_lookup_elem(&gateways, &zero), tick_now_fine());
+		mapping_end(request->mapping, tick_now_fine());
 	before = *mapping_owner_word(mapping);
 	if (before == wanted)
 		return 0;
@@ -642,20 +657,25 @@ int session_end(struct session_end *request)
 	struct session *session;
 	__u32 zero = 0;
 	struct gateway *gateway = bpf_map_lookup_elem(&gateways, &zero);
+	struct virtual_router *virtual_router;
+	struct router *router;
 	struct vm *vm;
 	__s64 where;
 
 	if (!mapping || !gateway || !mapping_is_dynamic(mapping))
 		return -ENOENT;
-	vm = vm_at(mapping->vm - 1);
+	place.vm = mapping->vm - 1;
+	place.internal_port = mapping->internal_port;
+	vm = vm_at(place.vm);
 	if (!vm)
 		return -ENOENT;
 	if (!place.remote) {
 		session_end_record(request, vm, mapping->internal_port);
 		port_log_port(EVENT_PORTS_RELEASED, mapping->vm - 1, place.mapping);
-		mapping_end(place.mapping, gateway, tick_now_fine());
+		mapping_end(place.mapping, tick_now_fine());
 		return 0;
 	}
+	place.shared = walk_find_routers(vm, &router, &virtual_router) && session_is_dependent(router);
 	where = session_find(gateway, mapping, &place);
 	session = session_at(where, mapping, place.mapping);
 	if (!session)

@@ -172,7 +172,7 @@ static __always_inline bool mapping_claim(struct vm *vm, struct mapping *mapping
 
 	if (__sync_val_compare_and_swap(mapping_owner_word(mapping), 0, owner))
 		return false;
-	if (__sync_lock_test_and_set(&mapping->last_seen, now))
+	if (__sync_lock_test_and_set(&mapping->last_seen, now << RECORD_STAMP_SHIFT))
 		mapping_has_rested();
 	__sync_fetch_and_add(&vm->mapping_count, 1);
 	port_block_count(mapping_address_index(index), index & 0xffff, 1, now);

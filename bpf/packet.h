@@ -71,6 +71,8 @@ struct session_place {
 	__be16 known_port;            /* out: internal port of a session with the remote's address */
 	bool known;                   /* out: there is such a session */
 	bool created;                 /* out */
+	bool shared;                  /* the mapping has sessions of other internal ports as well */
+	__u8 pad[3];                  /* global functions take it whole */
 };
 
 /* What shared SNAT made of a flow. */

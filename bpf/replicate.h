@@ -84,9 +84,14 @@ static __always_inline void record_export_session(struct sync_record *record, __
 	record->idle = bpf_htonl(tick_now() - session->last_seen);
 }
 
+static __always_inline __u64 sync_next_sequence(struct gateway_state *state)
+{
+	return __sync_fetch_and_add(&state->sequence, 1) + 1;
+}
+
 /* Gives the frame its sequence number, epoch and MAC. Its sync header is at SYNC_OFFSET. */
 static __always_inline int sync_seal(struct hook_context *ctx, const struct gateway *gateway,
-				     struct gateway_state *state)
+				     struct gateway_state *state, __u64 sequence)
 {
 	struct sync_header *header = packet_at(ctx, SYNC_OFFSET, sizeof(*header));
 	__u64 mac;
@@ -97,7 +102,7 @@ static __always_inline int sync_seal(struct hook_context *ctx, const struct gate
 		state->unanswered_since_ns = bpf_ktime_get_coarse_ns();
 	header->gateway = gateway->id;
 	header->epoch = bpf_htonl(gateway->epoch);
-	header->sequence = bpf_cpu_to_be64(__sync_fetch_and_add(&state->sequence, 1) + 1);
+	header->sequence = bpf_cpu_to_be64(sequence);
 	header->mac = 0;
 	mac = siphash_packet(ctx, SYNC_OFFSET, packet_length(ctx) - SYNC_OFFSET, SYNC_MAC_WORD);
 	header = packet_at(ctx, SYNC_OFFSET, sizeof(*header));
@@ -157,7 +162,7 @@ static __always_inline int commit_wrap(struct hook_context *ctx, const struct ga
 		.egress = egress, .length = bpf_htons(payload),
 	};
 	__builtin_memcpy((void *)(envelope + 1), record, sizeof(*record));
-	return sync_seal(ctx, gateway, state);
+	return sync_seal(ctx, gateway, state, sync_next_sequence(state));
 }
 
 /* A record by way of the control plane: the packet does not wait for it. */

@@ -4,6 +4,12 @@
 
 #include "mapping.h"
 
+/* Whether a mapping holds sessions of several internal ports, and an internal port several mappings. */
+static __always_inline bool session_is_dependent(const struct router *router)
+{
+	return router->mapping == MAPPING_ADDRESS_AND_PORT_DEPENDENT;
+}
+
 /*
  * What tells the sessions of a mapping apart. TCP's state is per connection; for
  * UDP the remote's address is enough (RFC 4787 REQ-8) unless the router asks for more.
@@ -13,7 +19,7 @@ static __always_inline __be16 session_remote_port(const struct router *router, _
 {
 	if (protocol == MAPPING_TCP)
 		return port;
-	if (protocol == MAPPING_UDP && (router->mapping == MAPPING_ADDRESS_AND_PORT_DEPENDENT ||
+	if (protocol == MAPPING_UDP && (session_is_dependent(router) ||
 					router->filtering == FILTERING_ADDRESS_AND_PORT_DEPENDENT))
 		return port;
 	return 0;
@@ -47,7 +53,11 @@ static __always_inline struct session_slot *session_slot_at(__u32 index)
 	return bpf_map_lookup_elem(&sessions, &index);
 }
 
-/* First slot of one of the two buckets in which all sessions of a mapping with a remote's address are. */
+/*
+ * First slot of one of the two buckets in which a session can be: one for all of a
+ * mapping with the remote's address, so that one look answers both kinds of
+ * filtering, and one that the remote's port leads to, for more than that holds.
+ */
 static __always_inline __u32 session_bucket(const struct gateway *gateway,
 					    const struct session_place *place, __u32 choice)
 {
@@ -55,6 +65,7 @@ static __always_inline __u32 session_bucket(const struct gateway *gateway,
 
 	hash *= 0x9e3779b97f4a7c15ULL;
 	hash ^= hash >> 32;
+	hash += (choice & 1) * place->remote_port;
 	hash *= 0xd6e8feb86659fd93ULL;
 	hash ^= hash >> 32;
 	return ((__u32)hash & (gateway->session_buckets - 1)) * SESSION_BUCKET_SIZE;
@@ -64,6 +75,20 @@ static __always_inline __u32 session_candidate(const struct gateway *gateway,
 					       const struct session_place *place, __u32 i)
 {
 	return session_bucket(gateway, place, i / SESSION_BUCKET_SIZE) + i % SESSION_BUCKET_SIZE;
+}
+
+/* The eight bytes that say whose the slot is. */
+static __always_inline __u64 session_slot_owner(const struct session_place *place)
+{
+	return (__u64)(place->vm + 1) << 32 | (place->mapping + 1);
+}
+
+/* False for what an earlier mapping has left behind: its remote must not reach whoever has the port now. */
+static __always_inline bool session_slot_is_of(const struct session_slot *slot,
+					       const struct session_place *place)
+{
+	return *(const __u64 *)slot == session_slot_owner(place) &&
+	       (place->shared || slot->session.internal_port == place->internal_port);
 }
 
 /* Index of its slot, which is another than `besides`; or SESSION_NONE. */
@@ -76,7 +101,7 @@ __noinline __s64 session_find_beyond_first(const struct gateway *gateway,
 		__u32 index = session_candidate(gateway, place, i);
 		struct session_slot *slot = session_slot_at(index);
 
-		if (slot && slot->mapping == place->mapping + 1 && index != besides &&
+		if (slot && session_slot_is_of(slot, place) && index != besides &&
 		    session_match(&slot->session, place))
 			return index;
 	}
@@ -119,6 +144,7 @@ static __always_inline __u64 session_clear(struct session *session)
 {
 	session->last_seen = 0;
 	session->internal_port = 0;
+	session->sequence = 0;
 	asm volatile("" ::: "memory");
 	return __sync_lock_test_and_set(session_claim_word(session), 0);
 }
@@ -139,7 +165,7 @@ static __always_inline void session_slot_free(struct session_slot *slot)
 	slot->mapping = 0;
 }
 
-/* `mapping`: its own, or NULL where that has gone. */
+/* `mapping`: the one that it names, whoever has that now: its count is of slots. */
 static __always_inline void session_slot_end(struct session_slot *slot, struct mapping *mapping)
 {
 	__u32 owner = __sync_lock_test_and_set(&slot->vm, 0);
@@ -147,7 +173,7 @@ static __always_inline void session_slot_end(struct session_slot *slot, struct m
 
 	if (!owner)
 		return;
-	if (mapping && mapping->vm == owner && mapping->session_count)
+	if (mapping)
 		__sync_fetch_and_add(&mapping->session_count, -1);
 	session_slot_free(slot);
 	if (vm)
@@ -167,7 +193,11 @@ static __always_inline void session_end_at(__s64 where, struct mapping *mapping,
 		session_slot_end(slot, mapping);
 }
 
-/* Sessions beyond the first that are still there belong to nobody then: ageing finds them. */
+/*
+ * With all of its sessions: those beyond the first that are still there are
+ * nobody's, found by nobody, and counted here until ageing comes to them. Only the
+ * peer and the configuration end a mapping that has such.
+ */
 static __always_inline void mapping_free(struct mapping *mapping, __u32 index, __u32 now)
 {
 	struct vm *vm;
@@ -179,7 +209,6 @@ static __always_inline void mapping_free(struct mapping *mapping, __u32 index, _
 	if (!owner)
 		return;
 	session_end_first(mapping, owner - 1);
-	mapping->session_count = 0;
 	vm = vm_at(owner - 1);
 	if (vm)
 		__sync_fetch_and_add(&vm->mapping_count, -1);
@@ -188,45 +217,37 @@ static __always_inline void mapping_free(struct mapping *mapping, __u32 index, _
 		__sync_val_compare_and_swap(&mapping->last_seen, now, 0);
 }
 
-struct mapping_end_walk {
-	__u32 mapping;                /* index + 1 */
-};
-
-static long mapping_end_step(__u32 i, struct mapping_end_walk *walk)
+static __noinline int mapping_end(__u32 index, __u32 now)
 {
-	struct session_slot *slot = session_slot_at(i);
+	struct mapping *mapping = mapping_at(index);
 
-	if (!slot)
-		return 1;
-	if (slot->mapping == walk->mapping)
-		session_slot_end(slot, NULL);
+	if (mapping)
+		mapping_free(mapping, index, now);
 	return 0;
 }
 
-/*
- * Frees a mapping with all of its sessions: one left behind would let its remote
- * through to whoever gets the port next. Only the peer and the configuration end
- * a mapping that still has sessions beyond the first, so the walk is rare.
- */
-static __noinline int mapping_end(__u32 index, const struct gateway *gateway, __u32 now)
+/* Whether the first of its buckets has one with its remote's address. */
+static __always_inline bool session_address_is_there(const struct gateway *gateway,
+						     const struct session_place *place)
 {
-	struct mapping_end_walk walk = { .mapping = index + 1 };
-	struct mapping *mapping = mapping_at(index);
+	for (__u32 i = 0; i < SESSION_BUCKET_SIZE; i++) {
+		struct session_slot *slot = session_slot_at(session_candidate(gateway, place, i));
 
-	if (!mapping || !gateway)
-		return 0;
-	if (mapping->session_count)
-		bpf_loop(gateway->session_buckets * SESSION_BUCKET_SIZE, mapping_end_step, &walk, 0);
-	mapping_free(mapping, index, now);
-	return 0;
+		if (slot && session_slot_is_of(slot, place) && slot->session.remote == place->remote)
+			return true;
+	}
+	return false;
 }
 
 /* Index of a slot that is the session's from now on, or SESSION_NONE. */
 static __always_inline __s64 session_take_slot(const struct gateway *gateway,
 					       const struct session_place *place)
 {
+	/* One of each address is enough to know it by: the others leave room for that. */
+	__u32 second = session_address_is_there(gateway, place) ? SESSION_BUCKET_SIZE : 0;
+
 	for (__u32 i = 0; i < 2 * SESSION_BUCKET_SIZE; i++) {
-		__u32 index = session_candidate(gateway, place, i);
+		__u32 index = session_candidate(gateway, place, i ^ second);
 		struct session_slot *slot = session_slot_at(index);
 
 		if (slot && !slot->mapping &&
@@ -261,10 +282,11 @@ static __always_inline __s64 session_create_beyond_first(const struct gateway *g
 		.remote = place->remote, .remote_port = place->remote_port,
 		.internal_port = place->internal_port, .last_seen = tick_now(),
 	};
+	/* Whoever ends it takes it off: not before it is there. */
+	__sync_fetch_and_add(&mapping->session_count, 1);
 	slot->vm = place->vm + 1;
 	asm volatile("" ::: "memory");
 	slot->session.state = SESSION_TRANSITORY;
-	__sync_fetch_and_add(&mapping->session_count, 1);
 	/* One of the same name on another CPU at the same time: one of both sees the other, and goes. */
 	if (mapping->vm != place->vm + 1 || session_match(&mapping->first, place) ||
 	    session_find_beyond_first(gateway, place, index) >= 0)

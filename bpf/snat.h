@@ -5,18 +5,15 @@
 #include "overload.h"
 #include "replicate.h"
 
-static __always_inline bool snat_is_dependent(const struct router *router)
-{
-	return router->mapping == MAPPING_ADDRESS_AND_PORT_DEPENDENT;
-}
-
 static __always_inline void snat_place_session(const struct router *router, __u32 vm_index,
-					       const struct flow *flow, struct snat *snat)
+					       const struct flow *flow, __be16 internal_port,
+					       struct snat *snat)
 {
 	snat->session = SESSION_NONE;
 	snat->session_place = (struct session_place){
-		.vm = vm_index, .remote = flow->remote, .internal_port = flow->port,
+		.vm = vm_index, .remote = flow->remote, .internal_port = internal_port,
 		.remote_port = session_remote_port(router, flow->protocol, flow->remote_port),
+		.shared = session_is_dependent(router),
 	};
 }
 
@@ -57,12 +54,12 @@ static __always_inline int snat_find_error(const struct party *party, struct sna
 static __always_inline int snat_find_outbound(const struct party *party, __u32 vm_index,
 					      const struct flow *flow, struct snat *snat)
 {
-	bool dependent = snat_is_dependent(party->router);
+	bool dependent = session_is_dependent(party->router);
 	__s64 index = vm_snat_index(party->vm, party->network->router, &snat->address);
 
 	if (index < 0)
 		return REASON_DROP_NO_MAPPING;
-	snat_place_session(party->router, vm_index, flow, snat);
+	snat_place_session(party->router, vm_index, flow, flow->port, snat);
 	snat_place_mapping(vm_index, index, flow, snat);
 	if (dependent) {
 		snat->session = overload_find(party->vm, &snat->mapping_place, &snat->session_place,
@@ -74,6 +71,16 @@ static __always_inline int snat_find_outbound(const struct party *party, __u32 v
 	}
 	snat_take_place(snat);
 	return flow->error && !dependent ? snat_find_error(party, snat) : 0;
+}
+
+/* Whether what snat_find_outbound() found is a session with this very remote, not only a mapping. */
+static __always_inline bool snat_has_session(const struct party *party, struct snat *snat)
+{
+	struct mapping *mapping = mapping_at(snat->mapping);
+
+	if (mapping && snat->session < 0)
+		snat->session = session_find(party->gateway, mapping, &snat->session_place);
+	return mapping && snat->session >= 0;
 }
 
 /* Counts a session that is about to be made. 0, or the limit in the way. */
@@ -142,7 +149,7 @@ static __always_inline int snat_create(const struct party *party, __u32 vm_index
 		if (index < 0)
 			return REASON_DROP_PORTS_EXHAUSTED;
 		snat_place_mapping(vm_index, index, flow, snat);
-		if (snat_is_dependent(party->router))
+		if (session_is_dependent(party->router))
 			return snat_create_dependent(party, snat);
 		if (!mapping_create(party->vm, &snat->mapping_place, party->gateway,
 				    party->router->vm_block_limit))
@@ -161,7 +168,7 @@ static __noinline int snat_make(const struct party *party, __u32 vm_index, const
 
 	if (reason)
 		return reason;
-	snat_place_session(party->router, vm_index, flow, snat);
+	snat_place_session(party->router, vm_index, flow, flow->port, snat);
 	snat->session_place.mapping = snat->mapping;
 	reason = snat_create(party, vm_index, flow, found, snat);
 	if (snat->session_place.created)
@@ -204,6 +211,12 @@ static __always_inline int snat_outbound(const struct party *party, __u32 vm_ind
 		return REASON_DROP_NO_MAPPING;
 	if (mapping && snat->session < 0)
 		snat->session = session_find(party->gateway, mapping, &snat->session_place);
+	/*
+	 * The end of a connection is not the beginning of one (RFC 7857 §2), but may be what
+	 * the remote waits for: where filtering lets it in without a session, so it is refused.
+	 */
+	if (mapping && snat->session < 0 && flow->tcp_flags & TCP_RST)
+		return 0;
 	if (!mapping || snat->session < 0) {
 		reason = snat_make(party, vm_index, flow, mapping, snat);
 		if (reason)
@@ -250,7 +263,7 @@ static __always_inline int snat_find_inbound(const struct party *party, __u32 ad
 	snat->is_static = mapping->flags & MAPPING_STATIC;
 	if (snat->is_static)
 		return 0;
-	snat_place_session(party->router, snat->vm, flow, snat);
+	snat_place_session(party->router, snat->vm, flow, snat->port, snat);
 	snat->session_place.mapping = index;
 	snat->session = session_find(party->gateway, mapping, &snat->session_place);
 	session = session_at(snat->session, mapping, index);

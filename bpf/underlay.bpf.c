@@ -240,7 +240,8 @@ static __always_inline int outbound_translate(struct packet *packet, struct part
 	if (!unfit && outbound_forwarding(packet, party))
 		return 0;
 	found = !unfit && party->vm->snat_address &&
-		!snat_find_outbound(party, packet->vm, &packet->flow, &packet->snat);
+		!snat_find_outbound(party, packet->vm, &packet->flow, &packet->snat) &&
+		(!party->vm->floating_ip || snat_has_session(party, &packet->snat));
 	if (!found && party->vm->floating_ip)
 		return outbound_floating_ip(packet, party);
 	if (!party->router->pool_size)

@@ -2,7 +2,7 @@
 import type { Codec, EnumLayout, MapLayout, StructLayout } from 'libbpf-ts';
 
 /** Changes whenever a struct, an enum or a map changes its layout. */
-export const layoutHash = '226440adecc94c751bcf3225123f0583';
+export const layoutHash = 'e37be4e50671cc121a0150f9faf6f1fd';
 
 function expectLength(actual: number, expected: number, field: string): void {
   if (actual !== expected) throw new RangeError(`${field} takes ${expected} elements, not ${actual}`);
@@ -36,6 +36,8 @@ export const eventType = {
   neighbourHeard: 8,
   frameUnfinished: 9,
   advertisement: 10,
+  portsAllocated: 11,
+  portsReleased: 12,
 } as const;
 export type EventType = (typeof eventType)[keyof typeof eventType];
 export const eventTypeNames: Readonly<Record<number, string>> = {
@@ -49,6 +51,8 @@ export const eventTypeNames: Readonly<Record<number, string>> = {
   8: 'neighbour_heard',
   9: 'frame_unfinished',
   10: 'advertisement',
+  11: 'ports_allocated',
+  12: 'ports_released',
 };
 
 /** enum external_address_kind */
@@ -178,62 +182,63 @@ export const reason = {
   vmLearned: 32,
   vmMoved: 33,
   vmExpired: 34,
-  mssClamped: 35,
-  endpointAnnounced: 36,
-  frameUnfinished: 37,
-  dropTruncated: 38,
-  dropNotActive: 39,
-  dropGeneveVersion: 40,
-  dropGeneveOptionLength: 41,
-  dropGeneveCriticalOption: 42,
-  dropGeneveControl: 43,
-  dropGeneveProtocol: 44,
-  dropOuterFragment: 45,
-  dropOuterChecksum: 46,
-  dropVxlanHeader: 47,
-  dropVniUnknown: 48,
-  dropInnerNotIpv4: 49,
-  dropInnerMac: 50,
-  dropInnerArp: 51,
-  dropIpv4Header: 52,
-  dropSourceNotInSubnet: 53,
-  dropSourceNotOutside: 54,
-  dropEndpointSpoofed: 55,
-  dropDestinationNotRouted: 56,
-  dropPortUnreachable: 57,
-  dropTtlExceeded: 58,
-  dropFragment: 59,
-  dropFragmentEarly: 60,
-  dropFragmentationNeeded: 61,
-  dropProtocolNotTranslated: 62,
-  dropIcmpType: 63,
-  dropIcmpQuote: 64,
-  dropNoSharedSnat: 65,
-  dropNoMapping: 66,
-  dropFiltered: 67,
-  dropPortsExhausted: 68,
-  dropVmSessionLimit: 69,
-  dropVmSessionRate: 70,
-  dropRouterSessionLimit: 71,
-  dropNetworkVmLimit: 72,
-  dropVmTableFull: 73,
-  dropSessionTableFull: 74,
-  dropNeighbourUnresolved: 75,
-  dropNeighbourUnreachable: 76,
-  dropGatewayUnresolved: 77,
-  dropGatewayUnreachable: 78,
-  dropEndpointUnknown: 79,
-  dropMtuExceeded: 80,
-  dropCongestion: 81,
-  dropAdjustFailed: 82,
-  dropSegments: 83,
-  dropSyncVersion: 84,
-  dropSyncMalformed: 85,
-  dropSyncMac: 86,
-  dropSyncReplayed: 87,
-  dropSyncOwn: 88,
-  dropSyncTerm: 89,
-  dropSyncUnapplied: 90,
+  portLogLost: 35,
+  mssClamped: 36,
+  endpointAnnounced: 37,
+  frameUnfinished: 38,
+  dropTruncated: 39,
+  dropNotActive: 40,
+  dropGeneveVersion: 41,
+  dropGeneveOptionLength: 42,
+  dropGeneveCriticalOption: 43,
+  dropGeneveControl: 44,
+  dropGeneveProtocol: 45,
+  dropOuterFragment: 46,
+  dropOuterChecksum: 47,
+  dropVxlanHeader: 48,
+  dropVniUnknown: 49,
+  dropInnerNotIpv4: 50,
+  dropInnerMac: 51,
+  dropInnerArp: 52,
+  dropIpv4Header: 53,
+  dropSourceNotInSubnet: 54,
+  dropSourceNotOutside: 55,
+  dropEndpointSpoofed: 56,
+  dropDestinationNotRouted: 57,
+  dropPortUnreachable: 58,
+  dropTtlExceeded: 59,
+  dropFragment: 60,
+  dropFragmentEarly: 61,
+  dropFragmentationNeeded: 62,
+  dropProtocolNotTranslated: 63,
+  dropIcmpType: 64,
+  dropIcmpQuote: 65,
+  dropNoSharedSnat: 66,
+  dropNoMapping: 67,
+  dropFiltered: 68,
+  dropPortsExhausted: 69,
+  dropVmSessionLimit: 70,
+  dropVmSessionRate: 71,
+  dropRouterSessionLimit: 72,
+  dropNetworkVmLimit: 73,
+  dropVmTableFull: 74,
+  dropSessionTableFull: 75,
+  dropNeighbourUnresolved: 76,
+  dropNeighbourUnreachable: 77,
+  dropGatewayUnresolved: 78,
+  dropGatewayUnreachable: 79,
+  dropEndpointUnknown: 80,
+  dropMtuExceeded: 81,
+  dropCongestion: 82,
+  dropAdjustFailed: 83,
+  dropSegments: 84,
+  dropSyncVersion: 85,
+  dropSyncMalformed: 86,
+  dropSyncMac: 87,
+  dropSyncReplayed: 88,
+  dropSyncOwn: 89,
+  dropSyncTerm: 90,
+  dropSyncUnapplied: 91,
 } as const;
 export type Reason = (typeof reason)[keyof typeof reason];
 export const reasonNames: readonly string[] = [
@@ -272,6 +277,7 @@ export const reasonNames: readonly string[] = [
   'vm_learned',
   'vm_moved',
   'vm_expired',
+  'port_log_lost',
   'mss_clamped',
   'endpoint_announced',
   'frame_unfinished',
@@ -329,7 +335,7 @@ export const reasonNames: readonly string[] = [
   'drop_sync_term',
   'drop_sync_unapplied',
 ];
-export const reasonCount = 91;
+export const reasonCount = 92;
 
 /** enum replay_direction */
 export const replayDirection = {
@@ -1155,7 +1161,7 @@ export const fragmentKeyCodec: Codec<FragmentKey> = {
   },
 };
 
-/** struct gateway, 96 bytes */
+/** struct gateway, 104 bytes */
 export interface Gateway {
   id: number;
   syncMode: number;
@@ -1175,11 +1181,12 @@ export interface Gateway {
   vmTicks: number;
   icmpErrorsPerSecond: number;
   restingPortLimit: number;
+  logPorts: number;
 }
 
 export const gatewayLayout: StructLayout = {
   name: 'gateway',
-  size: 96,
+  size: 104,
   fields: [
     { name: 'id', offset: 0, size: 4, kind: 'u32' },
     { name: 'sync_mode', offset: 4, size: 4, kind: 'u32' },
@@ -1200,6 +1207,8 @@ export const gatewayLayout: StructLayout = {
     { name: 'vm_ticks', offset: 80, size: 4, kind: 'u32' },
     { name: 'icmp_errors_per_second', offset: 84, size: 4, kind: 'u32' },
     { name: 'resting_port_limit', offset: 88, size: 4, kind: 'u32' },
+    { name: 'log_ports', offset: 92, size: 4, kind: 'u32' },
+    { name: 'pad2', offset: 96, size: 4, kind: 'u32' },
   ],
 };
 
@@ -1223,14 +1232,15 @@ export const gatewayOffsets = {
   vmTicks: 80,
   icmpErrorsPerSecond: 84,
   restingPortLimit: 88,
+  logPorts: 92,
 } as const;
 
 export const gatewayCodec: Codec<Gateway> = {
   name: 'gateway',
-  size: 96,
+  size: 104,
   encode(value, into, offset = 0) {
-    expectRoom(into, offset, 96, 'gateway');
-    into.fill(0, offset, offset + 96);
+    expectRoom(into, offset, 104, 'gateway');
+    into.fill(0, offset, offset + 104);
     into.writeUInt32LE(value.id, offset);
     into.writeUInt32LE(value.syncMode, offset + 4);
     expectLength(value.key.length, 2, 'gateway.key');
@@ -1251,9 +1261,10 @@ export const gatewayCodec: Codec<Gateway> = {
     into.writeUInt32LE(value.vmTicks, offset + 80);
     into.writeUInt32LE(value.icmpErrorsPerSecond, offset + 84);
     into.writeUInt32LE(value.restingPortLimit, offset + 88);
+    into.writeUInt32LE(value.logPorts, offset + 92);
   },
   decode(from, offset = 0) {
-    expectRoom(from, offset, 96, 'gateway');
+    expectRoom(from, offset, 104, 'gateway');
     return {
       id: from.readUInt32LE(offset),
       syncMode: from.readUInt32LE(offset + 4),
@@ -1273,6 +1284,7 @@ export const gatewayCodec: Codec<Gateway> = {
       vmTicks: from.readUInt32LE(offset + 80),
       icmpErrorsPerSecond: from.readUInt32LE(offset + 84),
       restingPortLimit: from.readUInt32LE(offset + 88),
+      logPorts: from.readUInt32LE(offset + 92),
     };
   },
 };
@@ -1559,6 +1571,7 @@ export interface Session {
   flags: number;
   lastSeen: number;
   internalPort: number;
+  sequence: number;
 }
 
 export const sessionLayout: StructLayout = {
@@ -1571,7 +1584,7 @@ export const sessionLayout: StructLayout = {
     { name: 'flags', offset: 7, size: 1, kind: 'u8' },
     { name: 'last_seen', offset: 8, size: 4, kind: 'u32' },
     { name: 'internal_port', offset: 12, size: 2, kind: 'be16' },
-    { name: 'pad', offset: 14, size: 2, kind: 'u16' },
+    { name: 'sequence', offset: 14, size: 2, kind: 'u16' },
   ],
 };
 
@@ -1583,6 +1596,7 @@ export const sessionOffsets = {
   flags: 7,
   lastSeen: 8,
   internalPort: 12,
+  sequence: 14,
 } as const;
 
 export const sessionCodec: Codec<Session> = {
@@ -1590,13 +1604,13 @@ export const sessionCodec: Codec<Session> = {
   size: 16,
   encode(value, into, offset = 0) {
     expectRoom(into, offset, 16, 'session');
-    into.fill(0, offset, offset + 16);
     into.writeUInt32BE(value.remote, offset);
     into.writeUInt16BE(value.remotePort, offset + 4);
     into.writeUInt8(value.state, offset + 6);
     into.writeUInt8(value.flags, offset + 7);
     into.writeUInt32LE(value.lastSeen, offset + 8);
     into.writeUInt16BE(value.internalPort, offset + 12);
+    into.writeUInt16LE(value.sequence, offset + 14);
   },
   decode(from, offset = 0) {
     expectRoom(from, offset, 16, 'session');
@@ -1607,6 +1621,7 @@ export const sessionCodec: Codec<Session> = {
       flags: from.readUInt8(offset + 7),
       lastSeen: from.readUInt32LE(offset + 8),
       internalPort: from.readUInt16BE(offset + 12),
+      sequence: from.readUInt16LE(offset + 14),
     };
   },
 };
@@ -2075,7 +2090,7 @@ export const tunnelCodec: Codec<Tunnel> = {
   },
 };
 
-/** struct session_place, 20 bytes */
+/** struct session_place, 24 bytes */
 export interface SessionPlace {
   mapping: number;
   vm: number;
@@ -2085,11 +2100,12 @@ export interface SessionPlace {
   knownPort: number;
   known: boolean;
   created: boolean;
+  shared: boolean;
 }
 
 export const sessionPlaceLayout: StructLayout = {
   name: 'session_place',
-  size: 20,
+  size: 24,
   fields: [
     { name: 'mapping', offset: 0, size: 4, kind: 'u32' },
     { name: 'vm', offset: 4, size: 4, kind: 'u32' },
@@ -2099,6 +2115,8 @@ export const sessionPlaceLayout: StructLayout = {
     { name: 'known_port', offset: 16, size: 2, kind: 'be16' },
     { name: 'known', offset: 18, size: 1, kind: 'bool' },
     { name: 'created', offset: 19, size: 1, kind: 'bool' },
+    { name: 'shared', offset: 20, size: 1, kind: 'bool' },
+    { name: 'pad', offset: 21, size: 3, kind: 'u8', count: 3 },
   ],
 };
 
@@ -2112,13 +2130,15 @@ export const sessionPlaceOffsets = {
   knownPort: 16,
   known: 18,
   created: 19,
+  shared: 20,
 } as const;
 
 export const sessionPlaceCodec: Codec<SessionPlace> = {
   name: 'session_place',
-  size: 20,
+  size: 24,
   encode(value, into, offset = 0) {
-    expectRoom(into, offset, 20, 'session_place');
+    expectRoom(into, offset, 24, 'session_place');
+    into.fill(0, offset, offset + 24);
     into.writeUInt32LE(value.mapping, offset);
     into.writeUInt32LE(value.vm, offset + 4);
     into.writeUInt32BE(value.remote, offset + 8);
@@ -2127,9 +2147,10 @@ export const sessionPlaceCodec: Codec<SessionPlace> = {
     into.writeUInt16BE(value.knownPort, offset + 16);
     into.writeUInt8(value.known ? 1 : 0, offset + 18);
     into.writeUInt8(value.created ? 1 : 0, offset + 19);
+    into.writeUInt8(value.shared ? 1 : 0, offset + 20);
   },
   decode(from, offset = 0) {
-    expectRoom(from, offset, 20, 'session_place');
+    expectRoom(from, offset, 24, 'session_place');
     return {
       mapping: from.readUInt32LE(offset),
       vm: from.readUInt32LE(offset + 4),
@@ -2139,11 +2160,12 @@ export const sessionPlaceCodec: Codec<SessionPlace> = {
       knownPort: from.readUInt16BE(offset + 16),
       known: from.readUInt8(offset + 18) !== 0,
       created: from.readUInt8(offset + 19) !== 0,
+      shared: from.readUInt8(offset + 20) !== 0,
     };
   },
 };
 
-/** struct snat, 64 bytes */
+/** struct snat, 72 bytes */
 export interface Snat {
   mapping: number;
   vm: number;
@@ -2157,7 +2179,7 @@ export interface Snat {
 
 export const snatLayout: StructLayout = {
   name: 'snat',
-  size: 64,
+  size: 72,
   fields: [
     { name: 'mapping', offset: 0, size: 4, kind: 'u32' },
     { name: 'vm', offset: 4, size: 4, kind: 'u32' },
@@ -2166,7 +2188,7 @@ export const snatLayout: StructLayout = {
     { name: 'is_static', offset: 14, size: 1, kind: 'bool' },
     { name: 'session', offset: 16, size: 8, kind: 'i64' },
     { name: 'mapping_place', offset: 24, size: 20, kind: 'struct', struct: mappingPlaceLayout },
-    { name: 'session_place', offset: 44, size: 20, kind: 'struct', struct: sessionPlaceLayout },
+    { name: 'session_place', offset: 44, size: 24, kind: 'struct', struct: sessionPlaceLayout },
   ],
 };
 
@@ -2184,10 +2206,10 @@ export const snatOffsets = {
 
 export const snatCodec: Codec<Snat> = {
   name: 'snat',
-  size: 64,
+  size: 72,
   encode(value, into, offset = 0) {
-    expectRoom(into, offset, 64, 'snat');
-    into.fill(0, offset, offset + 64);
+    expectRoom(into, offset, 72, 'snat');
+    into.fill(0, offset, offset + 72);
     into.writeUInt32LE(value.mapping, offset);
     into.writeUInt32LE(value.vm, offset + 4);
     into.writeUInt32BE(value.address, offset + 8);
@@ -2198,7 +2220,7 @@ export const snatCodec: Codec<Snat> = {
     sessionPlaceCodec.encode(value.sessionPlace, into, offset + 44);
   },
   decode(from, offset = 0) {
-    expectRoom(from, offset, 64, 'snat');
+    expectRoom(from, offset, 72, 'snat');
     return {
       mapping: from.readUInt32LE(offset),
       vm: from.readUInt32LE(offset + 4),
@@ -2267,7 +2289,7 @@ export const rewriteCodec: Codec<Rewrite> = {
   },
 };
 
-/** struct packet, 296 bytes */
+/** struct packet, 304 bytes */
 export interface Packet {
   ip: Ipv4;
   quote: Quote;
@@ -2294,7 +2316,7 @@ export interface Packet {
 
 export const packetLayout: StructLayout = {
   name: 'packet',
-  size: 296,
+  size: 304,
   fields: [
     { name: 'ip', offset: 0, size: 32, kind: 'struct', struct: ipv4Layout },
     { name: 'quote', offset: 32, size: 24, kind: 'struct', struct: quoteLayout },
@@ -2310,13 +2332,13 @@ export const packetLayout: StructLayout = {
     { name: 'mac', offset: 118, size: 6, kind: 'u8', count: 6 },
     { name: 'destination_mac', offset: 124, size: 6, kind: 'u8', count: 6 },
     { name: 'flow', offset: 132, size: 16, kind: 'struct', struct: flowLayout },
-    { name: 'snat', offset: 152, size: 64, kind: 'struct', struct: snatLayout },
-    { name: 'rewrite', offset: 216, size: 16, kind: 'struct', struct: rewriteLayout },
-    { name: 'departure', offset: 232, size: 20, kind: 'struct', struct: departureLayout },
-    { name: 'inner_is_ipv4', offset: 252, size: 1, kind: 'bool' },
-    { name: 'scratch', offset: 253, size: 36, kind: 'u8', count: 36 },
-    { name: 'rewritten', offset: 289, size: 1, kind: 'bool' },
-    { name: 'explainable', offset: 290, size: 1, kind: 'bool' },
+    { name: 'snat', offset: 152, size: 72, kind: 'struct', struct: snatLayout },
+    { name: 'rewrite', offset: 224, size: 16, kind: 'struct', struct: rewriteLayout },
+    { name: 'departure', offset: 240, size: 20, kind: 'struct', struct: departureLayout },
+    { name: 'inner_is_ipv4', offset: 260, size: 1, kind: 'bool' },
+    { name: 'scratch', offset: 261, size: 36, kind: 'u8', count: 36 },
+    { name: 'rewritten', offset: 297, size: 1, kind: 'bool' },
+    { name: 'explainable', offset: 298, size: 1, kind: 'bool' },
   ],
 };
 
@@ -2337,20 +2359,20 @@ export const packetOffsets = {
   destinationMac: 124,
   flow: 132,
   snat: 152,
-  rewrite: 216,
-  departure: 232,
-  innerIsIpv4: 252,
-  scratch: 253,
-  rewritten: 289,
-  explainable: 290,
+  rewrite: 224,
+  departure: 240,
+  innerIsIpv4: 260,
+  scratch: 261,
+  rewritten: 297,
+  explainable: 298,
 } as const;
 
 export const packetCodec: Codec<Packet> = {
   name: 'packet',
-  size: 296,
+  size: 304,
   encode(value, into, offset = 0) {
-    expectRoom(into, offset, 296, 'packet');
-    into.fill(0, offset, offset + 296);
+    expectRoom(into, offset, 304, 'packet');
+    into.fill(0, offset, offset + 304);
     ipv4Codec.encode(value.ip, into, offset);
     quoteCodec.encode(value.quote, into, offset + 32);
     tunnelCodec.encode(value.tunnel, into, offset + 56);
@@ -2368,16 +2390,16 @@ export const packetCodec: Codec<Packet> = {
     into.set(value.destinationMac, offset + 124);
     flowCodec.encode(value.flow, into, offset + 132);
     snatCodec.encode(value.snat, into, offset + 152);
-    rewriteCodec.encode(value.rewrite, into, offset + 216);
-    departureCodec.encode(value.departure, into, offset + 232);
-    into.writeUInt8(value.innerIsIpv4 ? 1 : 0, offset + 252);
+    rewriteCodec.encode(value.rewrite, into, offset + 224);
+    departureCodec.encode(value.departure, into, offset + 240);
+    into.writeUInt8(value.innerIsIpv4 ? 1 : 0, offset + 260);
     expectLength(value.scratch.length, 36, 'packet.scratch');
-    into.set(value.scratch, offset + 253);
-    into.writeUInt8(value.rewritten ? 1 : 0, offset + 289);
-    into.writeUInt8(value.explainable ? 1 : 0, offset + 290);
+    into.set(value.scratch, offset + 261);
+    into.writeUInt8(value.rewritten ? 1 : 0, offset + 297);
+    into.writeUInt8(value.explainable ? 1 : 0, offset + 298);
   },
   decode(from, offset = 0) {
-    expectRoom(from, offset, 296, 'packet');
+    expectRoom(from, offset, 304, 'packet');
     return {
       ip: ipv4Codec.decode(from, offset),
       quote: quoteCodec.decode(from, offset + 32),
@@ -2394,12 +2416,12 @@ export const packetCodec: Codec<Packet> = {
       destinationMac: Buffer.from(from.subarray(offset + 124, offset + 130)),
       flow: flowCodec.decode(from, offset + 132),
       snat: snatCodec.decode(from, offset + 152),
-      rewrite: rewriteCodec.decode(from, offset + 216),
-      departure: departureCodec.decode(from, offset + 232),
-      innerIsIpv4: from.readUInt8(offset + 252) !== 0,
-      scratch: Buffer.from(from.subarray(offset + 253, offset + 289)),
-      rewritten: from.readUInt8(offset + 289) !== 0,
-      explainable: from.readUInt8(offset + 290) !== 0,
+      rewrite: rewriteCodec.decode(from, offset + 224),
+      departure: departureCodec.decode(from, offset + 240),
+      innerIsIpv4: from.readUInt8(offset + 260) !== 0,
+      scratch: Buffer.from(from.subarray(offset + 261, offset + 297)),
+      rewritten: from.readUInt8(offset + 297) !== 0,
+      explainable: from.readUInt8(offset + 298) !== 0,
     };
   },
 };
@@ -2448,6 +2470,64 @@ export const portBlockCodec: Codec<PortBlock> = {
       mappings: from.readUInt32LE(offset + 4),
       lastSeen: from.readUInt32LE(offset + 8),
       exhausted: from.readUInt32LE(offset + 12),
+    };
+  },
+};
+
+/** struct port_log, 20 bytes */
+export interface PortLog {
+  vni: number;
+  internalAddress: number;
+  externalAddress: number;
+  firstPort: number;
+  ports: number;
+  protocol: number;
+}
+
+export const portLogLayout: StructLayout = {
+  name: 'port_log',
+  size: 20,
+  fields: [
+    { name: 'vni', offset: 0, size: 4, kind: 'u32' },
+    { name: 'internal_address', offset: 4, size: 4, kind: 'be32' },
+    { name: 'external_address', offset: 8, size: 4, kind: 'be32' },
+    { name: 'first_port', offset: 12, size: 2, kind: 'u16' },
+    { name: 'ports', offset: 14, size: 2, kind: 'u16' },
+    { name: 'protocol', offset: 16, size: 4, kind: 'u32' },
+  ],
+};
+
+/** Bytes from the start of struct port_log. */
+export const portLogOffsets = {
+  vni: 0,
+  internalAddress: 4,
+  externalAddress: 8,
+  firstPort: 12,
+  ports: 14,
+  protocol: 16,
+} as const;
+
+export const portLogCodec: Codec<PortLog> = {
+  name: 'port_log',
+  size: 20,
+  encode(value, into, offset = 0) {
+    expectRoom(into, offset, 20, 'port_log');
+    into.writeUInt32LE(value.vni, offset);
+    into.writeUInt32BE(value.internalAddress, offset + 4);
+    into.writeUInt32BE(value.externalAddress, offset + 8);
+    into.writeUInt16LE(value.firstPort, offset + 12);
+    into.writeUInt16LE(value.ports, offset + 14);
+    into.writeUInt32LE(value.protocol, offset + 16);
+  },
+  decode(from, offset = 0) {
+    expectRoom(from, offset, 20, 'port_log');
+    return {
+      vni: from.readUInt32LE(offset),
+      internalAddress: from.readUInt32BE(offset + 4),
+      externalAddress: from.readUInt32BE(offset + 8),
+      firstPort: from.readUInt16LE(offset + 12),
+      ports: from.readUInt16LE(offset + 14),
+      protocol: from.readUInt32LE(offset + 16),
     };
   },
 };
@@ -3259,6 +3339,7 @@ export interface Vm {
   mappingCount: number;
   staticMappingCount: number;
   moved: number;
+  stamp: number;
 }
 
 export const vmLayout: StructLayout = {
@@ -3288,7 +3369,8 @@ export const vmLayout: StructLayout = {
     { name: 'mapping_count', offset: 144, size: 4, kind: 'u32' },
     { name: 'static_mapping_count', offset: 148, size: 4, kind: 'u32' },
     { name: 'moved', offset: 152, size: 4, kind: 'u32' },
-    { name: 'pad2', offset: 156, size: 36, kind: 'u32', count: 9 },
+    { name: 'stamp', offset: 156, size: 4, kind: 'u32' },
+    { name: 'pad2', offset: 160, size: 32, kind: 'u32', count: 8 },
   ],
 };
 
@@ -3316,6 +3398,7 @@ export const vmOffsets = {
   mappingCount: 144,
   staticMappingCount: 148,
   moved: 152,
+  stamp: 156,
 } as const;
 
 export const vmCodec: Codec<Vm> = {
@@ -3350,6 +3433,7 @@ export const vmCodec: Codec<Vm> = {
     into.writeUInt32LE(value.mappingCount, offset + 144);
     into.writeUInt32LE(value.staticMappingCount, offset + 148);
     into.writeUInt32LE(value.moved, offset + 152);
+    into.writeUInt32LE(value.stamp, offset + 156);
   },
   decode(from, offset = 0) {
     expectRoom(from, offset, 192, 'vm');
@@ -3376,6 +3460,7 @@ export const vmCodec: Codec<Vm> = {
       mappingCount: from.readUInt32LE(offset + 144),
       staticMappingCount: from.readUInt32LE(offset + 148),
       moved: from.readUInt32LE(offset + 152),
+      stamp: from.readUInt32LE(offset + 156),
     };
   },
 };
@@ -3557,7 +3642,7 @@ export const mapLayouts: Readonly<Record<string, MapLayout>> = {
   fragments: { key: { size: 16, kind: 'struct', struct: fragmentKeyLayout }, value: { size: 12, kind: 'struct', struct: fragmentLayout } },
   free_vms: { key: { size: 4, kind: 'u32' }, value: { size: 4, kind: 'u32' } },
   gateway_states: { key: { size: 4, kind: 'u32' }, value: { size: 56, kind: 'struct', struct: gatewayStateLayout } },
-  gateways: { key: { size: 4, kind: 'u32' }, value: { size: 96, kind: 'struct', struct: gatewayLayout } },
+  gateways: { key: { size: 4, kind: 'u32' }, value: { size: 104, kind: 'struct', struct: gatewayLayout } },
   icmp_budgets: { key: { size: 4, kind: 'u32' }, value: { size: 16, kind: 'struct', struct: icmpBudgetLayout } },
   interfaces: { key: { size: 4, kind: 'u32' }, value: { size: 20, kind: 'struct', struct: interfaceLayout } },
   mappings: { key: { size: 4, kind: 'u32' }, value: { size: 32, kind: 'struct', struct: mappingLayout } },
@@ -3565,7 +3650,7 @@ export const mapLayouts: Readonly<Record<string, MapLayout>> = {
   network_by_vni: { key: { size: 4, kind: 'u32' }, value: { size: 4, kind: 'u32' } },
   network_states: { key: { size: 4, kind: 'u32' }, value: { size: 8, kind: 'struct', struct: networkStateLayout } },
   networks: { key: { size: 4, kind: 'u32' }, value: { size: 40, kind: 'struct', struct: networkLayout } },
-  packets: { key: { size: 4, kind: 'u32' }, value: { size: 296, kind: 'struct', struct: packetLayout } },
+  packets: { key: { size: 4, kind: 'u32' }, value: { size: 304, kind: 'struct', struct: packetLayout } },
   pools: { key: { size: 4, kind: 'u32' }, value: { size: 4, kind: 'u32' } },
   port_blocks: { key: { size: 4, kind: 'u32' }, value: { size: 16, kind: 'struct', struct: portBlockLayout } },
   ports: { key: { size: 4, kind: 'u32' }, value: { size: 4, kind: 'u32' } },
@@ -3605,6 +3690,8 @@ export const enumLayouts: readonly EnumLayout[] = [
       EVENT_NEIGHBOUR_HEARD: 8,
       EVENT_FRAME_UNFINISHED: 9,
       EVENT_ADVERTISEMENT: 10,
+      EVENT_PORTS_ALLOCATED: 11,
+      EVENT_PORTS_RELEASED: 12,
     },
   },
   {
@@ -3703,63 +3790,64 @@ export const enumLayouts: readonly EnumLayout[] = [
       REASON_VM_LEARNED: 32,
       REASON_VM_MOVED: 33,
       REASON_VM_EXPIRED: 34,
-      REASON_MSS_CLAMPED: 35,
-      REASON_ENDPOINT_ANNOUNCED: 36,
-      REASON_FRAME_UNFINISHED: 37,
-      REASON_DROP_TRUNCATED: 38,
-      REASON_DROP_NOT_ACTIVE: 39,
-      REASON_DROP_GENEVE_VERSION: 40,
-      REASON_DROP_GENEVE_OPTION_LENGTH: 41,
-      REASON_DROP_GENEVE_CRITICAL_OPTION: 42,
-      REASON_DROP_GENEVE_CONTROL: 43,
-      REASON_DROP_GENEVE_PROTOCOL: 44,
-      REASON_DROP_OUTER_FRAGMENT: 45,
-      REASON_DROP_OUTER_CHECKSUM: 46,
-      REASON_DROP_VXLAN_HEADER: 47,
-      REASON_DROP_VNI_UNKNOWN: 48,
-      REASON_DROP_INNER_NOT_IPV4: 49,
-      REASON_DROP_INNER_MAC: 50,
-      REASON_DROP_INNER_ARP: 51,
-      REASON_DROP_IPV4_HEADER: 52,
-      REASON_DROP_SOURCE_NOT_IN_SUBNET: 53,
-      REASON_DROP_SOURCE_NOT_OUTSIDE: 54,
-      REASON_DROP_ENDPOINT_SPOOFED: 55,
-      REASON_DROP_DESTINATION_NOT_ROUTED: 56,
-      REASON_DROP_PORT_UNREACHABLE: 57,
-      REASON_DROP_TTL_EXCEEDED: 58,
-      REASON_DROP_FRAGMENT: 59,
-      REASON_DROP_FRAGMENT_EARLY: 60,
-      REASON_DROP_FRAGMENTATION_NEEDED: 61,
-      REASON_DROP_PROTOCOL_NOT_TRANSLATED: 62,
-      REASON_DROP_ICMP_TYPE: 63,
-      REASON_DROP_ICMP_QUOTE: 64,
-      REASON_DROP_NO_SHARED_SNAT: 65,
-      REASON_DROP_NO_MAPPING: 66,
-      REASON_DROP_FILTERED: 67,
-      REASON_DROP_PORTS_EXHAUSTED: 68,
-      REASON_DROP_VM_SESSION_LIMIT: 69,
-      REASON_DROP_VM_SESSION_RATE: 70,
-      REASON_DROP_ROUTER_SESSION_LIMIT: 71,
-      REASON_DROP_NETWORK_VM_LIMIT: 72,
-      REASON_DROP_VM_TABLE_FULL: 73,
-      REASON_DROP_SESSION_TABLE_FULL: 74,
-      REASON_DROP_NEIGHBOUR_UNRESOLVED: 75,
-      REASON_DROP_NEIGHBOUR_UNREACHABLE: 76,
-      REASON_DROP_GATEWAY_UNRESOLVED: 77,
-      REASON_DROP_GATEWAY_UNREACHABLE: 78,
-      REASON_DROP_ENDPOINT_UNKNOWN: 79,
-      REASON_DROP_MTU_EXCEEDED: 80,
-      REASON_DROP_CONGESTION: 81,
-      REASON_DROP_ADJUST_FAILED: 82,
-      REASON_DROP_SEGMENTS: 83,
-      REASON_DROP_SYNC_VERSION: 84,
-      REASON_DROP_SYNC_MALFORMED: 85,
-      REASON_DROP_SYNC_MAC: 86,
-      REASON_DROP_SYNC_REPLAYED: 87,
-      REASON_DROP_SYNC_OWN: 88,
-      REASON_DROP_SYNC_TERM: 89,
-      REASON_DROP_SYNC_UNAPPLIED: 90,
-      REASONS: 91,
+      REASON_PORT_LOG_LOST: 35,
+      REASON_MSS_CLAMPED: 36,
+      REASON_ENDPOINT_ANNOUNCED: 37,
+      REASON_FRAME_UNFINISHED: 38,
+      REASON_DROP_TRUNCATED: 39,
+      REASON_DROP_NOT_ACTIVE: 40,
+      REASON_DROP_GENEVE_VERSION: 41,
+      REASON_DROP_GENEVE_OPTION_LENGTH: 42,
+      REASON_DROP_GENEVE_CRITICAL_OPTION: 43,
+      REASON_DROP_GENEVE_CONTROL: 44,
+      REASON_DROP_GENEVE_PROTOCOL: 45,
+      REASON_DROP_OUTER_FRAGMENT: 46,
+      REASON_DROP_OUTER_CHECKSUM: 47,
+      REASON_DROP_VXLAN_HEADER: 48,
+      REASON_DROP_VNI_UNKNOWN: 49,
+      REASON_DROP_INNER_NOT_IPV4: 50,
+      REASON_DROP_INNER_MAC: 51,
+      REASON_DROP_INNER_ARP: 52,
+      REASON_DROP_IPV4_HEADER: 53,
+      REASON_DROP_SOURCE_NOT_IN_SUBNET: 54,
+      REASON_DROP_SOURCE_NOT_OUTSIDE: 55,
+      REASON_DROP_ENDPOINT_SPOOFED: 56,
+      REASON_DROP_DESTINATION_NOT_ROUTED: 57,
+      REASON_DROP_PORT_UNREACHABLE: 58,
+      REASON_DROP_TTL_EXCEEDED: 59,
+      REASON_DROP_FRAGMENT: 60,
+      REASON_DROP_FRAGMENT_EARLY: 61,
+      REASON_DROP_FRAGMENTATION_NEEDED: 62,
+      REASON_DROP_PROTOCOL_NOT_TRANSLATED: 63,
+      REASON_DROP_ICMP_TYPE: 64,
+      REASON_DROP_ICMP_QUOTE: 65,
+      REASON_DROP_NO_SHARED_SNAT: 66,
+      REASON_DROP_NO_MAPPING: 67,
+      REASON_DROP_FILTERED: 68,
+      REASON_DROP_PORTS_EXHAUSTED: 69,
+      REASON_DROP_VM_SESSION_LIMIT: 70,
+      REASON_DROP_VM_SESSION_RATE: 71,
+      REASON_DROP_ROUTER_SESSION_LIMIT: 72,
+      REASON_DROP_NETWORK_VM_LIMIT: 73,
+      REASON_DROP_VM_TABLE_FULL: 74,
+      REASON_DROP_SESSION_TABLE_FULL: 75,
+      REASON_DROP_NEIGHBOUR_UNRESOLVED: 76,
+      REASON_DROP_NEIGHBOUR_UNREACHABLE: 77,
+      REASON_DROP_GATEWAY_UNRESOLVED: 78,
+      REASON_DROP_GATEWAY_UNREACHABLE: 79,
+      REASON_DROP_ENDPOINT_UNKNOWN: 80,
+      REASON_DROP_MTU_EXCEEDED: 81,
+      REASON_DROP_CONGESTION: 82,
+      REASON_DROP_ADJUST_FAILED: 83,
+      REASON_DROP_SEGMENTS: 84,
+      REASON_DROP_SYNC_VERSION: 85,
+      REASON_DROP_SYNC_MALFORMED: 86,
+      REASON_DROP_SYNC_MAC: 87,
+      REASON_DROP_SYNC_REPLAYED: 88,
+      REASON_DROP_SYNC_OWN: 89,
+      REASON_DROP_SYNC_TERM: 90,
+      REASON_DROP_SYNC_UNAPPLIED: 91,
+      REASONS: 92,
     },
   },
   {

@@ -173,7 +173,7 @@ describe('a mapping that has no session', () => {
     pair.reset({ syncMode: 'none' });
     send(query());
     const index = 65536 + pair.a.mappings()[0]!.externalPort;
-    const none = { remote: 0, remotePort: 0, state: 0, flags: 0, lastSeen: 0, internalPort: 0 };
+    const none = { remote: 0, remotePort: 0, state: 0, flags: 0, lastSeen: 0, internalPort: 0, sequence: 0 };
     // A slot that was free for long and has just been claimed.
     pair.a.mappingTable.update(index, { lastSeen: ticksAgo(1000), first: none });
     expect([left(), left()]).toEqual([1, 1]);
@@ -183,7 +183,7 @@ describe('a mapping that has no session', () => {
 });
 
 describe('a session that another CPU is making', () => {
-  const UNDER_WAY = { remote: 0, remotePort: 0, state: 0, flags: 0, lastSeen: 0, internalPort: 0 };
+  const UNDER_WAY = { remote: 0, remotePort: 0, state: 0, flags: 0, lastSeen: 0, internalPort: 0, sequence: 0 };
   beforeEach(() => {
     send(query());
     send(query(8, otherServer));
@@ -191,7 +191,7 @@ describe('a session that another CPU is making', () => {
 
   it('beyond the first is not expired before it is there, and not told', () => {
     const [index, slot] = [...pair.a.sessionTable.used()][0]!;
-    pair.a.sessionTable.update(index, { session: UNDER_WAY });
+    pair.a.sessionTable.update(index, { session: { ...UNDER_WAY, internalPort: slot.session.internalPort } });
     expect(pair.walk(pair.a, 'age_xdp').sent).toEqual([]);
     expect(pair.a.sessionTable.get(index).mapping).toBe(slot.mapping);
     const { records } = layerOf(dissect(pair.walk(pair.a, 'bulk_xdp').sent.at(-1)!), 'sync');

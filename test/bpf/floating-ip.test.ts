@@ -183,3 +183,33 @@ describe('floating IP', () => {
     expect(layerOf(dissect(result.frame), 'ipv4').source).toBe(a2.tenant.externalAddress);
   });
 });
+
+describe('a VM that gains a floating IP while it has mappings of shared SNAT', () => {
+  const vm = { ...a1, address: '172.16.100.30', mac: 'fa:16:3e:00:01:1e' };
+  const GAINED = '10.0.2.230';
+  const CLIENT = '198.51.100.7';
+  const packet = (destination: string, segment: Layer): Buffer => frameFromVm(vm, [ipv4({ source: vm.address, destination }), segment]);
+  const sourceOf = (bytes: Buffer): string => layerOf(dissect(gateway.run('underlay', bytes).frame), 'ipv4').source;
+  beforeEach(() => {
+    gateway.run('underlay', packet(server, udp({ sourcePort: 51820, destinationPort: 51820 })));
+    gateway.run('underlay', packet(server, tcp({ sourcePort: 40000, destinationPort: 80, flags: TCP.SYN })));
+    gateway.addFloatingIp(vm, GAINED);
+  });
+
+  it('keeps the sessions that it has', () => {
+    expect(sourceOf(packet(server, udp({ sourcePort: 51820, destinationPort: 51820 })))).toBe(a1.tenant.externalAddress);
+    expect(sourceOf(packet(server, tcp({ sourcePort: 40000, destinationPort: 80, flags: TCP.ACK })))).toBe(a1.tenant.externalAddress);
+  });
+
+  it('answers a new client as whom it has asked, from the same port', () => {
+    const asked = gateway.run('external', fromOutside([ipv4({ source: CLIENT, destination: GAINED }), udp({ sourcePort: 4444, destinationPort: 51820 })]));
+    expect(asked.counters).toMatchObject({ inbound_floating_ip: 1 });
+    expect(sourceOf(packet(CLIENT, udp({ sourcePort: 51820, destinationPort: 4444 })))).toBe(GAINED);
+    expect(gateway.sessions()).toEqual([]);
+  });
+
+  it('begins with a new remote as its floating IP, from the same port', () => {
+    expect(sourceOf(packet(CLIENT, tcp({ sourcePort: 40000, destinationPort: 80, flags: TCP.SYN })))).toBe(GAINED);
+    expect(sourceOf(packet(server, tcp({ sourcePort: 40000, destinationPort: 443, flags: TCP.SYN })))).toBe(GAINED);
+  });
+});

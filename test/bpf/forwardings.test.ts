@@ -1,5 +1,6 @@
 /** Port forwardings: an external port that always leads to one internal one. */
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import { mappingFlag } from '../../src/dataplane/layout.generated.js';
 import { GatewayFixture, hooks, ticksAgo, type PortForwarding } from '../support/gateway-fixture.js';
 import { tableFaults } from '../support/invariants.js';
 import { ipv4, tcp, TCP, udp } from '../support/packet.js';
@@ -124,7 +125,9 @@ describe.each(hooks)('port forwardings, %s', (hook) => {
     const { externalPort } = mappingOf(gateway, a1, overTcp, PORT);
     gateway.addForwarding({ ...web, externalPort });
     expectToVm(receive(gateway, server, ADDRESS, overTcp.request(80, externalPort)), WEB, [ipv4({ source: server, destination: WEB.address, ttl: 63 }), ...overTcp.request(80, 80)]);
-    expect(gateway.sessions()).toEqual([]);
+    expect(gateway.sessions().map(({ vm }) => vm - 1)).toEqual([gateway.vmIndex(a1)]);
+    // What was beyond the first is nobody's: from here on to nobody.
+    expect(gateway.mappings().map(({ flags }) => flags)).toEqual([mappingFlag.static]);
     expect(tableFaults(gateway)).toEqual([]);
     // The VM goes on with another port.
     expect(send(gateway, a1, server, overTcp.request(PORT)).counters).toMatchObject({ outbound_snat: 1, session_created: 1 });

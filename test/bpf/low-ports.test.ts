@@ -87,7 +87,7 @@ describe.each(hooks)('ports below 1024, %s', (hook) => {
     const index = gateway.mappingIndex(ADDRESS, 'udp', externalPort);
     gateway.mappingTable.set(index, {
       vm: 0, internalPort: 0, flags: 0, sessionCount: 0, lastSeen: ticksAgo(10),
-      first: { remote: 0, remotePort: 0, state: 0, flags: 0, lastSeen: 0, internalPort: 0 },
+      first: { remote: 0, remotePort: 0, state: 0, flags: 0, lastSeen: 0, internalPort: 0, sequence: 0 },
     });
     send(gateway, a1, server, overUdp.request(500));
     expect(mappingOf(gateway, a1, overUdp, 500).externalPort).not.toBe(externalPort);

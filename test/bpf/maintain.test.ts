@@ -3,11 +3,12 @@ import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { reason } from '../../src/dataplane/layout.generated.js';
 import { dissect, layerOf } from '../support/dissect.js';
 import { ticksAgo, type GatewayFixture, type RunResult } from '../support/gateway-fixture.js';
+import { tableFaults } from '../support/invariants.js';
 import { Pair, syncMessage } from '../support/pair.js';
 import { icmp, ICMP, ipv4, tcp, TCP, udp, type Layer } from '../support/packet.js';
 import { messageMac, RECORD_KIND, SYNC_TYPE, type SyncRecord } from '../support/sync-frame.js';
 import * as world from '../support/world.js';
-import { a1, a2, b1, frameFromVm, fromPeer, nodeA, nodeB, server, type VirtualMachine } from '../support/world.js';
+import { a1, a2, b1, frameFromVm, fromOutside, fromPeer, nodeA, nodeB, server, type VirtualMachine } from '../support/world.js';
 
 const pair = Pair.load();
 afterAll(() => pair.close());
@@ -33,7 +34,7 @@ function comparable(gateway: GatewayFixture): unknown {
   }));
   const sessions = gateway.sessions().map(({ mapping, session }) => [mapping, session.remote, session.remotePort, session.state].join());
   const vms = [...gateway.vms.used()]
-    .map(([, vm]) => ({ ...vm, lastSeen: 0, flags: 0, blocks: [...vm.blocks].sort((x, y) => x - y) }))
+    .map(([, vm]) => ({ ...vm, lastSeen: 0, stamp: 0, flags: 0, blocks: [...vm.blocks].sort((x, y) => x - y) }))
     .filter((vm) => vm.tunnelEndpoint !== 0)
     .sort((x, y) => x.vni - y.vni || x.address - y.address);
   const blocks = gateway.portBlocks().map(({ externalAddress, block, vm, mappings: used }) => ({ externalAddress, block, vm: vmName(vm - 1), used }));
@@ -296,15 +297,36 @@ describe('records of the peer', () => {
     tell({ ...record, kind: RECORD_KIND.delete, remote: '0.0.0.0' });
 
     expect(pair.b.mappings()).toEqual([]);
+    expect(tableFaults(pair.b)).toEqual([]);
+    // What is beyond the first is nobody's, and goes with the next pass on either gateway.
+    expect(pair.walk(pair.b, 'age_xdp').sent).toEqual([]);
     expect(pair.b.sessions()).toEqual([]);
+    expect(pair.b.vms.get(0).sessions).toBe(0);
+    expect(tableFaults(pair.b)).toEqual([]);
   });
 
   it('a mapping that another one of the peer replaces takes its sessions along', () => {
     tell(record, { ...record, remote: '198.51.100.1' });
     tell({ ...record, internalAddress: '172.16.100.50', internalPort: 6000, remote: '198.51.100.9' });
 
-    expect(pair.b.mappings().map(({ internalPort, sessionCount }) => [internalPort, sessionCount])).toEqual([[6000, 0]]);
+    expect(pair.b.mappings().map(({ internalPort }) => internalPort)).toEqual([6000]);
+    pair.walk(pair.b, 'age_xdp');
+    expect(pair.b.mappings().map(({ sessionCount }) => sessionCount)).toEqual([0]);
     expect(pair.b.sessions()).toEqual([]);
+    expect(tableFaults(pair.b)).toEqual([]);
+  });
+
+  it('what an ended mapping has left behind lets nobody through to who has its port next', () => {
+    const REMOTE = '198.51.100.1';
+    tell(record, { ...record, remote: REMOTE });
+    tell({ ...record, internalPort: 6000 });
+    pair.takeOver(pair.b, 'dead');
+    const answer = (): RunResult => pair.b.run('external', fromOutside([ipv4({ source: REMOTE, destination: a1.tenant.externalAddress }), udp({ sourcePort: 53, destinationPort: 0x0400 })]));
+    expect(answer().counters).toEqual({ drop_filtered: 1 });
+
+    pair.walk(pair.b, 'age_xdp');
+    expect(pair.b.sessions()).toEqual([]);
+    expect(tableFaults(pair.b)).toEqual([]);
   });
 
   it('brings how long it has been idle', () => {

@@ -2,6 +2,7 @@
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { dissect, layerOf } from '../support/dissect.js';
 import { GatewayFixture, ticksAgo, type RunResult } from '../support/gateway-fixture.js';
+import { tableFaults } from '../support/invariants.js';
 import { icmp, ICMP, ipv4, tcp, TCP, udp } from '../support/packet.js';
 import * as world from '../support/world.js';
 import { a1, frameFromVm, fromOutside, otherServer, server, type VirtualMachine } from '../support/world.js';
@@ -49,6 +50,27 @@ describe('endpoint-independent mapping (RFC 4787 REQ-1)', () => {
     const ports = [tcpOut(a1, 5000), tcpOut(a1, 5000, otherServer), tcpOut(a1, 5000, server, 443)].map(tcpPort);
     expect(new Set(ports).size).toBe(1);
     expect(gateway.sessions()).toHaveLength(2);
+  });
+
+  it('TCP: connections of one internal port with one remote address are as many as the table holds, not two buckets', () => {
+    const results = Array.from({ length: 40 }, (_, n) => tcpOut(a1, 5000, server, 1000 + n));
+    expect(new Set(results.map(({ verdict }) => verdict))).toEqual(new Set(['REDIRECT']));
+    expect(gateway.sessions()).toHaveLength(39);
+    // Each is found again, and none is made twice.
+    expect(tcpOut(a1, 5000, server, 1039).counters).toEqual({ outbound_snat: 1 });
+    expect(tableFaults(gateway)).toEqual([]);
+  });
+
+  it.each([{ remotePort: 80, made: [] }, { remotePort: 80, made: [81] }])('TCP: a reset makes no session, and passes where a mapping is: $made', ({ remotePort, made }) => {
+    const reset = (): RunResult =>
+      gateway.run('underlay', frameFromVm(a1, [ipv4({ source: a1.address, destination: server }), tcp({ sourcePort: 5000, destinationPort: remotePort, flags: TCP.RST })]));
+    for (const port of made) tcpOut(a1, 5000, server, port);
+    const before = gateway.tables();
+    if (made.length === 0) expect(reset().counters).toMatchObject({ drop_no_mapping: 1 });
+    else expect(tcpPort(reset())).toBe(gateway.mappings()[0]!.externalPort);
+    if (made.length > 0) expect(gateway.tables()).toEqual(before);
+    expect(gateway.mappings()).toHaveLength(made.length);
+    expect(gateway.sessions()).toEqual([]);
   });
 
   it('ICMP: the same query id to another remote is the same external id (RFC 5508 REQ-1)', () => {
@@ -176,7 +198,7 @@ describe('hold-down (RFC 6888 REQ-8)', () => {
     const free = (freedTicksAgo: number): void => {
       const mapping = gateway.mappingTable.get(index);
       gateway.mappingTable.set(index, { ...mapping, vm: 0, internalPort: 0, sessionCount: 0, lastSeen: ticksAgo(freedTicksAgo) });
-      gateway.mappingTable.update(index, { first: { remote: 0, remotePort: 0, state: 0, flags: 0, lastSeen: 0, internalPort: 0 } });
+      gateway.mappingTable.update(index, { first: { remote: 0, remotePort: 0, state: 0, flags: 0, lastSeen: 0, internalPort: 0, sequence: 0 } });
     };
     gateway.setGateway({ holdDownTicks: 100 });
 
@@ -187,7 +209,7 @@ describe('hold-down (RFC 6888 REQ-8)', () => {
     const again = udpPort(udpOut(a1, 5000));
     gateway.setGateway({ holdDownTicks: 100 });
     const slot = (0 * 3 + 1) * 65536 + again;
-    gateway.mappingTable.set(slot, { vm: 0, internalPort: 0, flags: 0, lastSeen: ticksAgo(101), sessionCount: 0, first: { remote: 0, remotePort: 0, state: 0, flags: 0, lastSeen: 0, internalPort: 0 } });
+    gateway.mappingTable.set(slot, { vm: 0, internalPort: 0, flags: 0, lastSeen: ticksAgo(101), sessionCount: 0, first: { remote: 0, remotePort: 0, state: 0, flags: 0, lastSeen: 0, internalPort: 0, sequence: 0 } });
     expect(udpPort(udpOut(a1, 5000))).toBe(again);
   });
 });

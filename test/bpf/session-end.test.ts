@@ -86,6 +86,7 @@ describe('one session of a mapping', () => {
     expect(end({ mapping: indexOf(pair.a), remote: 0, remotePort: 0 })).toBe(0);
     for (const gateway of [pair.a, pair.b]) {
       expect(gateway.mappings()).toEqual([]);
+      pair.walk(gateway, 'age_xdp');
       expect(gateway.sessions()).toEqual([]);
       expect(gateway.vm(a1)).toMatchObject({ sessions: 0, mappingCount: 0 });
     }
@@ -163,6 +164,7 @@ describe('killing by a filter, over the tables of the gateway', () => {
     expect(await kill({ router: 'tenant-a' })).toBe(5);
     for (const gateway of [pair.a, pair.b]) {
       expect(gateway.mappings().map(({ vm }) => vm - 1)).toEqual([gateway.vmIndex(b1)]);
+      pair.walk(gateway, 'age_xdp');
       expect(gateway.sessions()).toEqual([]);
       expect(gateway.vm(a1)).toMatchObject({ sessions: 0, mappingCount: 0 });
     }

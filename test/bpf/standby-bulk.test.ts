@@ -60,7 +60,7 @@ describe('what a standby sends to the Active', () => {
     const stale = pair.a.mappings()[0]!;
     const index = stale.externalPort + UDP * 65536;
     // Ended and made anew in a silence: the old port rests, so the new one is another.
-    pair.a.mappingTable.set(index, { ...pair.a.mappingTable.get(index), vm: 0, internalPort: 0, lastSeen: ticksAgo(0), first: { remote: 0, remotePort: 0, state: 0, flags: 0, lastSeen: 0, internalPort: 0 } });
+    pair.a.mappingTable.set(index, { ...pair.a.mappingTable.get(index), vm: 0, internalPort: 0, lastSeen: ticksAgo(0), first: { remote: 0, remotePort: 0, state: 0, flags: 0, lastSeen: 0, internalPort: 0, sequence: 0 } });
     pair.a.setPeerAlive(false);
     const port = sourcePort(pair.a.run('underlay', out()).frame);
     expect(port).not.toBe(stale.externalPort);

@@ -677,10 +677,10 @@ export class GatewayFixture {
 
   /** Everything that a refused packet must leave as it was. Clocks read 0: a tick may pass between two looks. */
   tables(): { mappings: MappingEntry[]; sessions: layout.SessionSlot[]; portBlocks: PortBlockEntry[]; vms: layout.Vm[] } {
-    const mappings = this.mappings().map((mapping) => ({ ...mapping, lastSeen: 0, first: { ...mapping.first, lastSeen: 0 } }));
-    const sessions = this.sessions().map((slot) => ({ ...slot, session: { ...slot.session, lastSeen: 0 } }));
+    const mappings = this.mappings().map((mapping) => ({ ...mapping, lastSeen: 0, first: { ...mapping.first, lastSeen: 0, sequence: 0 } }));
+    const sessions = this.sessions().map((slot) => ({ ...slot, session: { ...slot.session, lastSeen: 0, sequence: 0 } }));
     const portBlocks = this.portBlocks().map((block) => ({ ...block, lastSeen: 0 }));
-    const vms = [...this.vms.used()].map(([, vm]) => ({ ...vm, lastSeen: 0 }));
+    const vms = [...this.vms.used()].map(([, vm]) => ({ ...vm, lastSeen: 0, stamp: 0 }));
     return { mappings, sessions, portBlocks, vms };
   }
 

@@ -92,5 +92,5 @@ export class World {
 }
 
 function sessionEntry({ remote = '203.0.113.10', remotePort = 443, state = 'established', flags = sessionFlag.committed, idleTicks = 0 }: Wanted): SessionEntry {
-  return { remote: typeof remote === 'number' ? remote : ipv4ToNumber(remote), remotePort, state: sessionState[state], flags, lastSeen: TICK - idleTicks, internalPort: 0 };
+  return { remote: typeof remote === 'number' ? remote : ipv4ToNumber(remote), remotePort, state: sessionState[state], flags, lastSeen: TICK - idleTicks, internalPort: 0, sequence: 0 };
 }

@@ -1,0 +1,293 @@
+/**
+ * Frames that overtake each other on the ha link. A walk's frame is sealed first
+ * and sent from user space, a commit leaves in the driver; commits of several CPUs
+ * pass each other. What the Active has never to say again must not be undone.
+ */
+import fc from 'fast-check';
+import { afterAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { numberToIpv4 } from '../support/bytes.js';
+import { fuzz, fuzzRuns } from '../support/fuzz.js';
+import { ticksAgo, type GatewayFixture, type RunResult } from '../support/gateway-fixture.js';
+import { tableFaults } from '../support/invariants.js';
+import { isSyncFrame, Pair } from '../support/pair.js';
+import { ipv4, tcp, TCP, type Layer } from '../support/packet.js';
+import { SYNC_HEADER_BYTES, SYNC_RECORD_BYTES } from '../support/sync-frame.js';
+import { mappingOf, overTcp, overUdp } from '../support/traffic.js';
+import * as world from '../support/world.js';
+import { a1, frameFromVm, fromOutside, otherServer, server, type VirtualMachine } from '../support/world.js';
+
+const runs = fuzzRuns(100);
+vi.setConfig({ testTimeout: 60_000 + runs * 200 });
+const pair = Pair.load();
+afterAll(() => pair.close());
+beforeEach(() => pair.reset());
+
+const ESTABLISHED = 2;
+const REPLIED = 32;
+const ESTABLISHED_COMMITTED = 2;
+/** Beyond every timeout of the fixture. */
+const LONG_AGO = 20_000;
+const ROOM = Buffer.alloc(42 + SYNC_HEADER_BYTES + 12 * SYNC_RECORD_BYTES);
+const WALK = { bulk_xdp: 0, age_xdp: 1 } as const;
+const ADDRESS = world.tenantA.externalAddress;
+const MAPPINGS_SEEN = { phase: 0, position: 0, records: 0 };
+
+const out = (vm: VirtualMachine, remote: string, segment: readonly Layer[]): Buffer => frameFromVm(vm, [ipv4({ source: vm.address, destination: remote }), ...segment]);
+const forward = (frame: Buffer, gateway = pair.a): { final: RunResult; steps: RunResult[] } => pair.forward(gateway, 'underlay', frame);
+const acknowledge = (port: number): Layer[] => [tcp({ sourcePort: port, destinationPort: 80, flags: TCP.ACK })];
+const apply = (frames: readonly Buffer[]): void => {
+  for (const frame of frames) expect(pair.b.run('ha_xdp', frame).verdict).toBe('TX');
+};
+
+/** The sealed frames of a whole pass by A, on their way. */
+function walkFrames(program: 'bulk_xdp' | 'age_xdp'): Buffer[] {
+  const frames: Buffer[] = [];
+  pair.a.walks.set(WALK[program], MAPPINGS_SEEN);
+  for (;;) {
+    const step = pair.a.run(program, ROOM);
+    if (step.verdict === 'DROP') return frames;
+    if (step.verdict === 'TX') frames.push(step.frame);
+  }
+}
+
+/** A's sessions for which `isOld` holds have idled beyond every timeout. */
+function idle(isOld: (remote: string, index: number) => boolean = () => true): void {
+  pair.a.setState('active', { activeSinceNs: 1n });
+  for (const [index, mapping] of pair.a.mappingTable.used()) {
+    if (isOld(numberToIpv4(mapping.first.remote), index)) pair.a.mappingTable.update(index, { first: { ...mapping.first, lastSeen: ticksAgo(LONG_AGO) } });
+  }
+  for (const [slot, { mapping, session }] of pair.a.sessionTable.used()) {
+    if (isOld(numberToIpv4(session.remote), mapping - 1)) pair.a.sessionTable.update(slot, { session: { ...session, lastSeen: ticksAgo(LONG_AGO) } });
+  }
+}
+
+/** What a takeover finds: every session by name, and whether its peer has been told that it is established. */
+function sessionsOf(gateway: GatewayFixture): Map<string, { state: number; told: boolean }> {
+  const found = new Map<string, { state: number; told: boolean }>();
+  for (const mapping of gateway.mappings()) {
+    const name = `${gateway.vms.get(mapping.vm - 1).address}:${mapping.internalPort}/${mapping.protocol} by ${mapping.externalPort}`;
+    const sessions = [mapping.first, ...gateway.sessions().filter((slot) => slot.mapping === mapping.index + 1 && slot.vm === mapping.vm).map(({ session }) => session)];
+    for (const { remote, remotePort, state, flags } of sessions) {
+      if (state !== 0) found.set(`${name} with ${numberToIpv4(remote)}:${remotePort}`, { state, told: mapping.protocol === 0 && (flags & ESTABLISHED_COMMITTED) !== 0 });
+    }
+  }
+  return found;
+}
+
+describe('a frame of a walk that a commit has overtaken', () => {
+  it('does not end the session that the commit has made again', () => {
+    forward(out(a1, server, overUdp.request(4000)));
+    forward(out(a1, otherServer, overUdp.request(4000)));
+    idle((remote) => remote === otherServer);
+    const late = walkFrames('age_xdp');
+    expect(late).toHaveLength(1);
+    expect(forward(out(a1, otherServer, overUdp.request(4000))).steps).toHaveLength(3);
+    apply(late);
+
+    const { externalPort } = mappingOf(pair.a, a1, overUdp, 4000);
+    expect(sessionsOf(pair.b).size).toBe(2);
+    expect(forward(out(a1, otherServer, overUdp.request(4000))).steps).toHaveLength(1);
+    pair.takeOver(pair.b, 'dead');
+    const answer = pair.b.run('external', fromOutside([ipv4({ source: otherServer, destination: ADDRESS }), ...overUdp.reply(externalPort)]));
+    expect(answer.counters).toMatchObject({ inbound_snat: 1 });
+  });
+
+  it('does not end the mapping that the commit has made again, where ports do not rest', () => {
+    for (const gateway of [pair.a, pair.b]) gateway.setGateway({ holdDownTicks: 0 });
+    forward(out(a1, server, overTcp.request(4000)));
+    idle();
+    const late = walkFrames('age_xdp');
+    forward(out(a1, otherServer, overTcp.request(4000)));
+    expect(mappingOf(pair.b, a1, overTcp, 4000).sessionCount).toBe(1);
+    apply(late);
+
+    expect([...sessionsOf(pair.b).keys()]).toEqual([...sessionsOf(pair.a).keys()]);
+    expect(tableFaults(pair.b)).toEqual([]);
+  });
+
+  it('does not take an established session back', () => {
+    forward(out(a1, server, overTcp.request(4000)));
+    const late = walkFrames('bulk_xdp');
+    const { externalPort } = mappingOf(pair.a, a1, overTcp, 4000);
+    pair.a.run('external', fromOutside([ipv4({ source: server, destination: ADDRESS }), ...overTcp.reply(externalPort)]));
+    expect(forward(out(a1, server, acknowledge(4000))).steps).toHaveLength(3);
+    apply(late);
+
+    const { first } = mappingOf(pair.b, a1, overTcp, 4000);
+    expect(first.state).toBe(ESTABLISHED);
+    expect(first.flags & REPLIED).toBe(REPLIED);
+  });
+
+  it('does not move a VM back', () => {
+    forward(out(a1, server, overUdp.request(1)));
+    const late = walkFrames('bulk_xdp');
+    const moved = { ...a1, compute: world.compute2 };
+    pair.a.vms.update(pair.a.vmIndex(a1)!, { moved: 0 });
+    forward(out(moved, server, overUdp.request(1)));
+    apply(late);
+    expect(numberToIpv4(pair.b.vm(a1)!.tunnelEndpoint)).toBe(world.compute2.address);
+  });
+
+  it('does not give a port back to the mapping that had it before', () => {
+    for (const gateway of [pair.a, pair.b]) gateway.setGateway({ holdDownTicks: 0 });
+    forward(out(a1, server, overUdp.request(4000)));
+    const late = walkFrames('bulk_xdp');
+    const { index, externalPort } = mappingOf(pair.a, a1, overUdp, 4000);
+    idle();
+    apply(walkFrames('age_xdp'));
+    // Another endpoint of the VM that probes the same slot.
+    const heir = Array.from({ length: 3000 }, (_, n) => 5000 + n).find((port) => {
+      forward(out(a1, server, overUdp.request(port)));
+      return pair.a.mappingTable.get(index).vm !== 0;
+    });
+    apply(late);
+    expect(mappingOf(pair.b, a1, overUdp, heir!).externalPort).toBe(externalPort);
+    expect(tableFaults(pair.b)).toEqual([]);
+  });
+});
+
+describe('commits of two CPUs that overtake each other', () => {
+  it('leave a session as far as it has got', () => {
+    const first = pair.a.run('underlay', out(a1, server, overTcp.request(4000)));
+    const { externalPort } = mappingOf(pair.a, a1, overTcp, 4000);
+    pair.a.run('external', fromOutside([ipv4({ source: server, destination: ADDRESS }), ...overTcp.reply(externalPort)]));
+    const second = pair.a.run('underlay', out(a1, server, acknowledge(4000)));
+    apply([second.frame, first.frame]);
+    expect(mappingOf(pair.b, a1, overTcp, 4000).first).toMatchObject({ state: ESTABLISHED });
+  });
+
+  it('leave a VM where it was last', () => {
+    const first = pair.a.run('underlay', out(a1, server, overUdp.request(1)));
+    const second = pair.a.run('underlay', out({ ...a1, compute: world.compute2 }, server, overUdp.request(1)));
+    apply([second.frame, first.frame]);
+    expect(numberToIpv4(pair.b.vm(a1)!.tunnelEndpoint)).toBe(world.compute2.address);
+  });
+});
+
+describe('what is not late', () => {
+  const commit = (): Buffer => pair.a.run('underlay', out(a1, server, overUdp.request(4000))).frame;
+
+  it('is a delete whose sequence only looks so: the session is older than any frame on its way', () => {
+    pair.a.states.update(0, { sequence: 500n });
+    apply([commit()]);
+    const index = pair.b.mappings()[0]!.index;
+    pair.b.mappingTable.update(index, { lastSeen: 0 });
+    idle();
+    // 65,536 frames on, less 100.
+    pair.a.states.update(0, { sequence: 500n + 65_436n });
+    apply(walkFrames('age_xdp'));
+    expect(pair.b.mappings()).toEqual([]);
+  });
+
+  it('is a record that is repeated in another frame', () => {
+    apply([commit()]);
+    const before = pair.b.tables();
+    apply(walkFrames('bulk_xdp'));
+    apply(walkFrames('bulk_xdp'));
+    expect(pair.b.tables()).toEqual(before);
+  });
+});
+
+/* ------------------------------------------------------------------ histories */
+
+type Event =
+  | { readonly kind: 'out'; readonly port: number; readonly remote: number; readonly compute: number; readonly tcp: boolean }
+  | { readonly kind: 'answer'; readonly which: number }
+  | { readonly kind: 'bulk' }
+  | { readonly kind: 'age'; readonly half: number };
+const REMOTES = [server, otherServer, '203.0.113.77'];
+const COMPUTES = [world.compute1, world.compute2];
+const event: fc.Arbitrary<Event> = fc.oneof(
+  { weight: 8, arbitrary: fc.record({ kind: fc.constant('out' as const), port: fc.constantFrom(500, 5000, 5001), remote: fc.nat(2), compute: fc.nat(1), tcp: fc.boolean() }) },
+  { weight: 4, arbitrary: fc.record({ kind: fc.constant('answer' as const), which: fc.nat() }) },
+  { weight: 2, arbitrary: fc.constant({ kind: 'bulk' as const }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('age' as const), half: fc.nat(2) }) },
+);
+
+/**
+ * A's frames are given to B in another order than they were sealed in: those of
+ * walks late, but one after the other as user space sends them; commits in any
+ * order among those of the same moment. What ends has idled longer than any frame
+ * is on its way: its commits have arrived.
+ */
+class History {
+  private walks: Buffer[] = [];
+  private commits: Buffer[] = [];
+
+  constructor(private readonly random: () => number) {}
+
+  take(next: Event): void {
+    if (next.kind === 'out') this.out(next);
+    else if (next.kind === 'answer') this.answer(next.which);
+    else if (next.kind === 'bulk') this.walks.push(...walkFrames('bulk_xdp'));
+    else this.age(next.half);
+    while (this.random() < 0.3 && this.deliverOne());
+  }
+
+  finish(): void {
+    while (this.deliverOne());
+  }
+
+  private out({ port, remote, compute, tcp: isTcp }: Extract<Event, { kind: 'out' }>): void {
+    const vm = { ...a1, compute: COMPUTES[compute]! };
+    const known = pair.a.vmIndex(a1);
+    if (known !== undefined) pair.a.vms.update(known, { moved: 0 });
+    const result = pair.a.run('underlay', out(vm, REMOTES[remote]!, isTcp ? acknowledge(port) : overUdp.request(port)));
+    if (isSyncFrame(result.frame)) this.commits.push(result.frame);
+  }
+
+  private answer(which: number): void {
+    const mappings = pair.a.mappings().filter(({ first }) => first.state !== 0);
+    const mapping = mappings[which % Math.max(1, mappings.length)];
+    if (mapping === undefined) return;
+    const segment = mapping.protocol === 0 ? tcp({ sourcePort: mapping.first.remotePort, destinationPort: mapping.externalPort, flags: TCP.ACK }) : undefined;
+    const layers = segment === undefined ? overUdp.reply(mapping.externalPort) : [segment];
+    pair.a.run('external', fromOutside([ipv4({ source: numberToIpv4(mapping.first.remote), destination: ADDRESS }), ...layers]));
+  }
+
+  private age(half: number): void {
+    while (this.commits.length > 0) this.deliverCommit();
+    idle((_, index) => half === 2 || index % 2 === half);
+    this.walks.push(...walkFrames('age_xdp'));
+  }
+
+  private deliverCommit(): void {
+    const at = Math.floor(this.random() * this.commits.length);
+    this.deliver(this.commits.splice(at, 1)[0]!);
+  }
+
+  private deliverOne(): boolean {
+    if (this.commits.length > 0 && (this.walks.length === 0 || this.random() < 0.7)) this.deliverCommit();
+    else if (this.walks.length > 0) this.deliver(this.walks.shift()!);
+    else return false;
+    return true;
+  }
+
+  /** There and back. */
+  private deliver(frame: Buffer): void {
+    const turned = pair.b.run('ha_xdp', frame);
+    expect(turned.verdict, JSON.stringify(turned.counters)).toBe('TX');
+    pair.a.run('ha_xdp', turned.frame);
+  }
+}
+
+describe('any order of the frames of a history', () => {
+  it.each([{ rests: true }, { rests: false }])('leaves the standby with what the Active holds, ports resting: $rests', async ({ rests }) => {
+    await fuzz(
+      fc.property(fc.array(event, { minLength: 2, maxLength: 30 }), fc.infiniteStream(fc.double({ min: 0, max: 0.999_999, noNaN: true })), (events, chances) => {
+        pair.reset();
+        if (!rests) for (const gateway of [pair.a, pair.b]) gateway.setGateway({ holdDownTicks: 0 });
+        const history = new History(() => chances.next().value as number);
+        for (const next of events) history.take(next);
+        history.finish();
+        const [ours, theirs] = [sessionsOf(pair.a), sessionsOf(pair.b)];
+        expect([...theirs.keys()].sort()).toEqual([...ours.keys()].sort());
+        for (const [name, { told }] of ours) if (told) expect(theirs.get(name)!.state, name).toBe(ESTABLISHED);
+        const vm = pair.a.vm(a1);
+        if (vm !== undefined) expect(pair.b.vm(a1)!.tunnelEndpoint).toBe(vm.tunnelEndpoint);
+        expect(tableFaults(pair.b)).toEqual([]);
+      }),
+      runs,
+    );
+  });
+});
