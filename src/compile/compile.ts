@@ -106,7 +106,7 @@ export function toTicks(duration: Milliseconds): number {
   return Number((nanoseconds + (1n << tickShift) - 1n) >> tickShift);
 }
 
-function compileGateway({ gateway, sync, peer, timeouts, limits }: Configuration, facts: Facts, indexes: Indexes): GatewayContents {
+function compileGateway({ gateway, sync, peer, timeouts, limits, log }: Configuration, facts: Facts, indexes: Indexes): GatewayContents {
   return {
     id: gateway.id,
     syncMode: syncMode[sync.mode],
@@ -125,6 +125,7 @@ function compileGateway({ gateway, sync, peer, timeouts, limits }: Configuration
     vmTicks: toTicks(timeouts.vm),
     icmpErrorsPerSecond: gateway.icmpErrorsPerSecond,
     restingPortLimit: gateway.restingPorts,
+    logPorts: log.portAllocations ? 1 : 0,
   };
 }
 

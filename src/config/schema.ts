@@ -315,6 +315,11 @@ export const configurationSchema = mapping({
     .describe('Prometheus metrics over HTTP. Optional: without it there is no listener.'),
   log: mapping({
     level: oneOf(['fatal', 'error', 'warn', 'info', 'debug', 'trace']).default('info').describe('The least important lines that are written. Default: info.'),
+    portAllocations: boolean()
+      .default(false)
+      .describe(
+        'Whether a line says which external ports a VM gets or gives back: one for each block of 256, and for each port below 1024. At level info. Default: false. RFC 6888 REQ-12, RFC 7422.',
+      ),
   })
     .prefault({})
     .describe('Structured logs, one JSON object per line on standard output.'),

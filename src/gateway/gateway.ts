@@ -31,6 +31,7 @@ import { Elections } from './elections.js';
 import { Faults } from './faults.js';
 import { handOver, peerIsFilled } from './hand-over.js';
 import { NextHops } from './next-hops.js';
+import { portLogLine } from './port-log.js';
 import { Servers } from './servers.js';
 import { SlowPackets } from './slow-packets.js';
 import { Sessions } from './sessions.js';
@@ -234,11 +235,19 @@ export class Gateway {
         return this.#synchronisation.messageReceived(event);
       case eventType.peerSilent:
         return this.#synchronisation.silenceReported();
+      case eventType.portsAllocated:
+      case eventType.portsReleased:
+        return this.#portsTold(event);
       case eventType.record:
         return this.#synchronisation.recordReceived(event);
       default:
         this.#basis.log.warn({ type: event.type }, 'an event of a type that this version does not know');
     }
+  }
+
+  #portsTold(event: DataPlaneEvent): void {
+    const line = portLogLine(event, this.#basis.configuration);
+    if (line !== undefined) this.#basis.log.info(line, line.reason === 'ports_allocated' ? 'ports allocated' : 'ports released');
   }
 
   /** What must be noticed without an event. */

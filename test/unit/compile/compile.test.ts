@@ -32,6 +32,7 @@ describe('compile/example', () => {
       vmTicks: 3353,
       icmpErrorsPerSecond: 1000,
       restingPortLimit: 0,
+      logPorts: 0,
     });
     expect(key!.words()).toEqual([0x0706050403020100n, 0x0f0e0d0c0b0a0908n]);
   });

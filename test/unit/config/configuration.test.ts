@@ -55,7 +55,7 @@ describe('configuration/accepted', () => {
       timeouts: { tcpEstablished: 7_440_000, tcpTransitory: 240_000, udp: 300_000, icmp: 60_000, portHoldDown: 120_000, vm: 3_600_000 },
       limits: { vms: 16_384, sessions: 262_144, externalAddresses: 4, floatingIps: 65_536, forwardings: 16_384, networks: 4_096, routers: 4_096 },
       stateDirectory: '/run/floatgate',
-      log: { level: 'info' },
+      log: { level: 'info', portAllocations: false },
     });
   });
 
@@ -273,7 +273,7 @@ describe('configuration/refused with one sentence', () => {
     expect(messages(text)).toEqual([
       'gw.yaml:2:28: gateway.id is 7, but must be a whole number from 0 to 1.',
       'gw.yaml:33:15: log.level is loud, but must be one of fatal, error, warn, info, debug, trace.',
-      'gw.yaml:33:21: log.color is not a key that exists: the keys here are level.',
+      'gw.yaml:33:21: log.color is not a key that exists: the keys here are level, portAllocations.',
     ]);
   });
 
