@@ -8,7 +8,7 @@ const head = ['# Prose', '', '| any | table |', '|---|---|', '', '## RFC 9999 �
 const TEST = '`a.test.ts › outer > inner`';
 const parse = (...rows: string[]): ReturnType<typeof parseLedger> => parseLedger('X.md', [...head, ...rows].join('\n'));
 const row = (change: Partial<Row> = {}): Row => ({
-  document: 'RFC 9999', id: 'REQ-1', level: 'MUST', requirement: 'Be.', verdict: 'holds', reason: '', tests: [{ file: 'a.test.ts', name: 'outer > inner' }], at: 'X.md:10', ...change,
+  document: 'RFC 9999', id: 'REQ-1', level: 'MUST', requirement: 'Be.', verdict: 'holds', reason: '', tests: [{ file: 'a.test.ts', name: 'outer > inner' }], documents: [], at: 'X.md:10', ...change,
 });
 const results = (tests: Record<string, TestState>): Results => new Map([['a.test.ts', new Map(Object.entries(tests))]]);
 
@@ -18,6 +18,10 @@ describe('parseLedger', () => {
       rows: [row({ requirement: 'Be | not.', tests: [...row().tests, { file: 'b.test.ts', name: '* > c' }] })],
       problems: [],
     });
+  });
+
+  it('a document stands for all of its MUSTs', () => {
+    expect(parse(`| REQ-1 | MUST | Be. | holds | ${TEST}<br>\`RFC 9998\` |`)).toEqual({ rows: [row({ documents: ['RFC 9998'] })], problems: [] });
   });
 
   it('the other verdicts have reasons', () => {
@@ -75,6 +79,10 @@ describe('checkReferences', () => {
   it('a test that exists', () => expect(check('a.test.ts', 'outer > inner')).toEqual([]));
   it('missing file', () => expect(check('b.test.ts', 'x')).toEqual(['X.md:10: RFC 9999 REQ-1 names b.test.ts, which does not exist']));
   it('missing test', () => expect(check('a.test.ts', 'outer > else')).toEqual(['X.md:10: RFC 9999 REQ-1 names a test that a.test.ts does not have: outer > else']));
+  it('a document that no table is about, or the row\'s own', () => {
+    const rows = [row({ documents: ['RFC 1', 'RFC 9998', 'RFC 9999'] }), row({ document: 'RFC 9998' })];
+    expect(checkReferences(rows, names)).toEqual(['RFC 1', 'RFC 9999'].map((name) => `X.md:10: RFC 9999 REQ-1 names ${name}, which no other table is about`));
+  });
   it('skipped test, alone or among others', () => {
     for (const name of ['outer > later', 'outer > *']) expect(check('a.test.ts', name)).toEqual([`X.md:10: RFC 9999 REQ-1 names a test that is skipped: a.test.ts › ${name}`]);
   });
@@ -102,7 +110,8 @@ describe('testsOfSource', () => {
 });
 
 describe('judge', () => {
-  const failures = (tests: Record<string, TestState>, name = 'outer > inner') => judge(row({ tests: [{ file: 'a.test.ts', name }] }), results(tests));
+  const failures = (tests: Record<string, TestState>, name = 'outer > inner') => judge([row({ tests: [{ file: 'a.test.ts', name }] })], results(tests))[0]!;
+  const alone = (change: Partial<Row>, tests: Record<string, TestState> = {}) => judge([row(change)], Object.keys(tests).length > 0 ? results(tests) : new Map())[0]!;
 
   it('every test that fits has to pass', () => {
     expect(failures({ 'outer > inner': 'passed' })).toMatchObject({ state: 'passed', failures: [] });
@@ -112,22 +121,32 @@ describe('judge', () => {
 
   it('a test that its file did not run is a failure, a file that did not run is none', () => {
     expect(failures({})).toMatchObject({ state: 'failed', failures: ['did not run: a.test.ts › outer > inner'] });
-    expect(judge(row(), new Map())).toMatchObject({ state: 'not run' });
+    expect(alone({})).toMatchObject({ state: 'not run' });
+  });
+
+  it('a row that names a document holds with every MUST of it, and with no others', () => {
+    const stateWith = (change: Partial<Row>, tests: Record<string, TestState> = { 'outer > inner': 'passed' }) =>
+      judge([row({ tests: [], documents: ['RFC 9998'] }), row({ document: 'RFC 9998', ...change })], results(tests))[0]!;
+    expect(stateWith({})).toMatchObject({ state: 'passed', failures: [] });
+    expect(stateWith({ verdict: 'not held' })).toMatchObject({ state: 'failed', failures: ['not held: RFC 9998 REQ-1'] });
+    expect(stateWith({}, { 'outer > inner': 'failed' })).toMatchObject({ state: 'failed', failures: ['failed: RFC 9998 REQ-1'] });
+    expect(stateWith({ tests: [{ file: 'b.test.ts', name: 'x' }] })).toMatchObject({ state: 'not run' });
+    expect(judge([row({ documents: ['RFC 9998'] }), row({ document: 'RFC 9998', level: 'MAY', verdict: 'not held' })], results({ 'outer > inner': 'passed' }))[0]).toMatchObject({ state: 'passed' });
   });
 
   it.each(['open', 'not held'] as const)('%s is a failure of a MUST only', (verdict) => {
-    expect(isFailure(judge(row({ verdict }), new Map()))).toBe(true);
-    expect(isFailure(judge(row({ verdict, level: 'SHOULD' }), new Map()))).toBe(false);
+    expect(isFailure(alone({ verdict }))).toBe(true);
+    expect(isFailure(alone({ verdict, level: 'SHOULD' }))).toBe(false);
   });
 
   it('what does not apply is no failure, and a promise that is broken is one at any level', () => {
-    expect(isFailure(judge(row({ verdict: 'does not apply' }), new Map()))).toBe(false);
-    expect(isFailure(judge(row({ level: 'MAY' }), results({ 'outer > inner': 'failed' })))).toBe(true);
+    expect(isFailure(alone({ verdict: 'does not apply' }))).toBe(false);
+    expect(isFailure(alone({ level: 'MAY' }, { 'outer > inner': 'failed' }))).toBe(true);
   });
 
   it('totals count MUSTs by what became of them', () => {
     const rows = [row(), row({ verdict: 'open' }), row({ verdict: 'not held' }), row({ verdict: 'does not apply' }), row({ tests: [{ file: 'b.test.ts', name: 'x' }] }), row({ level: 'MAY' }), row({ level: 'SHOULD', verdict: 'open' })];
-    const judged = rows.map((each) => judge(each, results({ 'outer > inner': 'passed' })));
+    const judged = judge(rows, results({ 'outer > inner': 'passed' }));
     expect(totalsOf('all', judged)).toEqual({ document: 'all', rows: 7, musts: 5, passed: 1, failed: 2, notRun: 1, notApplicable: 1, others: 2, othersPassed: 1 });
   });
 });

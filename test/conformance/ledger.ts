@@ -25,6 +25,8 @@ export interface Row {
   /** Why, where the verdict is not `holds`. */
   readonly reason: string;
   readonly tests: readonly TestReference[];
+  /** Whose MUSTs have to hold as well, as `RFC 4787`. */
+  readonly documents: readonly string[];
   /** `file:line`, for people. */
   readonly at: string;
 }
@@ -76,9 +78,11 @@ function parseRow(at: string, document: string, cells: readonly string[], proble
   if (!levels.includes(level as Level)) problems.push(`${at}: '${level}' is no level; there are ${levels.join(', ')}`);
   if (!verdicts.includes(verdict as Verdict)) problems.push(`${at}: '${judgement}' is no verdict; there are ${verdicts.join(', ')}, all but the first with ': reason'`);
   else if ((verdict === 'holds') !== (reason === '')) problems.push(`${at}: '${verdict}' ${reason === '' ? 'needs a reason behind a colon' : 'takes no reason'}`);
-  const references = tests === '' ? [] : tests.split('<br>').flatMap((reference) => parseReference(at, reference.trim(), problems));
-  if (verdict === 'holds' && references.length === 0) problems.push(`${at}: ${document} ${id} holds, but no test shows it`);
-  return { document, id, level: level as Level, requirement, verdict: verdict as Verdict, reason, tests: references, at };
+  const cited = tests === '' ? [] : tests.split('<br>').map((reference) => reference.trim());
+  const documents = cited.flatMap((text) => /^`(RFC \d+)`$/.exec(text)?.[1] ?? []);
+  const references = cited.filter((text) => !documents.includes(text.slice(1, -1))).flatMap((text) => parseReference(at, text, problems));
+  if (verdict === 'holds' && cited.length === 0) problems.push(`${at}: ${document} ${id} holds, but no test shows it`);
+  return { document, id, level: level as Level, requirement, verdict: verdict as Verdict, reason, tests: references, documents, at };
 }
 
 function parseReference(at: string, text: string, problems: string[]): TestReference[] {
@@ -110,15 +114,16 @@ export type TestNames = (file: string) => readonly { readonly name: string; read
 
 /** What is wrong with the tests that rows name, known without running any. */
 export function checkReferences(rows: readonly Row[], namesOf: TestNames): string[] {
-  return rows.flatMap((row) =>
-    row.tests.flatMap(({ file, name }) => {
+  return rows.flatMap((row) => [
+    ...row.documents.filter((name) => name === row.document || !rows.some(({ document }) => document === name)).map((name) => `${row.at}: ${row.document} ${row.id} names ${name}, which no other table is about`),
+    ...row.tests.flatMap(({ file, name }) => {
       const names = namesOf(file);
       if (names === undefined) return [`${row.at}: ${row.document} ${row.id} names ${file}, which does not exist`];
       const found = names.filter((test) => fits(test.name, name));
       if (found.length === 0) return [`${row.at}: ${row.document} ${row.id} names a test that ${file} does not have: ${name}`];
       return found.some(({ skipped }) => skipped) ? [`${row.at}: ${row.document} ${row.id} names a test that is skipped: ${file} › ${name}`] : [];
     }),
-  );
+  ]);
 }
 
 export type TestState = 'passed' | 'failed' | 'skipped';
@@ -131,7 +136,20 @@ export interface JudgedRow extends Row {
   readonly failures: readonly string[];
 }
 
-export function judge(row: Row, results: Results): JudgedRow {
+/** A row that names a document holds only while every MUST of that one does. */
+export function judge(rows: readonly Row[], results: Results): JudgedRow[] {
+  const byTests = rows.map((row) => judgeByTests(row, results));
+  return byTests.map((row) => {
+    if (row.documents.length === 0 || row.verdict !== 'holds') return row;
+    const required = byTests.filter(({ document, level }) => level === 'MUST' && row.documents.includes(document));
+    const failures = [...row.failures, ...required.filter(isFailure).map(({ document, id, state }) => `${state}: ${document} ${id}`)];
+    if (failures.length > 0) return { ...row, state: 'failed', failures };
+    const ran = [...required, ...(row.tests.length > 0 ? [row] : [])].some(({ state }) => state === 'passed');
+    return { ...row, state: ran ? 'passed' : 'not run', failures };
+  });
+}
+
+function judgeByTests(row: Row, results: Results): JudgedRow {
   if (row.verdict !== 'holds') return { ...row, state: row.verdict, failures: [] };
   const ran = row.tests.filter(({ file }) => results.has(file));
   const failures = ran.flatMap(({ file, name }) => {

@@ -28,7 +28,7 @@ export async function runLedger(vitest: Vitest, args: readonly string[]): Promis
   const { values } = parseArgs({ args: [...args], options: { json: { type: 'boolean' }, results: { type: 'string' } } });
   const { rows, problems } = readLedgers();
   const results = values.results === undefined ? await runTests(vitest, rows.flatMap(({ tests }) => tests.map(({ file }) => file))) : readResults(values.results);
-  const judged = rows.map((row) => judge(row, results));
+  const judged = judge(rows, results);
   const documents = [...new Set(judged.map(({ document }) => document))];
   const totals = [...documents.map((name) => totalsOf(name, judged.filter(({ document }) => document === name))), totalsOf('total', judged)];
   process.stdout.write(values.json ? `${JSON.stringify({ totals, problems, rows: judged }, null, 2)}\n` : report(totals, problems, judged));
