@@ -1,10 +1,14 @@
-// What changes while a NAT works: VMs move, floating IPs are taken away, the provider's router is gone for a while, the
-// Active dies. Everything else goes on. One lab for all cases.
+// What changes while a NAT works: VMs move, floating IPs are taken away, sessions are killed, the provider's router is gone
+// for a while, the Active dies. Everything else goes on. One lab for all cases.
+import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { FloatingIpView } from '../../src/api/floating-ips.js';
+import type { SessionView } from '../../src/api/sessions.js';
 import { isIntact, longestOutageMs } from '../../src/lab/checks.js';
 import { LabClient } from '../../src/lab/client.js';
 import type { ProbeWindow } from '../../src/lab/clients/probe-log.js';
 import { monotonicMs } from '../../src/lab/clock.js';
+import { configurationFile, gatewayFolder } from '../../src/lab/gateway.js';
 import { downIfOurs, up } from '../../src/lab/lab.js';
 import { moveVm } from '../../src/lab/openvswitch.js';
 import { run } from '../../src/lab/process.js';
@@ -146,6 +150,7 @@ describe('floating IP', () => {
       for (const node of both) lab.edit(node, (configuration) => void listAt(configuration, 'routers', routerB, 'floatingIps').items.pop());
       await Promise.all(both.map((node) => lab.api(node).reload()));
       const appliedMs = monotonicMs();
+      for (const node of both) expect(await answersFor(node, floating('vm-b2')), node).toBe(false);
       await kept.replies(1000);
       const after = await removed.window(appliedMs + 10, monotonicMs());
       expect([after.sent > 500, after.lost]).toEqual([true, after.sent]);
@@ -155,9 +160,76 @@ describe('floating IP', () => {
       }
       await lab.restore();
       await removed.replies(100);
+      for (const node of both) expect(await answersFor(node, floating('vm-b2')), node).toBe(true);
     } finally {
       for (const probe of [removed, kept, shared]) probe.close();
     }
+  });
+
+  it('fip list/bytes of IPv4 packets in both directions are counted for the address, and for no other', async () => {
+    const [count, bytes] = [5, 972];
+    const ipv4Bytes = count * (20 + 8 + bytes);
+    const before = await floatingIpsOf('gw-a');
+    expect((await ping('outside', floating('vm-a2'), { count, bytes })).received).toBe(count);
+    const after = await floatingIpsOf('gw-a');
+    const counted = after.map(({ address, inbound, outbound }, index) => ({
+      address,
+      inbound: { packets: inbound.packets - before[index]!.inbound.packets, bytes: inbound.bytes - before[index]!.inbound.bytes },
+      outbound: { packets: outbound.packets - before[index]!.outbound.packets, bytes: outbound.bytes - before[index]!.outbound.bytes },
+    }));
+    const [some, none] = [{ packets: count, bytes: ipv4Bytes }, { packets: 0, bytes: 0 }];
+    const floatingAddresses = topology.vms.flatMap(({ floatingAddress }) => floatingAddress ?? []).sort();
+    expect(counted.sort((a, b) => (a.address < b.address ? -1 : 1))).toEqual(floatingAddresses.map((address) => {
+      const traffic = address === floating('vm-a2') ? some : none;
+      return { address, inbound: traffic, outbound: traffic };
+    }));
+  });
+});
+
+async function floatingIpsOf(node: GatewayNode): Promise<FloatingIpView[]> {
+  const lines = await lab.floatgate('fip', 'list', '--json', '--config', configurationFile(node));
+  return lines.trimEnd().split('\n').map((line) => JSON.parse(line) as FloatingIpView);
+}
+
+/** Whether the programs take what is for an untagged external address. */
+async function answersFor(node: GatewayNode, address: string): Promise<boolean> {
+  const map = join(gatewayFolder(node), 'state', 'bpf', 'maps', 'external_addresses');
+  const entries = JSON.parse(await run('bpftool', ['-j', 'map', 'dump', 'pinned', map])) as { key: string[] }[];
+  return entries.some(({ key }) => key.slice(0, 4).map(Number).join('.') === address);
+}
+
+describe('sessions', () => {
+  const [vm, sourcePort, untouched] = [vmNamed('vm-b1'), 40_001, 40_002];
+  const ofVm = ['--router', 'tenant-b', '--vm', vm.address, '--protocol', 'udp'];
+  const ask = (from: number) => echoed(vm.node, outsideAddress, ports.datagrams, 64, from);
+  const sessions = (node: GatewayNode, command: string, ...filters: readonly string[]) => lab.floatgate('sessions', command, '--json', '--config', configurationFile(node), ...filters);
+  const list = async (node: GatewayNode) => (await sessions(node, 'list', ...ofVm)).split('\n').flatMap((line) => (line === '' ? [] : [JSON.parse(line) as SessionView]));
+  const ends = async (node: GatewayNode) => (await list(node)).map(({ internalPort, remoteAddress }) => `${internalPort} → ${remoteAddress}`).sort();
+  const bothToHold = async (...wanted: readonly string[]) => {
+    for (const node of both) await until(`${node} to hold ${wanted.join(', ')}`, async () => JSON.stringify(await ends(node)) === JSON.stringify(wanted), { deadlineMs: 10_000, intervalMs: 200 });
+  };
+  const end = (port: number) => `${port} → ${outsideAddress}`;
+
+  it('list, count, kill/gone on both gateways, the others stay, and the next packet of its client makes a new one', { timeout: 60_000 }, async () => {
+    await sessions('gw-a', 'kill', ...ofVm, '--yes');
+    await ask(untouched);
+    const address = await ask(sourcePort);
+    await bothToHold(end(sourcePort), end(untouched));
+    const found = (await list('gw-a')).find(({ internalPort }) => internalPort === sourcePort);
+    expect(found).toMatchObject({ router: 'tenant-b', network: vm.network, internalAddress: vm.address, externalAddress: address, remoteAddress: outsideAddress, protected: true });
+    for (const node of both) expect(JSON.parse(await sessions(node, 'count', ...ofVm, '--by', 'vm')), node).toMatchObject({ sessions: 2 });
+
+    const which = ['--external', `${found?.externalAddress}:${found?.externalPort}`, '--protocol', 'udp', '--yes'];
+    // Whoever is not Active for it cannot end it.
+    await expect(sessions('gw-b', 'kill', ...which)).rejects.toThrow('"notActiveHere":1');
+    await bothToHold(end(sourcePort), end(untouched));
+    expect(JSON.parse(await sessions('gw-a', 'kill', ...which))).toMatchObject({ killed: 1, notActiveHere: 0 });
+    await bothToHold(end(untouched));
+
+    expect(await ask(sourcePort)).toBe(address);
+    await bothToHold(end(sourcePort), end(untouched));
+    // A port that was given up rests before anybody gets it again.
+    expect((await list('gw-a')).find(({ internalPort }) => internalPort === sourcePort)?.externalPort).not.toBe(found?.externalPort);
   });
 });
 

@@ -38,9 +38,9 @@ export async function ping(from: string, address: string, { count = 3, bytes = 5
   return { received: Number(/(\d+) received/.exec(output)?.[1] ?? 0), ttl: ttl === undefined ? undefined : Number(ttl), unreachable: output.includes('Unreachable') };
 }
 
-/** One UDP datagram to the lab's echo and back. @returns the source that the echo saw */
-export async function echoed(from: string, address: string, port: number, bytes = 64): Promise<string> {
-  return (await runIn(from, [...script('datagram'), address, String(port), String(bytes)])).trim();
+/** One UDP datagram to the lab's echo and back. @param sourcePort 0: any @returns the source that the echo saw */
+export async function echoed(from: string, address: string, port: number, bytes = 64, sourcePort = 0): Promise<string> {
+  return (await runIn(from, [...script('datagram'), address, String(port), String(bytes), String(sourcePort)])).trim();
 }
 
 /** @param order of the fragments: '210' is the last one first */

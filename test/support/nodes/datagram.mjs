@@ -1,9 +1,9 @@
 // One UDP datagram of random bytes to an echo: do all of them come back? Prints the source that the echo saw.
-// usage: datagram.mjs ADDRESS PORT BYTES
+// usage: datagram.mjs ADDRESS PORT BYTES [SOURCE-PORT]
 import { randomBytes } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 
-const [address, port, bytes] = process.argv.slice(2);
+const [address, port, bytes, sourcePort = '0'] = process.argv.slice(2);
 const patienceMs = 3000;
 const endpointBytes = 6;
 const payload = randomBytes(Number(bytes));
@@ -18,7 +18,7 @@ socket.on('message', (echo) => {
   socket.close();
 });
 socket.on('error', (error) => fail(error.message));
-socket.send(payload, Number(port), address);
+socket.bind(Number(sourcePort), () => socket.send(payload, Number(port), address));
 
 function fail(reason) {
   console.error(reason);
