@@ -30,7 +30,6 @@ const LONG_AGO = 20_000;
 const ROOM = Buffer.alloc(42 + SYNC_HEADER_BYTES + 12 * SYNC_RECORD_BYTES);
 const WALK = { bulk_xdp: 0, age_xdp: 1 } as const;
 const ADDRESS = world.tenantA.externalAddress;
-const MAPPINGS_SEEN = { phase: 0, position: 0, records: 0 };
 
 const out = (vm: VirtualMachine, remote: string, segment: readonly Layer[]): Buffer => frameFromVm(vm, [ipv4({ source: vm.address, destination: remote }), ...segment]);
 const forward = (frame: Buffer, gateway = pair.a): { final: RunResult; steps: RunResult[] } => pair.forward(gateway, 'underlay', frame);
@@ -42,7 +41,7 @@ const apply = (frames: readonly Buffer[]): void => {
 /** The sealed frames of a whole pass by A, on their way. */
 function walkFrames(program: 'bulk_xdp' | 'age_xdp'): Buffer[] {
   const frames: Buffer[] = [];
-  pair.a.walks.set(WALK[program], MAPPINGS_SEEN);
+  pair.a.walks.set(WALK[program], { phase: 0, position: 0, records: 0 });
   for (;;) {
     const step = pair.a.run(program, ROOM);
     if (step.verdict === 'DROP') return frames;
@@ -213,8 +212,11 @@ const event: fc.Arbitrary<Event> = fc.oneof(
 class History {
   private walks: Buffer[] = [];
   private commits: Buffer[] = [];
+  private readonly random: () => number;
 
-  constructor(private readonly random: () => number) {}
+  constructor(random: () => number) {
+    this.random = random;
+  }
 
   take(next: Event): void {
     if (next.kind === 'out') this.out(next);
