@@ -53,8 +53,8 @@ export type Verdict = 'ABORTED' | 'DROP' | 'PASS' | 'TX' | 'REDIRECT';
 const XDP_VERDICTS: readonly Verdict[] = ['ABORTED', 'DROP', 'PASS', 'TX', 'REDIRECT'];
 /** TC_ACT_OK, TC_ACT_SHOT, TC_ACT_PIPE, TC_ACT_REDIRECT. */
 const TC_VERDICTS: Readonly<Record<number, Verdict>> = { 0: 'PASS', 2: 'DROP', 3: 'PASS', 7: 'REDIRECT' };
-/** Ethernet and IPv4. */
-const SHORTEST_AT_TC = 34;
+/** Ethernet and IPv4, by EtherType; and IPv6. */
+const SHORTEST_AT_TC: Readonly<Record<number, number>> = { 0x0800: 34, 0x86dd: 54 };
 /** struct __sk_buff, and its cb[1]: the VLAN tag, which is beside the frame's bytes there. */
 const SK_BUFF_BYTES = 192;
 const SK_BUFF_TAG = 52;
@@ -378,8 +378,7 @@ export class GatewayFixture {
   execute(program: ProgramName, frame: Buffer, { segmentSize }: RunOptions = {}): { verdict: Verdict; frame: Buffer } {
     const dataOutSize = frame.length + 512;
     if (this.runsAtTc(program)) {
-      // The kernel gives TC no IPv4 frame that is shorter than its header.
-      if (frame.length < SHORTEST_AT_TC) return { verdict: 'DROP', frame };
+      if (!this.takes(program, frame)) return { verdict: 'DROP', frame };
       const { returnValue, data, context } = this.program(program).testRun({
         data: frame,
         dataOutSize,
@@ -390,6 +389,11 @@ export class GatewayFixture {
     }
     const { returnValue, data } = this.program(program).testRun({ data: frame, dataOutSize });
     return { verdict: XDP_VERDICTS[returnValue] ?? 'ABORTED', frame: Buffer.from(data) };
+  }
+
+  /** Whether the program sees the frame at all: the kernel gives TC none that is shorter than its header. */
+  takes(program: ProgramName, frame: Buffer): boolean {
+    return !this.runsAtTc(program) || frame.length >= (SHORTEST_AT_TC[frame.readUInt16BE(12)] ?? 34);
   }
 
   /** Only what forwards for VMs has a twin. */
