@@ -94,6 +94,9 @@ function parseReference(at: string, text: string, problems: string[]): TestRefer
 
 /** Whether two names can be the same one, where `*` in either stands for anything. */
 export function fits(left: string, right: string): boolean {
+  // Most pairs differ before the first star.
+  const [begin, other] = [left.split('*', 1)[0]!, right.split('*', 1)[0]!];
+  if (!begin.startsWith(other) && !other.startsWith(begin)) return false;
   /** reached[j]: the part of `left` that was read fits the first j characters of `right`. */
   let reached = Array.from({ length: right.length + 1 }, (_, j) => /^\**$/.test(right.slice(0, j)));
   for (const character of left) {
