@@ -41,10 +41,17 @@ export function attachFilter(program: BpfProgram, pinDirectory: string, { role, 
     else program.attachTc(ifindex, 'ingress', { priority: PRIORITY, handle: HANDLE });
   } catch (error) {
     if (!replaced) rmSync(path, { force: true });
-    throw error instanceof SystemError ? new Error(`${interfaceName} does not take a TC filter: ${error.message}`) : error;
+    throw error instanceof SystemError ? attachError(error, interfaceName) : error;
   }
   detachNotes(directory, (note) => note.startsWith(`${role}-`) && note !== noteOf(role, ifindex));
   return replaced;
+}
+
+function attachError(error: SystemError, interfaceName: string): Error {
+  if (error.code === 'EEXIST') {
+    return new Error(`another TC filter is attached to ${interfaceName} at our place, perhaps of a gateway whose state directory is lost: remove it first (tc filter del dev ${interfaceName} ingress pref ${PRIORITY})`, { cause: error });
+  }
+  return new Error(`${interfaceName} does not take a TC filter: ${error.message}`, { cause: error });
 }
 
 /** Whether an earlier daemon's filter is there. */

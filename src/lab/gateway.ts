@@ -84,7 +84,7 @@ export function startGateway(state: LabState, node: string): ProcessRecord {
     if (isRunning(previous)) throw new LabError(`the daemon of ${node} is already running (pid ${previous.pid})`);
     state.removeProcess(previous);
   }
-  return startDaemon(state, { name: node, node, command: [process.execPath, program, 'run', '--config', configurationFile(node)] });
+  return startDaemon(state, { name: node, node, command: [process.execPath, program, 'run', '--config', configurationFile(node)], alone: true });
 }
 
 /**
@@ -101,9 +101,11 @@ export async function forgetPinned(folder: string): Promise<void> {
   }
 }
 
-/** What a reboot does to a gateway: no map, no program is left. */
+/** What a reboot does to a gateway: no map, no program, no filter is left. */
 export async function forgetGateway(node: string, signal?: AbortSignal): Promise<void> {
   await forgetPinned(gatewayFolder(node));
+  const disciplines = JSON.parse(await runIn(node, ['tc', '-j', 'qdisc', 'show'])) as { kind: string; dev: string }[];
+  for (const { dev } of disciplines.filter(({ kind }) => kind === 'clsact')) await runIn(node, ['tc', 'qdisc', 'del', 'dev', dev, 'clsact']);
   const attached = async () => (JSON.parse(await runIn(node, ['ip', '-j', 'link', 'show'])) as { ifname: string; xdp?: unknown }[]).filter(({ xdp }) => xdp !== undefined);
   await until(`the kernel to free the programs of ${node}`, async () => (await attached()).length === 0, { signal, deadlineMs: 10_000 });
 }

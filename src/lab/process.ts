@@ -51,6 +51,8 @@ export interface DaemonOptions {
    * machine lets their socket buffers overflow, and the lab measures its own scheduler instead of the gateways.
    */
   readonly prompt?: boolean;
+  /** Runs before everything but those: it has a machine for itself in the world, where no test takes its processor away. */
+  readonly alone?: boolean;
 }
 
 export function logFileOf(name: string): string {
@@ -83,8 +85,9 @@ export function startClient(state: LabState, options: DaemonOptions): { child: C
 }
 
 /** Each of these words executes the next: the process that is recorded is the last of them. */
-function commandOf({ node, command, prompt = false }: DaemonOptions): [string, ...string[]] {
-  return nsenter(node, prompt ? ['chrt', '--rr', '10', ...command] : command);
+function commandOf({ node, command, prompt = false, alone = false }: DaemonOptions): [string, ...string[]] {
+  const priority = prompt ? 10 : alone ? 5 : undefined;
+  return nsenter(node, priority === undefined ? command : ['chrt', '--rr', String(priority), ...command]);
 }
 
 function recorded(state: LabState, pid: number | undefined, { name, node }: DaemonOptions, log: string): ProcessRecord {
