@@ -8,6 +8,7 @@ import { arpRequest } from '../dataplane/arp.js';
 import { interfaceRole, virtualRouterState } from '../dataplane/layout.generated.js';
 import type { NeighbourId } from '../dataplane/neighbour-table.js';
 import { tagged } from '../dataplane/vlan.js';
+import { monotonicNs } from './basis.js';
 import type { Basis } from './basis.js';
 
 type Side = 'underlay' | 'external';
@@ -49,7 +50,11 @@ export class ArpQuestions {
 
   #externalAsker(id: NeighbourId): Asker {
     const { configuration, dataPlane } = this.#basis;
-    const isActive = (vrid: number): boolean => dataPlane.roles.read(vrid).state === virtualRouterState.active;
+    // Past its lease an Active may have a successor, whose MAC the switches must not look for here: so it is after a restart.
+    const isActive = (vrid: number): boolean => {
+      const { state, leaseUntilNs } = dataPlane.roles.read(vrid);
+      return state === virtualRouterState.active && monotonicNs() < leaseUntilNs;
+    };
     return askerFor(id, configuration, isActive) ?? { sender: 0, senderMac: this.#basis.node('external').mac };
   }
 
