@@ -119,7 +119,6 @@ struct packet {
 	struct snat snat;
 	struct rewrite rewrite;
 	struct departure departure;   /* tunnelled */
-	bool inner_is_ipv4;           /* tunnelled: packet.ip describes it */
 	__u8 scratch[FRAME_SETTLE_BYTES];
 	bool rewritten;               /* no longer what was sent: not to be quoted */
 	bool explainable;             /* from a VM that may send: it is told what became of the packet */

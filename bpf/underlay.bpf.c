@@ -408,7 +408,6 @@ static __always_inline int outbound_ipv4(struct hook_context *ctx, struct packet
 		return reason;
 	if ((__u32)packet->ip.offset + packet->ip.total_length > packet->end)
 		return REASON_DROP_TRUNCATED;
-	packet->inner_is_ipv4 = true;
 	/* Merged by what is around them, not by what they are. */
 	if (frame_is_segmented(ctx) && (__u32)packet->ip.offset + packet->ip.total_length != packet->end)
 		return REASON_DROP_SEGMENTS;
@@ -531,7 +530,6 @@ static __always_inline int outbound_inner(struct hook_context *ctx, struct packe
 	packet->from = INTERFACE_UNDERLAY;
 	packet->rewritten = false;
 	packet->explainable = false;
-	packet->inner_is_ipv4 = false;
 	packet->departure.commit = false;
 	reason = outbound_receive(ctx, packet, &party);
 	if (reason_is_drop(reason))
