@@ -1,7 +1,8 @@
 /**
  * The oldest kernel that is supported, Debian 12's 6.1, has another verifier
  * than the one that these tests run on. So a virtual machine boots it, loads the
- * object, attaches it to veth pairs, and runs packet tests of every program.
+ * objects of both hooks, attaches the programs of XDP to veth pairs, and runs
+ * packet tests of every program.
  */
 import { readdirSync } from 'node:fs';
 import { join, relative } from 'node:path';
@@ -13,24 +14,29 @@ import { runGuest, type GuestResult, type GuestStep } from '../support/guest.js'
 import type { Initramfs } from '../support/initramfs.js';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
-const OBJECT = 'dist/bpf/floatgate.bpf.o';
+const OBJECTS = { xdp: 'dist/bpf/floatgate.bpf.o', tc: 'dist/bpf/floatgate-tc.bpf.o' } as const;
 const TIME_LIMIT_MS = 600_000;
 const MEMORY_MIB = 2048;
 /**
- * Every program, and each kind of thing that it does. The rest of test/bpf, tens of thousands of frames, stays
- * out: emulation makes minutes of its seconds, and what the verifier has accepted runs alike on all kernels.
+ * Every program, and each kind of thing that it does; the MTU of networks at both hooks. The rest of test/bpf,
+ * tens of thousands of frames, stays out: emulation makes minutes of its seconds, and what the verifier has accepted
+ * runs alike on all kernels.
  */
-const testFiles = ['answers', 'doubtful-peer', 'floating-ip', 'inbound', 'maintain', 'replication', 'standby-bulk'].map((name) => `test/bpf/${name}.test.ts`);
+const testFiles = ['answers', 'doubtful-peer', 'floating-ip', 'inbound', 'maintain', 'network-mtu', 'replication', 'standby-bulk'].map((name) => `test/bpf/${name}.test.ts`);
 const TEST_TIMEOUT_MS = 120_000;
 /** What ignoring ignores is vitest's own time-outs between its processes, which emulation provokes; failed tests still fail. */
 const VITEST = `node node_modules/vitest/vitest.mjs run ${testFiles.join(' ')} --testTimeout=${TEST_TIMEOUT_MS} --hookTimeout=${TEST_TIMEOUT_MS} --dangerouslyIgnoreUnhandledErrors`;
 
 const entryPoints = ['underlay', 'external', 'ha'] as const;
+const pinnedAt = (hook: keyof typeof OBJECTS): string => `/sys/fs/bpf/floatgate-${hook}`;
+const hookNames = Object.keys(OBJECTS) as (keyof typeof OBJECTS)[];
 
 const steps: readonly GuestStep[] = [
   { name: 'release', command: 'uname -r' },
-  { name: 'load', command: `bpftool prog loadall /floatgate/${OBJECT} /sys/fs/bpf/floatgate` },
-  { name: 'programs', command: 'ls -1 /sys/fs/bpf/floatgate' },
+  ...hookNames.flatMap((hook) => [
+    { name: `load-${hook}`, command: `bpftool prog loadall /floatgate/${OBJECTS[hook]} ${pinnedAt(hook)}` },
+    { name: `programs-${hook}`, command: `ls -1 ${pinnedAt(hook)}` },
+  ]),
   { name: 'attach', command: ['set -e', 'insmod /veth.ko', ...entryPoints.flatMap(attachCommands)].join('\n') },
   { name: 'attached', command: 'bpftool -j net show' },
   { name: 'packet-tests', command: `cd /floatgate && ${VITEST} --reporter=default --reporter=json --outputFile.json=/tmp/results.json` },
@@ -40,7 +46,7 @@ const steps: readonly GuestStep[] = [
 function attachCommands(role: string): string[] {
   return [
     `/usr/bin/ip link add ${role}0 mtu 2000 type veth peer name ${role}1`,
-    `bpftool net attach xdpdrv pinned /sys/fs/bpf/floatgate/${role}_xdp dev ${role}0`,
+    `bpftool net attach xdpdrv pinned ${pinnedAt('xdp')}/${role}_xdp dev ${role}0`,
   ];
 }
 
@@ -49,7 +55,7 @@ function fill(initramfs: Initramfs, kernel: DebianKernel): void {
   initramfs.programs(['/usr/sbin/bpftool', '/usr/sbin/ip', process.execPath]);
   const copy = (path: string): void => initramfs.file(join('/floatgate', path), join(ROOT, path));
   const copyTree = (path: string, except?: string[]): void => initramfs.tree(join('/floatgate', path), join(ROOT, path), except);
-  for (const path of ['package.json', 'tsconfig.json', 'vitest.config.ts', OBJECT]) copy(path);
+  for (const path of ['package.json', 'tsconfig.json', 'vitest.config.ts', ...Object.values(OBJECTS)]) copy(path);
   for (const path of ['src', 'test/bpf', 'test/support', 'test/pcaps', 'native/lib', 'native/dist']) copyTree(path);
   for (const path of ['package.json', 'tsconfig.json', 'binding.gyp', 'build/Release/libbpf_ts.node']) copy(join('native', path));
   copyTree('node_modules', ['.cache', '.vite', 'typescript']);
@@ -61,8 +67,8 @@ function addons(folder: string): string[] {
   return names.filter((name) => name.endsWith('.node')).map((name) => join(folder, name));
 }
 
-function programNames(): string[] {
-  const object = BpfObject.open(join(ROOT, OBJECT));
+function programNames(path: string): string[] {
+  const object = BpfObject.open(join(ROOT, path));
   try {
     return [...object.programs.keys()].sort();
   } finally {
@@ -72,10 +78,8 @@ function programNames(): string[] {
 
 describe.skipIf(process.arch !== 'x64')('Linux 6.1 (a virtual machine; amd64 only)', () => {
   let guest: GuestResult;
-  let programs: string[];
 
   beforeAll(async () => {
-    programs = programNames();
     const kernel = debianKernel('linux-image-cloud-amd64');
     guest = await runGuest({
       kernel: kernel.image,
@@ -101,9 +105,9 @@ describe.skipIf(process.arch !== 'x64')('Linux 6.1 (a virtual machine; amd64 onl
     expect(output('release')).toMatch(/^6\.1\./);
   });
 
-  it('verifier/accepts every program', () => {
-    output('load');
-    expect(output('programs').trim().split('\n').sort()).toEqual(programs);
+  it.each(hookNames)('verifier/accepts every program, %s', (hook) => {
+    output(`load-${hook}`);
+    expect(output(`programs-${hook}`).trim().split('\n').sort()).toEqual(programNames(OBJECTS[hook]));
   });
 
   it('attach/native mode on veth', () => {
