@@ -55,11 +55,11 @@ static __always_inline int arp_answer(struct hook_context *ctx, __u32 eth_offset
 		return REASON_DROP_TRUNCATED;
 	asked = arp->target;
 	arp->operation = bpf_htons(ARP_REPLY);
-	__builtin_memcpy(arp->target_mac, arp->sender_mac, 6);
+	mac_copy(arp->target_mac, arp->sender_mac);
 	arp->target = arp->sender;
-	__builtin_memcpy(arp->sender_mac, mac, 6);
+	mac_copy(arp->sender_mac, mac);
 	arp->sender = asked;
-	__builtin_memcpy(eth->h_dest, arp->target_mac, 6);
-	__builtin_memcpy(eth->h_source, mac, 6);
+	mac_copy(eth->h_dest, arp->target_mac);
+	mac_copy(eth->h_source, mac);
 	return 0;
 }

@@ -39,15 +39,21 @@ static __always_inline void checksum_replace2(__u16 *check, __be16 from, __be16 
 	checksum_apply(check, checksum_difference2(from, to));
 }
 
-/* Of a 20-byte IPv4 header whose check field is zero. */
-static __always_inline __u16 checksum_ipv4_header(const void *header)
+/* The sum of an IPv4 header's 20 bytes that are always there. */
+static __always_inline __u64 checksum_ipv4_words(const void *header)
 {
 	const __u32 *word = header;
 	__u64 sum = 0;
 
 	for (int i = 0; i < 5; i++)
 		sum += word[i];
-	return ~checksum_fold(sum);
+	return sum;
+}
+
+/* Of a 20-byte IPv4 header whose check field is zero. */
+static __always_inline __u16 checksum_ipv4_header(const void *header)
+{
+	return ~checksum_fold(checksum_ipv4_words(header));
 }
 
 /* RFC 768: a sum that was not computed stays so, one that computes to zero is sent as ones. */

@@ -53,7 +53,7 @@ static __always_inline int external_arp(struct hook_context *ctx, const struct e
 static __always_inline int external_return(struct hook_context *ctx, const struct packet *packet,
 					   const struct virtual_router *router)
 {
-	__u8 source_mac[6];
+	mac_buffer source_mac;
 	int reason = forward_source_mac(router, source_mac);
 
 	if (reason)
@@ -77,7 +77,7 @@ static __always_inline int external_translate(struct hook_context *ctx, struct p
 {
 	int reason = 0;
 
-	if (!virtual_router_forwards(party->virtual_router))
+	if (!virtual_router_forwards(party->virtual_router, packet->now_ns))
 		return REASON_DROP_NOT_ACTIVE;
 	if (packet->ip.icmp_error)
 		reason = quote_parse(ctx, packet);
@@ -132,7 +132,7 @@ static __always_inline int external_admit(struct hook_context *ctx, struct packe
 	if (!address_is_routable(packet->ip.source) || packet->ip.source == packet->ip.destination ||
 	    route_find_inner(party->router, packet->router, packet->ip.source))
 		return REASON_DROP_SOURCE_NOT_OUTSIDE;
-	__builtin_memcpy(packet->mac, eth->h_source, 6);
+	mac_copy(packet->mac, eth->h_source);
 	return 0;
 }
 
@@ -150,6 +150,7 @@ static __always_inline int external_ipv4(struct hook_context *ctx, struct packet
 	if (!address)
 		return REASON_PASS_TO_KERNEL;
 	packet->from = INTERFACE_EXTERNAL;
+	packet->now_ns = bpf_ktime_get_coarse_ns();
 	packet->vlan = ethernet->vlan;
 	packet->router = address->router;
 	packet->mss = 0;

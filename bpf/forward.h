@@ -18,13 +18,13 @@ static __always_inline int forward_source_mac(const struct virtual_router *route
 	struct interface *interface;
 
 	if (router->state == VIRTUAL_ROUTER_ACTIVE) {
-		__builtin_memcpy(mac, router->mac, 6);
+		mac_copy(mac, router->mac);
 		return 0;
 	}
 	interface = bpf_map_lookup_elem(&interfaces, &role);
 	if (!interface)
 		return REASON_DROP_NOT_ACTIVE;
-	__builtin_memcpy(mac, interface->mac, 6);
+	mac_copy(mac, interface->mac);
 	return 0;
 }
 
@@ -67,7 +67,8 @@ struct forward_headers {
 		struct geneve_header geneve;
 		struct vxlan_header vxlan;
 	} tunnel;
-} __attribute__((packed));
+};
+_Static_assert(sizeof(struct forward_headers) == 36, "headers have no padding");
 
 #define FORWARD_OVERHEAD_MAX (sizeof(struct forward_headers) + TUNNEL_OPTION_LENGTH + sizeof(struct ethhdr))
 
@@ -75,6 +76,17 @@ struct forward_headers {
 static __always_inline __u32 forward_overhead(const struct vm *vm)
 {
 	return sizeof(struct forward_headers) + forward_option_length(vm) + sizeof(struct ethhdr);
+}
+
+#define FORWARD_TTL 64
+
+/* Of the outer IPv4 header: from what it is made of, for what has just been written is slow to read. */
+static __always_inline __u16 forward_header_sum(__u8 tos, __u16 length, __be32 source, __be32 destination)
+{
+	__u64 sum = (__u64)source + destination + bpf_htons(0x4500 | tos) + bpf_htons(length) +
+		    bpf_htons(IPV4_DONT_FRAGMENT) + bpf_htons(FORWARD_TTL << 8 | IPPROTO_UDP);
+
+	return ~checksum_fold(sum);
 }
 
 /* Outer headers from `offset` on, for a packet of `ip`, which they carry. */
@@ -92,10 +104,10 @@ static __always_inline int forward_write_headers(struct hook_context *ctx, __u32
 		return REASON_DROP_TRUNCATED;
 	outer->ip = (struct iphdr){
 		.version = 4, .ihl = 5, .tos = ip->tos, .tot_len = bpf_htons(length),
-		.frag_off = bpf_htons(IPV4_DONT_FRAGMENT), .ttl = 64, .protocol = IPPROTO_UDP,
+		.frag_off = bpf_htons(IPV4_DONT_FRAGMENT), .ttl = FORWARD_TTL, .protocol = IPPROTO_UDP,
 		.saddr = router->address, .daddr = vm->tunnel_endpoint,
+		.check = forward_header_sum(ip->tos, length, router->address, vm->tunnel_endpoint),
 	};
-	outer->ip.check = checksum_ipv4_header(&outer->ip);
 	/* RFC 8926 §3.3 and RFC 7348 §5 let IPv4 send no sum: the inner packet has its own. */
 	outer->udp = (struct udphdr){
 		.source = forward_entropy_port(ip),
@@ -104,7 +116,7 @@ static __always_inline int forward_write_headers(struct hook_context *ctx, __u32
 	};
 	if (vm_uses_vxlan(vm)) {
 		outer->tunnel.vxlan = (struct vxlan_header){
-			.flags = VXLAN_VNI_VALID, .vni = { vm->vni >> 16, vm->vni >> 8, vm->vni },
+			.flags = VXLAN_VNI_VALID, .vni = tunnel_vni_field(vm->vni),
 		};
 		return 0;
 	}
@@ -112,14 +124,14 @@ static __always_inline int forward_write_headers(struct hook_context *ctx, __u32
 		.option_words = option_length / 4,
 		.flags = option_length ? GENEVE_CRITICAL : 0,
 		.protocol = bpf_htons(GENEVE_PROTOCOL_ETHERNET),
-		.vni = { vm->vni >> 16, vm->vni >> 8, vm->vni },
+		.vni = tunnel_vni_field(vm->vni),
 	};
 	if (!option_length)
 		return 0;
 	option = packet_at(ctx, offset + sizeof(*outer), TUNNEL_OPTION_LENGTH);
 	if (!option)
 		return REASON_DROP_TRUNCATED;
-	__builtin_memcpy(option, vm->option, TUNNEL_OPTION_LENGTH);
+	*option = *(__u64 *)vm->option;
 	return 0;
 }
 
@@ -140,7 +152,7 @@ static __always_inline int forward_compute_mac(struct hook_context *ctx, const s
 					       const struct vm *vm, __u8 *mac)
 {
 	if (!mac_is_zero(vm->next_hop_mac)) {
-		__builtin_memcpy(mac, vm->next_hop_mac, 6);
+		mac_copy(mac, vm->next_hop_mac);
 		return 0;
 	}
 	return neighbour_find(ctx, packet, INTERFACE_UNDERLAY, 0, vm->tunnel_endpoint, mac);
@@ -183,9 +195,9 @@ static __always_inline int forward_to_vm(struct hook_context *ctx, struct packet
 	inner = packet_at(ctx, inner_offset, sizeof(*inner));
 	if (reason || !inner)
 		return REASON_DROP_TRUNCATED;
-	__builtin_memcpy(inner->h_dest, vm->mac, 6);
-	__builtin_memcpy(inner->h_source, network->gateway_mac, 6);
-	inner->h_proto = protocol;
+	mac_copy(inner->h_dest, vm->mac);
+	mac_copy(inner->h_source, network->gateway_mac);
+	*ethernet_protocol(inner) = protocol;
 	return 0;
 }
 
@@ -204,23 +216,24 @@ static __always_inline __u32 forward_wire_length(struct hook_context *ctx, const
 	return packet->ip.l4_offset - packet->ip.offset + header + segment;
 }
 
-/*
- * Whether an IPv4 packet of `mtu` bytes is the largest that may go on. A larger
- * one is told so, or split by the control plane where its sender allows that.
- */
-static __always_inline int forward_check_mtu(struct hook_context *ctx, struct packet *packet, __u32 mtu)
+/* Its sender is told so, or it is split by the control plane where its sender allows that. */
+static __always_inline int forward_too_long(struct hook_context *ctx, struct packet *packet, __u32 mtu)
 {
 	struct event about = {
 		.type = EVENT_FRAGMENTATION_NEEDED, .interface = packet->from, .mtu = mtu,
 	};
 
-	if (forward_wire_length(ctx, packet) <= mtu)
-		return 0;
 	packet->mtu = mtu;
 	if (packet->ip.dont_fragment)
 		return REASON_DROP_MTU_EXCEEDED;
 	hand_over(ctx, packet, &about);
 	return REASON_DROP_FRAGMENTATION_NEEDED;
+}
+
+/* Whether an IPv4 packet of `mtu` bytes is the largest that may go on. */
+static __always_inline int forward_check_mtu(struct hook_context *ctx, struct packet *packet, __u32 mtu)
+{
+	return forward_wire_length(ctx, packet) <= mtu ? 0 : forward_too_long(ctx, packet, mtu);
 }
 
 /* The largest IPv4 packet that fits into a tunnel to the VM, and that the VM takes. */

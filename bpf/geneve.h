@@ -19,8 +19,7 @@ struct geneve_header {
 	__u8 option_words;            /* version in the upper two bits */
 	__u8 flags;
 	__be16 protocol;
-	__u8 vni[3];
-	__u8 reserved;
+	__be32 vni;                   /* the upper 24 bits */
 };
 
 struct geneve_option {
@@ -28,6 +27,20 @@ struct geneve_option {
 	__u8 type;
 	__u8 words;                   /* lower five bits */
 };
+
+static __always_inline void geneve_take_option(struct tunnel *tunnel, const struct geneve_option *option)
+{
+	*(__u64 *)tunnel->option = *(__u64 *)option;
+	/* §3.5: reserved bits are ignored here, and zero where it is sent back. */
+	tunnel->option[3] &= GENEVE_OPTION_WORDS;
+	tunnel->option_length = GENEVE_OVN_LENGTH;
+}
+
+static __always_inline bool geneve_option_is_ours(const struct geneve_option *option)
+{
+	return option->option_class == bpf_htons(GENEVE_OVN_CLASS) && option->type == GENEVE_OVN_TYPE &&
+	       (option->words & GENEVE_OPTION_WORDS) == GENEVE_OVN_LENGTH / 4 - 1;
+}
 
 struct geneve_option_walk {
 	struct hook_context *ctx;
@@ -55,16 +68,10 @@ static long geneve_option_step(__u32 i __attribute__((unused)),
 		walk->reason = REASON_DROP_GENEVE_OPTION_LENGTH;
 		return 1;
 	}
-	if (option->option_class == bpf_htons(GENEVE_OVN_CLASS) && option->type == GENEVE_OVN_TYPE &&
-	    length == GENEVE_OVN_LENGTH) {
-		__u64 *bytes = packet_at(walk->ctx, walk->offset, GENEVE_OVN_LENGTH);
-
-		if (bytes) {
-			__builtin_memcpy(walk->tunnel->option, bytes, GENEVE_OVN_LENGTH);
-			/* §3.5: reserved bits are ignored here, and zero where it is sent back. */
-			walk->tunnel->option[3] &= GENEVE_OPTION_WORDS;
-			walk->tunnel->option_length = GENEVE_OVN_LENGTH;
-		}
+	if (geneve_option_is_ours(option)) {
+		option = packet_at(walk->ctx, walk->offset, GENEVE_OVN_LENGTH);
+		if (option)
+			geneve_take_option(walk->tunnel, option);
 	} else if (option->type & GENEVE_OPTION_CRITICAL) {
 		walk->reason = REASON_DROP_GENEVE_CRITICAL_OPTION;
 		return 1;
@@ -85,6 +92,18 @@ __noinline int geneve_options_parse(struct hook_context *ctx, struct tunnel *tun
 	if (!walk.reason && walk.offset != walk.end)
 		return REASON_DROP_GENEVE_OPTION_LENGTH;
 	return walk.reason;
+}
+
+/* What OVN sends, our option and no other, needs no walk. */
+static __always_inline bool geneve_option_is_alone(struct hook_context *ctx, struct tunnel *tunnel,
+						   __u32 offset, __u32 options_length)
+{
+	struct geneve_option *option = packet_at(ctx, offset, GENEVE_OVN_LENGTH);
+
+	if (options_length != GENEVE_OVN_LENGTH || !option || !geneve_option_is_ours(option))
+		return false;
+	geneve_take_option(tunnel, option);
+	return true;
 }
 
 /* Fills *tunnel from a frame whose outer header is *outer. 0, or the reason. */
@@ -115,7 +134,8 @@ static __always_inline int geneve_parse(struct hook_context *ctx, const struct i
 		tunnel->udp_offset = outer->l4_offset;
 	if (tunnel->inner_offset > (__u32)outer->offset + outer->total_length)
 		return REASON_DROP_GENEVE_OPTION_LENGTH;
-	if (!options_length)
+	if (!options_length ||
+	    geneve_option_is_alone(ctx, tunnel, offset + sizeof(*geneve), options_length))
 		return 0;
 	return geneve_options_parse(ctx, tunnel, offset + sizeof(*geneve));
 }

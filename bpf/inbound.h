@@ -39,23 +39,30 @@ static __always_inline void floating_ip_count(const struct vm *vm, const struct 
 	}
 }
 
-/* The VM's network and the way to its compute. A VM that was never heard is asked for. */
+/* A VM that was never heard is asked for. */
+static __always_inline int inbound_ask(struct hook_context *ctx, const struct packet *packet,
+				       const struct vm *vm)
+{
+	struct event about = {
+		.type = EVENT_ENDPOINT_UNRESOLVED, .interface = packet->from,
+		.address = vm->address, .network = vm->network,
+	};
+
+	hand_over(ctx, packet, &about);
+	return REASON_DROP_ENDPOINT_UNKNOWN;
+}
+
+/* The VM's network and the way to its compute. */
 static __always_inline int inbound_find_way(struct hook_context *ctx, struct packet *packet,
 					    struct party *party, __u8 *compute_mac)
 {
 	__u32 index = party->vm->network;
-	struct event about = {
-		.type = EVENT_ENDPOINT_UNRESOLVED, .interface = packet->from,
-		.address = party->vm->address, .network = index,
-	};
 
 	party->network = bpf_map_lookup_elem(&networks, &index);
 	if (!party->network || party->network->vni != party->vm->vni)
 		return REASON_DROP_VNI_UNKNOWN;
-	if (!party->vm->tunnel_endpoint) {
-		hand_over(ctx, packet, &about);
-		return REASON_DROP_ENDPOINT_UNKNOWN;
-	}
+	if (!party->vm->tunnel_endpoint)
+		return inbound_ask(ctx, packet, party->vm);
 	return forward_compute_mac(ctx, packet, party->vm, compute_mac);
 }
 
@@ -63,7 +70,7 @@ static __always_inline int inbound_find_way(struct hook_context *ctx, struct pac
 static __always_inline int inbound_send(struct hook_context *ctx, struct packet *packet,
 					struct party *party, bool translated)
 {
-	__u8 compute_mac[6];
+	mac_buffer compute_mac;
 	int reason = inbound_find_way(ctx, packet, party, compute_mac);
 
 	if (!reason && packet->ip.ttl <= 1)
@@ -127,7 +134,7 @@ static __always_inline int inbound_shared_snat(struct hook_context *ctx, struct 
 		return REASON_ICMP_ERROR_INBOUND;
 	if (packet->snat.is_static)
 		return REASON_INBOUND_FORWARDING;
-	snat_track_inbound(party, &packet->flow, &packet->snat);
+	snat_track_inbound(&packet->flow, &packet->snat, tick_of(packet->now_ns));
 	return REASON_INBOUND_SNAT;
 }
 

@@ -120,6 +120,19 @@ __noinline bool mapping_find(const struct vm *vm, struct mapping_place *place, _
 	return false;
 }
 
+/* Most mappings are where probing starts. Only then the answer is theirs: mapping_find() looks everywhere. */
+static __always_inline bool mapping_is_first(const struct vm *vm, struct mapping_place *place,
+					     __u32 gateway_id)
+{
+	__u32 block = vm->blocks[(gateway_id * VM_PORT_BLOCKS) & 15];
+	struct mapping *mapping;
+
+	if (!block)
+		return false;
+	mapping = mapping_probe(place, block, port_start(vm, place->internal_port, place->protocol), 0);
+	return mapping && *mapping_owner_word(mapping) == mapping_owner(place->vm, place->internal_port);
+}
+
 static __always_inline void port_block_count(__u32 address_index, __u32 port, __s32 change,
 					     __u32 now)
 {

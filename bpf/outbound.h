@@ -42,7 +42,7 @@ static __always_inline int outbound_find_routers(struct packet *packet, struct p
 	index = party->router->virtual_router;
 	party->virtual_router = bpf_map_lookup_elem(&virtual_routers, &index);
 	if (!party->virtual_router || packet->tunnel.destination != party->virtual_router->address ||
-	    !virtual_router_forwards(party->virtual_router))
+	    !virtual_router_forwards(party->virtual_router, packet->now_ns))
 		return REASON_DROP_NOT_ACTIVE;
 	return 0;
 }
@@ -109,7 +109,7 @@ static __always_inline int outbound_learn(struct packet *packet, struct party *p
 			return reason > 0 ? reason : REASON_DROP_VM_TABLE_FULL;
 		}
 	}
-	vm_learn(party->vm, &packet->tunnel, packet->mac);
+	vm_learn(party->vm, &packet->tunnel, packet->mac, tick_of(packet->now_ns));
 	return 0;
 }
 
@@ -117,9 +117,12 @@ static __always_inline int outbound_learn(struct packet *packet, struct party *p
 static __always_inline int outbound_commit_vm(struct hook_context *ctx, const struct party *party,
 					      __u8 egress, enum reason forwarded)
 {
-	struct sync_record *record = commit_record();
+	struct sync_record *record;
 
-	if (!record || !commit_needs_vm(party->vm, party->gateway))
+	if (!commit_needs_vm(party->vm, party->gateway))
+		return forwarded;
+	record = commit_record();
+	if (!record)
 		return forwarded;
 	record_export_vm(record, party->vm, party->router, party->virtual_router);
 	return commit_send(ctx, record, egress, forwarded);

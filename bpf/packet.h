@@ -105,6 +105,7 @@ struct packet {
 	struct ipv4 ip;               /* tunnelled: the inner one. Kept true while it is rewritten */
 	struct quote quote;           /* where ip.icmp_error */
 	struct tunnel tunnel;         /* from INTERFACE_UNDERLAY */
+	__u64 now_ns;                 /* CLOCK_MONOTONIC, coarse: asked for once */
 	__u32 from;                   /* enum interface_role: where it came in */
 	__u32 router;                 /* index: whose packet it is */
 	__u32 network;                /* index: tunnelled, where it came from */

@@ -12,6 +12,7 @@
 
 #include "checksum.h"
 #include "hook.h"
+#include "mac.h"
 #include "verdict.h"
 
 #define IPV4_DONT_FRAGMENT 0x4000
@@ -30,18 +31,26 @@ struct ethernet {
 	__be16 protocol;
 };
 
+/* In one piece: struct ethhdr is packed, and would be read byte by byte. */
+static __always_inline __be16 *ethernet_protocol(struct ethhdr *eth)
+{
+	return (void *)eth + offsetof(struct ethhdr, h_proto);
+}
+
 /* 0, or the reason. */
 static __always_inline int ethernet_parse(struct hook_context *ctx, struct ethernet *ethernet)
 {
 	struct ethhdr *eth = packet_at(ctx, 0, sizeof(*eth));
 	struct vlan_header *tag;
+	__be16 protocol;
 
 	if (!eth)
 		return REASON_DROP_TRUNCATED;
+	protocol = *ethernet_protocol(eth);
 	*ethernet = (struct ethernet){
-		.length = sizeof(*eth), .vlan = frame_tag(ctx) & VLAN_MASK, .protocol = eth->h_proto,
+		.length = sizeof(*eth), .vlan = frame_tag(ctx) & VLAN_MASK, .protocol = protocol,
 	};
-	if (!HOOK_TAG_LENGTH || eth->h_proto != bpf_htons(ETH_P_8021Q))
+	if (!HOOK_TAG_LENGTH || protocol != bpf_htons(ETH_P_8021Q))
 		return 0;
 	tag = packet_at(ctx, sizeof(*eth), sizeof(*tag));
 	if (!tag)
@@ -71,9 +80,9 @@ static __always_inline bool ethernet_write(struct hook_context *ctx, const __u8 
 	if (!eth)
 		return false;
 	vlan = HOOK_TAG_LENGTH ? vlan : 0;
-	__builtin_memcpy(eth->h_dest, destination, 6);
-	__builtin_memcpy(eth->h_source, source, 6);
-	eth->h_proto = bpf_htons(vlan ? ETH_P_8021Q : ETH_P_IP);
+	mac_copy(eth->h_dest, destination);
+	mac_copy(eth->h_source, source);
+	*ethernet_protocol(eth) = bpf_htons(vlan ? ETH_P_8021Q : ETH_P_IP);
 	if (!vlan)
 		return true;
 	tag = packet_at(ctx, sizeof(*eth), sizeof(*tag));
@@ -109,11 +118,14 @@ struct ipv4 {
 #define TCP_RST 0x04
 #define TCP_ACK 0x10
 
-static __always_inline bool ipv4_header_sum_is_right(struct hook_context *ctx, __u32 offset, __u32 words)
+/* Of the header at `offset`: its 20 bytes, and options up to that many words. */
+static __always_inline bool ipv4_header_sum_is_right(struct hook_context *ctx, __u32 offset,
+						     const struct iphdr *header)
 {
-	__u64 sum = 0;
+	__u64 sum = checksum_ipv4_words(header);
+	__u32 words = header->ihl;
 
-	for (__u32 i = 0; i < 15; i++) {
+	for (__u32 i = 5; i < 15; i++) {
 		__u32 *word;
 
 		if (i >= words)
@@ -200,7 +212,7 @@ static __always_inline int ipv4_parse(struct hook_context *ctx, __u32 offset, st
 	if (offset + ip->total_length > packet_length(ctx))
 		return REASON_DROP_TRUNCATED;
 	/* RFC 1812 §5.2.2. */
-	if (!ipv4_header_sum_is_right(ctx, offset, header->ihl))
+	if (!ipv4_header_sum_is_right(ctx, offset, header))
 		return REASON_DROP_IPV4_HEADER;
 	if (ip->later_fragment)
 		return 0;

@@ -80,7 +80,7 @@ static __always_inline int quote_parse_header(struct hook_context *ctx, __u32 of
 		.later_fragment = header->frag_off & bpf_htons(IPV4_OFFSET),
 	};
 	/* RFC 5508 REQ-3a. */
-	return ipv4_header_sum_is_right(ctx, offset, header->ihl) ? 0 : REASON_DROP_ICMP_QUOTE;
+	return ipv4_header_sum_is_right(ctx, offset, header) ? 0 : REASON_DROP_ICMP_QUOTE;
 }
 
 /* Fills packet->quote of an ICMP error. 0, or the reason. */

@@ -42,7 +42,7 @@ static __always_inline int neighbour_find(struct hook_context *ctx, const struct
 	};
 
 	if (neighbour) {
-		__builtin_memcpy(mac, neighbour->mac, 6);
+		mac_copy(mac, neighbour->mac);
 		return mac_is_zero(neighbour->mac) ? REASON_DROP_NEIGHBOUR_UNREACHABLE : 0;
 	}
 	hand_over(ctx, packet, &about);
@@ -67,7 +67,7 @@ static __always_inline int external_gateway(struct hook_context *ctx, const stru
 					    const struct external_network *network, __u8 *mac)
 {
 	if (!mac_is_zero(network->gateway_mac)) {
-		__builtin_memcpy(mac, network->gateway_mac, 6);
+		mac_copy(mac, network->gateway_mac);
 		return 0;
 	}
 	return gateway_reason(neighbour_find(ctx, packet, INTERFACE_EXTERNAL, network->vlan,

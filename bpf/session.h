@@ -361,10 +361,8 @@ static __always_inline void session_track_tcp(struct session *session, __u8 tcp_
 }
 
 static __always_inline void session_track(struct session *session, __u32 protocol, __u8 tcp_flags,
-					  bool outbound)
+					  bool outbound, __u32 now)
 {
-	__u32 now = tick_now();
-
 	if (session->last_seen != now)
 		session->last_seen = now;
 	if (!outbound && !(session->flags & SESSION_REPLIED))

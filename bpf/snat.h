@@ -66,7 +66,8 @@ static __always_inline int snat_find_outbound(const struct party *party, __u32 v
 					      party->gateway);
 		if (snat->session < 0)
 			return REASON_DROP_NO_MAPPING;
-	} else if (!mapping_find(party->vm, &snat->mapping_place, party->gateway->id)) {
+	} else if (!mapping_is_first(party->vm, &snat->mapping_place, party->gateway->id) &&
+		   !mapping_find(party->vm, &snat->mapping_place, party->gateway->id)) {
 		return REASON_DROP_NO_MAPPING;
 	}
 	snat_take_place(snat);
@@ -182,11 +183,14 @@ static __noinline int snat_make(const struct party *party, __u32 vm_index, const
 static __always_inline void snat_commit(const struct party *party, struct session *session,
 					const struct snat *snat, bool *commit)
 {
-	struct sync_record *record = commit_record();
 	bool needed = commit_needs_vm(party->vm, party->gateway);
+	struct sync_record *record;
 
 	needed |= commit_needs_session(session, party->gateway);
-	if (!needed || !record)
+	if (!needed)
+		return;
+	record = commit_record();
+	if (!record)
 		return;
 	record_export_vm(record, party->vm, party->router, party->virtual_router);
 	record_export_session(record, snat->mapping, session, snat->address);
@@ -199,8 +203,8 @@ static __always_inline void snat_commit(const struct party *party, struct sessio
  * *commit where the record that it has exported has to reach the peer first.
  */
 static __always_inline int snat_outbound(const struct party *party, __u32 vm_index,
-					 const struct flow *flow, bool found, struct snat *snat,
-					 bool *commit)
+					 const struct flow *flow, bool found, __u32 now,
+					 struct snat *snat, bool *commit)
 {
 	struct mapping *mapping = found ? mapping_at(snat->mapping) : NULL;
 	struct session *session;
@@ -227,7 +231,7 @@ static __always_inline int snat_outbound(const struct party *party, __u32 vm_ind
 	if (!session)
 		return REASON_DROP_SESSION_TABLE_FULL;
 	before = session->state;
-	session_track(session, flow->protocol, flow->tcp_flags, true);
+	session_track(session, flow->protocol, flow->tcp_flags, true, now);
 	if (before != SESSION_ESTABLISHED && session->state == SESSION_ESTABLISHED)
 		count(REASON_SESSION_ESTABLISHED, 0);
 	snat_commit(party, session, snat, commit);
@@ -280,12 +284,12 @@ static __always_inline int snat_find_inbound(const struct party *party, __u32 ad
  * The packet has been forwarded. Not for errors, not for static mappings. A remote
  * that was let in without being the other end of a session changes nothing.
  */
-static __always_inline void snat_track_inbound(const struct party *party __attribute__((unused)),
-					       const struct flow *flow, const struct snat *snat)
+static __always_inline void snat_track_inbound(const struct flow *flow, const struct snat *snat,
+					       __u32 now)
 {
 	struct mapping *mapping = mapping_at(snat->mapping);
 	struct session *session = mapping ? session_at(snat->session, mapping, snat->mapping) : NULL;
 
 	if (session)
-		session_track(session, flow->protocol, flow->tcp_flags, false);
+		session_track(session, flow->protocol, flow->tcp_flags, false, now);
 }

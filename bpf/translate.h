@@ -57,17 +57,20 @@ static __always_inline int translate_flow(const struct packet *packet, bool outb
 	return 0;
 }
 
-/* Gives a fragment the ports of its first. Early: the control plane gets the frame, to bring it again. */
-static __always_inline int translate_complete_fragment(struct hook_context *ctx, struct packet *packet,
-						       __u32 segment)
+/* Early: the control plane gets the frame, to bring it again. */
+static __always_inline int translate_fragment(struct hook_context *ctx, struct packet *packet, __u32 segment)
 {
 	struct event about = { .type = EVENT_FRAGMENT_EARLY, .interface = packet->from };
-	int reason;
+	int reason = fragment_complete(ctx, packet, segment);
 
-	if (!packet->ip.fragment)
-		return 0;
-	reason = fragment_complete(ctx, packet, segment);
 	if (reason == REASON_DROP_FRAGMENT_EARLY)
 		hand_over(ctx, packet, &about);
 	return reason;
+}
+
+/* Gives a fragment the ports of its first. */
+static __always_inline int translate_complete_fragment(struct hook_context *ctx, struct packet *packet,
+						       __u32 segment)
+{
+	return packet->ip.fragment ? translate_fragment(ctx, packet, segment) : 0;
 }

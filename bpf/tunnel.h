@@ -16,12 +16,19 @@ struct tunnel {
 	__u8 source_mac[6];
 	__u8 option_length;           /* 0 or TUNNEL_OPTION_LENGTH */
 	__u8 tos;
+	__u8 pad[6];
 	__u8 option[TUNNEL_OPTION_LENGTH];
 };
 
-static __always_inline __u32 tunnel_vni(const __u8 *vni, __u32 encapsulation)
+static __always_inline __u32 tunnel_vni(__be32 field, __u32 encapsulation)
 {
-	return encapsulation << ENCAPSULATION_SHIFT | vni[0] << 16 | vni[1] << 8 | vni[2];
+	return encapsulation << ENCAPSULATION_SHIFT | bpf_ntohl(field) >> 8;
+}
+
+/* As the headers have it, without its encapsulation. */
+static __always_inline __be32 tunnel_vni_field(__u32 vni)
+{
+	return bpf_htonl(vni << 8);
 }
 
 /* The outer headers say where it came from; `header_length` is that of UDP's payload up to the inner frame. */
@@ -39,6 +46,6 @@ static __always_inline int tunnel_fill(struct hook_context *ctx, const struct ip
 		.inner_offset = outer->l4_offset + sizeof(struct udphdr) + header_length,
 		.tos = outer->tos,
 	};
-	__builtin_memcpy(tunnel->source_mac, eth->h_source, 6);
+	mac_copy(tunnel->source_mac, eth->h_source);
 	return 0;
 }

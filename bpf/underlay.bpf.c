@@ -7,14 +7,11 @@
 #include "tunnel_sum.h"
 
 /* Back to the VM that sent it, in the tunnel that its compute would expect. packet->ip says what. */
-static __always_inline int outbound_return(struct hook_context *ctx, struct packet *packet,
-					   const struct party *party, __be16 protocol)
+static __noinline int outbound_return(struct hook_context *ctx, struct packet *packet,
+				      const struct party *party, __be16 protocol)
 {
-	__u8 compute_mac[6];
-
-	__builtin_memcpy(compute_mac, party->vm->next_hop_mac, 6);
 	return forward_to_vm(ctx, packet, party->vm, party->network, party->virtual_router,
-			     compute_mac, protocol);
+			     party->vm->next_hop_mac, protocol);
 }
 
 /* A VM says where it is: after a migration, or because we asked. */
@@ -43,7 +40,7 @@ static __noinline int outbound_arp(struct hook_context *ctx, struct packet *pack
 		return REASON_DROP_INNER_ARP;
 	sender = arp->sender;
 	target = arp->target;
-	__builtin_memcpy(packet->mac, arp->sender_mac, 6);
+	mac_copy(packet->mac, arp->sender_mac);
 	if (arp_is_announcement(arp))
 		return outbound_announcement(packet, party, sender);
 	if (!arp_is_request(arp))
@@ -211,7 +208,8 @@ static __always_inline int outbound_shared_snat(struct packet *packet, const str
 	if (packet->flow.error && !found)
 		return REASON_DROP_NO_MAPPING;
 	if (!packet->flow.error)
-		reason = snat_outbound(party, packet->vm, &packet->flow, found, &packet->snat,
+		reason = snat_outbound(party, packet->vm, &packet->flow, found,
+				       tick_of(packet->now_ns), &packet->snat,
 				       &packet->departure.commit);
 	if (reason)
 		return reason;
@@ -266,11 +264,11 @@ __noinline int outbound_hairpin(struct hook_context *ctx, struct packet *packet)
 }
 
 /* Whether the destination is an address of ours that this gateway serves now; if the peer does, the packet goes there. */
-static __noinline bool outbound_is_hairpin(const struct external_address *address)
+static __noinline bool outbound_is_hairpin(const struct external_address *address, __u64 now_ns)
 {
 	struct party to = {};
 
-	return address && !inbound_find_party(address, &to) && virtual_router_forwards(to.virtual_router);
+	return !inbound_find_party(address, &to) && virtual_router_forwards(to.virtual_router, now_ns);
 }
 
 /* The VM behind our own address, or NULL where the second half will say why there is none. */
@@ -299,7 +297,7 @@ static __noinline int outbound_check_hairpin(struct hook_context *ctx, struct pa
 	__u32 role = INTERFACE_UNDERLAY;
 	struct interface *underlay = bpf_map_lookup_elem(&interfaces, &role);
 	struct party to = {};
-	__u8 compute_mac[6];
+	mac_buffer compute_mac;
 	int reason;
 
 	if (!underlay || !address)
@@ -373,7 +371,7 @@ static __always_inline int outbound_to_outside(struct hook_context *ctx, struct 
 		return REASON_DROP_DESTINATION_NOT_ROUTED;
 	address = external_address_on_link(network, packet->ip.destination);
 	packet->departure.vlan = network->vlan;
-	packet->departure.hairpin = outbound_is_hairpin(address);
+	packet->departure.hairpin = address && outbound_is_hairpin(address, packet->now_ns);
 	if (packet->departure.hairpin && address->kind == EXTERNAL_ROUTER &&
 	    packet->ip.protocol == IPPROTO_ICMP && packet->ip.icmp_type == ICMP_ECHO)
 		return outbound_to_router(ctx, packet, party);
@@ -468,12 +466,12 @@ static __always_inline int outbound_receive(struct hook_context *ctx, struct pac
 
 	if (!eth)
 		return REASON_DROP_TRUNCATED;
-	if (eth->h_proto == bpf_htons(ETH_P_ARP))
+	if (*ethernet_protocol(eth) == bpf_htons(ETH_P_ARP))
 		return outbound_arp(ctx, packet, party);
-	if (eth->h_proto != bpf_htons(ETH_P_IP))
+	if (*ethernet_protocol(eth) != bpf_htons(ETH_P_IP))
 		return REASON_DROP_INNER_NOT_IPV4;
-	__builtin_memcpy(packet->mac, eth->h_source, 6);
-	__builtin_memcpy(packet->destination_mac, eth->h_dest, 6);
+	mac_copy(packet->mac, eth->h_source);
+	mac_copy(packet->destination_mac, eth->h_dest);
 	return outbound_ipv4(ctx, packet, party);
 }
 
@@ -528,6 +526,7 @@ static __always_inline int outbound_inner(struct hook_context *ctx, struct packe
 	int reason;
 
 	packet->from = INTERFACE_UNDERLAY;
+	packet->now_ns = bpf_ktime_get_coarse_ns();
 	packet->rewritten = false;
 	packet->explainable = false;
 	packet->departure.commit = false;

@@ -11,9 +11,14 @@
 /* How long after a takeover the former Active's records are still welcome: it forwards stragglers. */
 #define FORMER_ACTIVE_GRACE_NS (2ULL * 1000 * 1000 * 1000)
 
+static __always_inline __u32 tick_of(__u64 now_ns)
+{
+	return now_ns >> TICK_SHIFT;
+}
+
 static __always_inline __u32 tick_now(void)
 {
-	return bpf_ktime_get_coarse_ns() >> TICK_SHIFT;
+	return tick_of(bpf_ktime_get_coarse_ns());
 }
 
 /* For SYSCALL programs, which have no coarse clock: what they share with packets is given the time. */
@@ -33,9 +38,9 @@ static __always_inline bool peer_is_alive(const struct gateway *gateway,
  * An Active whose control plane has gone silent stands down when its lease ends,
  * for the peer takes over; without a living peer nobody would.
  */
-static __always_inline bool virtual_router_is_active(const struct virtual_router *router)
+static __always_inline bool virtual_router_is_active_at(const struct virtual_router *router,
+							__u64 now_ns)
 {
-	__u64 now_ns = bpf_ktime_get_coarse_ns();
 	struct gateway_state *state;
 	struct gateway *gateway;
 	__u32 zero = 0;
@@ -49,7 +54,12 @@ static __always_inline bool virtual_router_is_active(const struct virtual_router
 	return gateway && state && !peer_is_alive(gateway, state, now_ns);
 }
 
-static __always_inline bool virtual_router_forwards(const struct virtual_router *router)
+static __always_inline bool virtual_router_is_active(const struct virtual_router *router)
 {
-	return router->state == VIRTUAL_ROUTER_DRAINING || virtual_router_is_active(router);
+	return virtual_router_is_active_at(router, bpf_ktime_get_coarse_ns());
+}
+
+static __always_inline bool virtual_router_forwards(const struct virtual_router *router, __u64 now_ns)
+{
+	return router->state == VIRTUAL_ROUTER_DRAINING || virtual_router_is_active_at(router, now_ns);
 }

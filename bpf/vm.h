@@ -210,16 +210,6 @@ static __always_inline struct vm *vm_find_or_create(__u32 vni, __be32 address, _
 	return vm_at(created);
 }
 
-static __always_inline bool mac_equal(const __u8 *a, const __u8 *b)
-{
-	return *(__u32 *)a == *(__u32 *)b && *(__u16 *)(a + 4) == *(__u16 *)(b + 4);
-}
-
-static __always_inline bool mac_is_zero(const __u8 *mac)
-{
-	return !(*(__u32 *)mac | *(__u16 *)(mac + 4));
-}
-
 /* Whether a packet that claims to be the VM's comes from elsewhere than the configuration says. */
 static __always_inline bool vm_is_spoofed(const struct vm *vm, const struct tunnel *tunnel,
 					  const __u8 *mac)
@@ -231,19 +221,18 @@ static __always_inline bool vm_is_spoofed(const struct vm *vm, const struct tunn
 static __always_inline void vm_learn_way(struct vm *vm, const struct tunnel *tunnel)
 {
 	__sync_fetch_and_and(&vm->flags, ~(__u32)VM_COMMITTED);
-	__builtin_memcpy(vm->next_hop_mac, tunnel->source_mac, 6);
-	__builtin_memcpy(vm->option, tunnel->option, 8);
+	mac_copy(vm->next_hop_mac, tunnel->source_mac);
+	*(__u64 *)vm->option = *(__u64 *)tunnel->option;
 	vm->option_length = tunnel->option_length;
 }
 
 /* Takes over where the VM lives from its own packet; a change has to reach the peer before the packet leaves. */
-static __always_inline void vm_learn(struct vm *vm, const struct tunnel *tunnel, const __u8 *mac)
+static __always_inline void vm_learn(struct vm *vm, const struct tunnel *tunnel, const __u8 *mac, __u32 now)
 {
 	bool known = vm->tunnel_endpoint == tunnel->source && mac_equal(vm->mac, mac) &&
 		     mac_equal(vm->next_hop_mac, tunnel->source_mac) &&
 		     vm->option_length == tunnel->option_length &&
 		     *(__u64 *)vm->option == *(__u64 *)tunnel->option;
-	__u32 now = tick_now();
 
 	if (vm->last_seen != now)
 		vm->last_seen = now;
@@ -259,7 +248,7 @@ static __always_inline void vm_learn(struct vm *vm, const struct tunnel *tunnel,
 	if (vm->flags & VM_PINNED)
 		return;
 	count(vm->tunnel_endpoint ? REASON_VM_MOVED : REASON_VM_LEARNED, 0);
-	__builtin_memcpy(vm->mac, mac, 6);
+	mac_copy(vm->mac, mac);
 	vm->tunnel_endpoint = tunnel->source;
 }
 

@@ -10,8 +10,7 @@
 struct vxlan_header {
 	__u8 flags;
 	__u8 reserved[3];
-	__u8 vni[3];
-	__u8 reserved2;
+	__be32 vni;                   /* the upper 24 bits */
 };
 
 /* Fills *tunnel from a frame whose outer header is *outer. 0, or the reason. §5: reserved bits are ignored. */

@@ -2,24 +2,25 @@
  * What a packet costs the data plane itself, in ns and as a ratio to a bare
  * decapsulation: the first packet's path is not meant, the others' is.
  *
- *   npx vite-node bench/hot-path/hot-path.ts [--before DIRECTORY] [--rounds N]
+ *   npx vite-node bench/hot-path/hot-path.ts [--before DIRECTORY]… [--rounds N] [--packets N]
  *
- * DIRECTORY: a built checkout of an earlier version, measured in the same run,
- * turn by turn. Programs run by BPF_PROG_TEST_RUN, so no driver and no wire is
+ * DIRECTORY: a built checkout of another version, measured in the same run,
+ * turn by turn; the figures bear its last name. On a machine that does other things as
+ * well, many short rounds find the minimum: --rounds 60 --packets 30000.
+ * Programs run by BPF_PROG_TEST_RUN, so no driver and no wire is
  * in the figures; the cost of presenting packets is measured and subtracted.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { BpfObject, PerCpuMap, u32, type BpfProgram, type Codec } from 'libbpf-ts';
-import { inwards, outwards, type Traffic } from './traffic.js';
+import { floatingInwards, floatingOutwards, inwards, outwards, type Traffic } from './traffic.js';
 import { fill, load, word, type Layout } from './world.js';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
-const REPEAT = 300_000;
 
 interface Version {
   readonly name: string;
@@ -38,9 +39,10 @@ interface Subject {
 }
 
 const { values: options } = parseArgs({
-  options: { before: { type: 'string' }, rounds: { type: 'string', default: '15' } },
+  options: { before: { type: 'string', multiple: true, default: [] }, rounds: { type: 'string', default: '15' }, packets: { type: 'string', default: '300000' } },
 });
 const rounds = Number(options.rounds);
+const REPEAT = Number(options.packets);
 
 function compileDriver(): BpfObject {
   const directory = mkdtempSync(join(tmpdir(), 'floatgate-hot-path-'));
@@ -99,6 +101,8 @@ async function open(name: string, directory: string): Promise<Version> {
   const program = object.program('underlay_xdp');
   present({ program, traffic: outwards }, outwards.count, true);
   run(outwards, outwards.count);
+  present({ program, traffic: floatingOutwards }, floatingOutwards.count, true);
+  run(floatingOutwards, floatingOutwards.count);
   const inward = inwards(object, layout);
   console.log(`${name}: ${inward.count} of ${outwards.count} flows have a mapping`);
   return { name, object, layout, inward };
@@ -108,7 +112,12 @@ function subjectsOf(version: Version): Subject[] {
   const subject = (program: string, traffic: Traffic, reason: string): Subject => ({
     name: `${version.name}: ${reason}`, program: version.object.program(program), traffic, counts: { version, reason },
   });
-  return [subject('underlay_xdp', version.inward.outward, 'outbound_snat'), subject('external_xdp', version.inward, 'inbound_snat')];
+  return [
+    subject('underlay_xdp', version.inward.outward, 'outbound_snat'),
+    subject('external_xdp', version.inward, 'inbound_snat'),
+    subject('underlay_xdp', floatingOutwards, 'outbound_floating_ip'),
+    subject('external_xdp', floatingInwards, 'inbound_floating_ip'),
+  ];
 }
 
 function median(values: readonly number[]): number {
@@ -140,8 +149,9 @@ function print(rows: readonly Row[], floors: ReadonlyMap<number, number>): void 
   }
 }
 
-const versions = [await open('now', ROOT)];
-if (options.before !== undefined) versions.unshift(await open('before', resolve(options.before)));
+const versions: Version[] = [];
+for (const directory of options.before) versions.push(await open(basename(directory), resolve(directory)));
+versions.push(await open('now', ROOT));
 const common = Math.min(...versions.map(({ inward }) => inward.count));
 const floor: Subject = { name: 'bare decap', program: driver.program('decap_xdp'), traffic: outwards };
 const subjects = [floor, ...versions.flatMap(subjectsOf)];

@@ -1,6 +1,6 @@
 /** The packets that the driver presents: a template, and the flows that are put into it. */
 import type { BpfObject, Codec } from 'libbpf-ts';
-import { externalAddress, firstVni, REMOTE, ROUTERS, TUNNEL_ENDPOINT, vmAddress, type Layout } from './world.js';
+import { externalAddress, firstVni, floatingIp, floatingVmAddress, REMOTE, ROUTERS, TUNNEL_ENDPOINT, vmAddress, type Layout } from './world.js';
 
 const FLOW_BYTES = 16;
 const DRIVE_HEAD_BYTES = 32;
@@ -103,13 +103,14 @@ function inwardTemplate(): Template {
   return { frame: Buffer.concat([ethernet('00005e000133', '020000000201'), packet]), vniOffset: 0, ipOffset: 14, source: false };
 }
 
-function everyFlow(): Buffer {
+/** `end`: VNI and address of a VM, as the packet names it. */
+function everyFlow(end: (router: number, vm: number) => readonly [number, number]): Buffer {
   const flows: Buffer[] = [];
   for (let router = 0; router < ROUTERS; router++) {
     for (let vm = 0; vm < VMS_PER_ROUTER; vm++) {
       for (const protocol of protocols) {
         for (let n = 0; n < FLOWS_PER_VM / protocols.length; n++) {
-          flows.push(flow(firstVni + router, vmAddress(vm), 20000 + n, protocol));
+          flows.push(flow(...end(router, vm), 20000 + n, protocol));
         }
       }
     }
@@ -118,7 +119,11 @@ function everyFlow(): Buffer {
 }
 
 /** From VMs to one server. */
-export const outwards: Traffic = traffic(outwardTemplate(), everyFlow());
+export const outwards: Traffic = traffic(outwardTemplate(), everyFlow((router, vm) => [firstVni + router, vmAddress(vm)]));
+
+/** The same of VMs with floating IPs, and back to these. */
+export const floatingOutwards: Traffic = traffic(outwardTemplate(), everyFlow((router, vm) => [firstVni + router, floatingVmAddress(vm)]));
+export const floatingInwards: Traffic = traffic(inwardTemplate(), everyFlow((router, vm) => [0, floatingIp(router, vm)]));
 
 /** The way back of every mapping that there is, and the way out of the same. */
 export function inwards(object: BpfObject, layout: Layout): Traffic & { readonly outward: Traffic } {

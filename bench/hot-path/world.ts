@@ -21,16 +21,20 @@ export const TUNNEL_ENDPOINT = 0xc0a82164; // 192.168.33.100
 export const REMOTE = 0xcb00710a; // 203.0.113.10
 /** A router, a network and an external address each. */
 export const ROUTERS = 32;
+/** VMs of each router that have one. */
+export const FLOATING_IPS_PER_ROUTER = 56;
 export const firstVni = 1000;
 
 export const externalAddress = (router: number): number => 0x0a000300 + router; // 10.0.3.x
 export const vmAddress = (vm: number): number => 0xac100000 + 256 + vm; // 172.16.1.0 and on
+export const floatingVmAddress = (n: number): number => 0xac100000 + 512 + n; // 172.16.2.0 and on
+export const floatingIp = (router: number, n: number): number => 0x0a000400 + router * 64 + n; // 10.0.4.0 and on
 
 export function load(objectPath: string): BpfObject {
   const object = BpfObject.open(objectPath);
   const sizes: Record<string, number> = {
     vms: 4096, vm_by_address: 4096, free_vms: 4096, snat_addresses: ROUTERS, port_blocks: ROUTERS * 256,
-    mappings: ROUTERS * 3 * 65536, sessions: 65536, floating_ip_counters: 64,
+    mappings: ROUTERS * 3 * 65536, sessions: 65536, floating_ip_counters: 4096,
   };
   for (const [name, entries] of Object.entries(sizes)) object.maps.get(name)?.setMaxEntries(entries);
   object.load();
@@ -53,7 +57,26 @@ export function fill(object: BpfObject, layout: Layout): void {
   set('virtual_routers', u32, VRID, 'virtualRouter', { state: 2, term: 1, leaseUntilNs: now + HOUR_NS, activeSinceNs: now, address: TUNNEL_ENDPOINT, mac: VIRTUAL_MAC });
   new TypedMap(object.map('virtual_router_by_address'), be32, u32).set(TUNNEL_ENDPOINT, VRID);
   set('external_networks', u32, 0, 'externalNetwork', { subnet: 0x0a000200, netmask: 0xffffff00, gateway: 0x0a000201, gatewayMac: ROUTER_MAC });
-  for (let router = 0; router < ROUTERS; router++) fillRouter(object, layout, set, router);
+  for (let router = 0; router < ROUTERS; router++) {
+    fillRouter(object, layout, set, router);
+    for (let n = 0; n < FLOATING_IPS_PER_ROUTER; n++) fillFloatingIp(object, layout, set, router, n);
+  }
+}
+
+function setExternalAddress(object: BpfObject, layout: Layout, set: Set, address: number, entry: Record<string, unknown>): void {
+  if (!object.maps.has('pools')) set('external_addresses', be32, address, 'externalAddress', entry);
+  else set('external_addresses', layout['externalKeyCodec'] as Codec<Record<string, unknown>>, { address, vlan: 0 }, 'externalAddress', entry);
+}
+
+function fillFloatingIp(object: BpfObject, layout: Layout, set: Set, router: number, n: number): void {
+  const codec = layout['vmEnsureCodec'] as Codec<Record<string, unknown> & { vm: number }>;
+  const wanted = { vni: firstVni + router, address: floatingVmAddress(n), floatingIp: floatingIp(router, n), floatingIpCounter: router * FLOATING_IPS_PER_ROUTER + n + 1 };
+  const context = Buffer.alloc(codec.size);
+  codec.encode({ ...codec.decode(context), ...wanted }, context);
+  const result = object.program('vm_ensure').testRun({ context });
+  if (result.returnValue !== 0) throw new Error(`vm_ensure returned ${result.returnValue | 0}`);
+  const { vm } = codec.decode(result.context);
+  setExternalAddress(object, layout, set, wanted.floatingIp, { kind: 1, index: vm, router });
 }
 
 type Set = <K>(name: string, keys: Codec<K>, key: K, struct: string, value: Record<string, unknown>) => void;
@@ -67,13 +90,13 @@ function fillRouter(object: BpfObject, layout: Layout, set: Set, router: number)
   const common = { externalAddress: address, virtualRouter: VRID };
   if (!object.maps.has('pools')) {
     set('routers', u32, router, 'router', { ...common, externalAddressIndex: router });
-    set('external_addresses', be32, address, 'externalAddress', entry);
+    setExternalAddress(object, layout, set, address, entry);
     return;
   }
   set('routers', u32, router, 'router', {
     ...common, pool: router, poolSize: 1, vmBlockLimit: 8, filtering: 1, innerPrefix: 0xac100000, innerMask: 0xffff0000,
   });
-  set('external_addresses', layout['externalKeyCodec'] as Codec<Record<string, unknown>>, { address, vlan: 0 }, 'externalAddress', entry);
+  setExternalAddress(object, layout, set, address, entry);
   set('snat_addresses', u32, router, 'snatAddress', { address, router });
   object.map('pools').update(word(router), word(router));
 }

@@ -2,7 +2,7 @@
 import type { Codec, EnumLayout, MapLayout, StructLayout } from 'libbpf-ts';
 
 /** Changes whenever a struct, an enum or a map changes its layout. */
-export const layoutHash = 'e37be4e50671cc121a0150f9faf6f1fd';
+export const layoutHash = '8fb8ba58d13bc9aed0522d1634753729';
 
 function expectLength(actual: number, expected: number, field: string): void {
   if (actual !== expected) throw new RangeError(`${field} takes ${expected} elements, not ${actual}`);
@@ -2014,7 +2014,7 @@ export const quoteCodec: Codec<Quote> = {
   },
 };
 
-/** struct tunnel, 36 bytes */
+/** struct tunnel, 40 bytes */
 export interface Tunnel {
   source: number;
   destination: number;
@@ -2029,7 +2029,7 @@ export interface Tunnel {
 
 export const tunnelLayout: StructLayout = {
   name: 'tunnel',
-  size: 36,
+  size: 40,
   fields: [
     { name: 'source', offset: 0, size: 4, kind: 'be32' },
     { name: 'destination', offset: 4, size: 4, kind: 'be32' },
@@ -2039,7 +2039,8 @@ export const tunnelLayout: StructLayout = {
     { name: 'source_mac', offset: 18, size: 6, kind: 'u8', count: 6 },
     { name: 'option_length', offset: 24, size: 1, kind: 'u8' },
     { name: 'tos', offset: 25, size: 1, kind: 'u8' },
-    { name: 'option', offset: 26, size: 8, kind: 'u8', count: 8 },
+    { name: 'pad', offset: 26, size: 6, kind: 'u8', count: 6 },
+    { name: 'option', offset: 32, size: 8, kind: 'u8', count: 8 },
   ],
 };
 
@@ -2053,15 +2054,15 @@ export const tunnelOffsets = {
   sourceMac: 18,
   optionLength: 24,
   tos: 25,
-  option: 26,
+  option: 32,
 } as const;
 
 export const tunnelCodec: Codec<Tunnel> = {
   name: 'tunnel',
-  size: 36,
+  size: 40,
   encode(value, into, offset = 0) {
-    expectRoom(into, offset, 36, 'tunnel');
-    into.fill(0, offset, offset + 36);
+    expectRoom(into, offset, 40, 'tunnel');
+    into.fill(0, offset, offset + 40);
     into.writeUInt32BE(value.source, offset);
     into.writeUInt32BE(value.destination, offset + 4);
     into.writeUInt32LE(value.vni, offset + 8);
@@ -2072,10 +2073,10 @@ export const tunnelCodec: Codec<Tunnel> = {
     into.writeUInt8(value.optionLength, offset + 24);
     into.writeUInt8(value.tos, offset + 25);
     expectLength(value.option.length, 8, 'tunnel.option');
-    into.set(value.option, offset + 26);
+    into.set(value.option, offset + 32);
   },
   decode(from, offset = 0) {
-    expectRoom(from, offset, 36, 'tunnel');
+    expectRoom(from, offset, 40, 'tunnel');
     return {
       source: from.readUInt32BE(offset),
       destination: from.readUInt32BE(offset + 4),
@@ -2085,7 +2086,7 @@ export const tunnelCodec: Codec<Tunnel> = {
       sourceMac: Buffer.from(from.subarray(offset + 18, offset + 24)),
       optionLength: from.readUInt8(offset + 24),
       tos: from.readUInt8(offset + 25),
-      option: Buffer.from(from.subarray(offset + 26, offset + 34)),
+      option: Buffer.from(from.subarray(offset + 32, offset + 40)),
     };
   },
 };
@@ -2289,11 +2290,12 @@ export const rewriteCodec: Codec<Rewrite> = {
   },
 };
 
-/** struct packet, 304 bytes */
+/** struct packet, 312 bytes */
 export interface Packet {
   ip: Ipv4;
   quote: Quote;
   tunnel: Tunnel;
+  nowNs: bigint;
   from: number;
   router: number;
   network: number;
@@ -2308,7 +2310,6 @@ export interface Packet {
   snat: Snat;
   rewrite: Rewrite;
   departure: Departure;
-  innerIsIpv4: boolean;
   scratch: Buffer;
   rewritten: boolean;
   explainable: boolean;
@@ -2316,29 +2317,29 @@ export interface Packet {
 
 export const packetLayout: StructLayout = {
   name: 'packet',
-  size: 304,
+  size: 312,
   fields: [
     { name: 'ip', offset: 0, size: 32, kind: 'struct', struct: ipv4Layout },
     { name: 'quote', offset: 32, size: 24, kind: 'struct', struct: quoteLayout },
-    { name: 'tunnel', offset: 56, size: 36, kind: 'struct', struct: tunnelLayout },
-    { name: 'from', offset: 92, size: 4, kind: 'u32' },
-    { name: 'router', offset: 96, size: 4, kind: 'u32' },
-    { name: 'network', offset: 100, size: 4, kind: 'u32' },
-    { name: 'vm', offset: 104, size: 4, kind: 'u32' },
-    { name: 'end', offset: 108, size: 4, kind: 'u32' },
-    { name: 'vlan', offset: 112, size: 2, kind: 'u16' },
-    { name: 'mss', offset: 114, size: 2, kind: 'u16' },
-    { name: 'mtu', offset: 116, size: 2, kind: 'u16' },
-    { name: 'mac', offset: 118, size: 6, kind: 'u8', count: 6 },
-    { name: 'destination_mac', offset: 124, size: 6, kind: 'u8', count: 6 },
-    { name: 'flow', offset: 132, size: 16, kind: 'struct', struct: flowLayout },
-    { name: 'snat', offset: 152, size: 72, kind: 'struct', struct: snatLayout },
-    { name: 'rewrite', offset: 224, size: 16, kind: 'struct', struct: rewriteLayout },
-    { name: 'departure', offset: 240, size: 20, kind: 'struct', struct: departureLayout },
-    { name: 'inner_is_ipv4', offset: 260, size: 1, kind: 'bool' },
-    { name: 'scratch', offset: 261, size: 36, kind: 'u8', count: 36 },
-    { name: 'rewritten', offset: 297, size: 1, kind: 'bool' },
-    { name: 'explainable', offset: 298, size: 1, kind: 'bool' },
+    { name: 'tunnel', offset: 56, size: 40, kind: 'struct', struct: tunnelLayout },
+    { name: 'now_ns', offset: 96, size: 8, kind: 'u64' },
+    { name: 'from', offset: 104, size: 4, kind: 'u32' },
+    { name: 'router', offset: 108, size: 4, kind: 'u32' },
+    { name: 'network', offset: 112, size: 4, kind: 'u32' },
+    { name: 'vm', offset: 116, size: 4, kind: 'u32' },
+    { name: 'end', offset: 120, size: 4, kind: 'u32' },
+    { name: 'vlan', offset: 124, size: 2, kind: 'u16' },
+    { name: 'mss', offset: 126, size: 2, kind: 'u16' },
+    { name: 'mtu', offset: 128, size: 2, kind: 'u16' },
+    { name: 'mac', offset: 130, size: 6, kind: 'u8', count: 6 },
+    { name: 'destination_mac', offset: 136, size: 6, kind: 'u8', count: 6 },
+    { name: 'flow', offset: 144, size: 16, kind: 'struct', struct: flowLayout },
+    { name: 'snat', offset: 160, size: 72, kind: 'struct', struct: snatLayout },
+    { name: 'rewrite', offset: 232, size: 16, kind: 'struct', struct: rewriteLayout },
+    { name: 'departure', offset: 248, size: 20, kind: 'struct', struct: departureLayout },
+    { name: 'scratch', offset: 268, size: 36, kind: 'u8', count: 36 },
+    { name: 'rewritten', offset: 304, size: 1, kind: 'bool' },
+    { name: 'explainable', offset: 305, size: 1, kind: 'bool' },
   ],
 };
 
@@ -2347,81 +2348,81 @@ export const packetOffsets = {
   ip: 0,
   quote: 32,
   tunnel: 56,
-  from: 92,
-  router: 96,
-  network: 100,
-  vm: 104,
-  end: 108,
-  vlan: 112,
-  mss: 114,
-  mtu: 116,
-  mac: 118,
-  destinationMac: 124,
-  flow: 132,
-  snat: 152,
-  rewrite: 224,
-  departure: 240,
-  innerIsIpv4: 260,
-  scratch: 261,
-  rewritten: 297,
-  explainable: 298,
+  nowNs: 96,
+  from: 104,
+  router: 108,
+  network: 112,
+  vm: 116,
+  end: 120,
+  vlan: 124,
+  mss: 126,
+  mtu: 128,
+  mac: 130,
+  destinationMac: 136,
+  flow: 144,
+  snat: 160,
+  rewrite: 232,
+  departure: 248,
+  scratch: 268,
+  rewritten: 304,
+  explainable: 305,
 } as const;
 
 export const packetCodec: Codec<Packet> = {
   name: 'packet',
-  size: 304,
+  size: 312,
   encode(value, into, offset = 0) {
-    expectRoom(into, offset, 304, 'packet');
-    into.fill(0, offset, offset + 304);
+    expectRoom(into, offset, 312, 'packet');
+    into.fill(0, offset, offset + 312);
     ipv4Codec.encode(value.ip, into, offset);
     quoteCodec.encode(value.quote, into, offset + 32);
     tunnelCodec.encode(value.tunnel, into, offset + 56);
-    into.writeUInt32LE(value.from, offset + 92);
-    into.writeUInt32LE(value.router, offset + 96);
-    into.writeUInt32LE(value.network, offset + 100);
-    into.writeUInt32LE(value.vm, offset + 104);
-    into.writeUInt32LE(value.end, offset + 108);
-    into.writeUInt16LE(value.vlan, offset + 112);
-    into.writeUInt16LE(value.mss, offset + 114);
-    into.writeUInt16LE(value.mtu, offset + 116);
+    into.writeBigUInt64LE(value.nowNs, offset + 96);
+    into.writeUInt32LE(value.from, offset + 104);
+    into.writeUInt32LE(value.router, offset + 108);
+    into.writeUInt32LE(value.network, offset + 112);
+    into.writeUInt32LE(value.vm, offset + 116);
+    into.writeUInt32LE(value.end, offset + 120);
+    into.writeUInt16LE(value.vlan, offset + 124);
+    into.writeUInt16LE(value.mss, offset + 126);
+    into.writeUInt16LE(value.mtu, offset + 128);
     expectLength(value.mac.length, 6, 'packet.mac');
-    into.set(value.mac, offset + 118);
+    into.set(value.mac, offset + 130);
     expectLength(value.destinationMac.length, 6, 'packet.destination_mac');
-    into.set(value.destinationMac, offset + 124);
-    flowCodec.encode(value.flow, into, offset + 132);
-    snatCodec.encode(value.snat, into, offset + 152);
-    rewriteCodec.encode(value.rewrite, into, offset + 224);
-    departureCodec.encode(value.departure, into, offset + 240);
-    into.writeUInt8(value.innerIsIpv4 ? 1 : 0, offset + 260);
+    into.set(value.destinationMac, offset + 136);
+    flowCodec.encode(value.flow, into, offset + 144);
+    snatCodec.encode(value.snat, into, offset + 160);
+    rewriteCodec.encode(value.rewrite, into, offset + 232);
+    departureCodec.encode(value.departure, into, offset + 248);
     expectLength(value.scratch.length, 36, 'packet.scratch');
-    into.set(value.scratch, offset + 261);
-    into.writeUInt8(value.rewritten ? 1 : 0, offset + 297);
-    into.writeUInt8(value.explainable ? 1 : 0, offset + 298);
+    into.set(value.scratch, offset + 268);
+    into.writeUInt8(value.rewritten ? 1 : 0, offset + 304);
+    into.writeUInt8(value.explainable ? 1 : 0, offset + 305);
   },
   decode(from, offset = 0) {
-    expectRoom(from, offset, 304, 'packet');
+    expectRoom(from, offset, 312, 'packet');
     return {
       ip: ipv4Codec.decode(from, offset),
       quote: quoteCodec.decode(from, offset + 32),
       tunnel: tunnelCodec.decode(from, offset + 56),
-      from: from.readUInt32LE(offset + 92),
-      router: from.readUInt32LE(offset + 96),
-      network: from.readUInt32LE(offset + 100),
-      vm: from.readUInt32LE(offset + 104),
-      end: from.readUInt32LE(offset + 108),
-      vlan: from.readUInt16LE(offset + 112),
-      mss: from.readUInt16LE(offset + 114),
-      mtu: from.readUInt16LE(offset + 116),
-      mac: Buffer.from(from.subarray(offset + 118, offset + 124)),
-      destinationMac: Buffer.from(from.subarray(offset + 124, offset + 130)),
-      flow: flowCodec.decode(from, offset + 132),
-      snat: snatCodec.decode(from, offset + 152),
-      rewrite: rewriteCodec.decode(from, offset + 224),
-      departure: departureCodec.decode(from, offset + 240),
-      innerIsIpv4: from.readUInt8(offset + 260) !== 0,
-      scratch: Buffer.from(from.subarray(offset + 261, offset + 297)),
-      rewritten: from.readUInt8(offset + 297) !== 0,
-      explainable: from.readUInt8(offset + 298) !== 0,
+      nowNs: from.readBigUInt64LE(offset + 96),
+      from: from.readUInt32LE(offset + 104),
+      router: from.readUInt32LE(offset + 108),
+      network: from.readUInt32LE(offset + 112),
+      vm: from.readUInt32LE(offset + 116),
+      end: from.readUInt32LE(offset + 120),
+      vlan: from.readUInt16LE(offset + 124),
+      mss: from.readUInt16LE(offset + 126),
+      mtu: from.readUInt16LE(offset + 128),
+      mac: Buffer.from(from.subarray(offset + 130, offset + 136)),
+      destinationMac: Buffer.from(from.subarray(offset + 136, offset + 142)),
+      flow: flowCodec.decode(from, offset + 144),
+      snat: snatCodec.decode(from, offset + 160),
+      rewrite: rewriteCodec.decode(from, offset + 232),
+      departure: departureCodec.decode(from, offset + 248),
+      scratch: Buffer.from(from.subarray(offset + 268, offset + 304)),
+      rewritten: from.readUInt8(offset + 304) !== 0,
+      explainable: from.readUInt8(offset + 305) !== 0,
     };
   },
 };
@@ -3650,7 +3651,7 @@ export const mapLayouts: Readonly<Record<string, MapLayout>> = {
   network_by_vni: { key: { size: 4, kind: 'u32' }, value: { size: 4, kind: 'u32' } },
   network_states: { key: { size: 4, kind: 'u32' }, value: { size: 8, kind: 'struct', struct: networkStateLayout } },
   networks: { key: { size: 4, kind: 'u32' }, value: { size: 40, kind: 'struct', struct: networkLayout } },
-  packets: { key: { size: 4, kind: 'u32' }, value: { size: 304, kind: 'struct', struct: packetLayout } },
+  packets: { key: { size: 4, kind: 'u32' }, value: { size: 312, kind: 'struct', struct: packetLayout } },
   pools: { key: { size: 4, kind: 'u32' }, value: { size: 4, kind: 'u32' } },
   port_blocks: { key: { size: 4, kind: 'u32' }, value: { size: 16, kind: 'struct', struct: portBlockLayout } },
   ports: { key: { size: 4, kind: 'u32' }, value: { size: 4, kind: 'u32' } },
