@@ -284,7 +284,7 @@ struct gateway {
 	__u32 external_addresses;     /* how many the mapping table is walked for */
 	__u32 session_buckets;        /* of SESSION_BUCKET_SIZE slots; a power of two */
 	__u32 vm_ticks;               /* a VM without ports, floating IP and packets is forgotten after this long */
-	__u32 icmp_errors_per_second; /* RFC 1812 §4.3.2.8; per CPU; 0: none are said */
+	__u32 icmp_errors_per_second; /* RFC 1812 §4.3.2.8; per CPU; "fragmentation needed" is not counted */
 	__u32 resting_port_limit;     /* RFC 6888 REQ-8: a port freed beyond is free at once; 0: no limit */
 	__u32 log_ports;              /* 1: allocations of ports are told */
 	__u32 pad2;
