@@ -3,7 +3,7 @@
 #pragma once
 
 #include "event.h"
-#include "icmp.h"
+#include "frame_sum.h"
 
 struct icmp_reply {
 	__u8 type;
@@ -48,19 +48,11 @@ static __always_inline int icmp_unreachable_code(enum reason reason)
 	}
 }
 
-/* A single host: neither this one, nor loopback, nor a group, nor all (RFC 1122 §3.2.1.3). */
-static __always_inline bool icmp_error_is_host(__be32 address)
-{
-	__u8 first = bpf_ntohl(address) >> 24;
-
-	return first != 0 && first != 127 && first < 224;
-}
-
 /* RFC 1812 §4.3.2.7. What is rewritten already would be quoted as its sender does not know it. */
 static __always_inline bool icmp_error_is_due(const struct packet *packet)
 {
 	return !packet->rewritten && !packet->ip.icmp_error && !packet->ip.later_fragment &&
-	       icmp_error_is_host(packet->ip.source) && icmp_error_is_host(packet->ip.destination);
+	       address_is_host(packet->ip.source) && address_is_host(packet->ip.destination);
 }
 
 /* RFC 1812 §4.3.2.8: a bucket of one second's errors. */
@@ -140,7 +132,7 @@ static __always_inline int icmp_error_write(struct hook_context *ctx, const stru
 
 static __always_inline int icmp_error_sum(struct hook_context *ctx, const struct ipv4 *ip)
 {
-	int sum = icmp_sum(ctx, ip->l4_offset, ip->total_length - sizeof(struct iphdr));
+	int sum = frame_sum(ctx, ip->l4_offset, ip->total_length - sizeof(struct iphdr));
 	struct icmphdr *icmp = packet_at(ctx, ip->l4_offset, sizeof(*icmp));
 
 	if (!icmp || sum < 0)

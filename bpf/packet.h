@@ -110,7 +110,7 @@ struct packet {
 	__u32 router;                 /* index: whose packet it is */
 	__u32 network;                /* index: tunnelled, where it came from */
 	__u32 vm;                     /* index: who sent it */
-	__u32 end;                    /* tunnelled: bytes of the frame up to the end of the outer packet */
+	__u32 end;                    /* tunnelled: bytes of the frame up to the end of the outer UDP datagram */
 	__u16 vlan;                   /* 802.1Q identifier that it came with; 0: untagged */
 	__u16 mss;                    /* that the sender's own network has room for; 0: any */
 	__u16 mtu;                    /* DROP_MTU_EXCEEDED: the largest IPv4 packet that would pass */

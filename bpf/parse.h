@@ -138,6 +138,14 @@ static __always_inline bool ipv4_header_sum_is_right(struct hook_context *ctx, _
 	return checksum_fold(sum) == 0xffff;
 }
 
+/* A single host: neither this one, nor loopback, nor a group, nor all (RFC 1122 §3.2.1.3). */
+static __always_inline bool address_is_host(__be32 address)
+{
+	__u8 first = bpf_ntohl(address) >> 24;
+
+	return first != 0 && first != 127 && first < 224;
+}
+
 static __always_inline bool icmp_is_error(__u8 type)
 {
 	return type == ICMP_DEST_UNREACH || type == ICMP_SOURCE_QUENCH || type == ICMP_REDIRECT ||

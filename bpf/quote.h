@@ -2,7 +2,7 @@
 /* The packet that an ICMP error speaks of, every byte of which may be invented. */
 #pragma once
 
-#include "icmp.h"
+#include "frame_sum.h"
 
 /* The three that say where the quote ends and extensions begin (RFC 4884 §4). */
 static __always_inline bool icmp_is_extensible(__u8 type)
@@ -103,7 +103,7 @@ __noinline int quote_parse(struct hook_context *ctx, struct packet *packet)
 	if (reason)
 		return reason;
 	/* RFC 5508 REQ-3. */
-	if (icmp_sum(ctx, ip->l4_offset, (__u32)ip->offset + ip->total_length - ip->l4_offset) != 0xffff)
+	if (frame_sum(ctx, ip->l4_offset, (__u32)ip->offset + ip->total_length - ip->l4_offset) != 0xffff)
 		return REASON_DROP_ICMP_QUOTE;
 	reason = quote_parse_header(ctx, ip->l4_offset + sizeof(struct icmphdr), room, &packet->quote);
 	if (reason)

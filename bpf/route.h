@@ -24,10 +24,7 @@ static __always_inline struct route *route_find_inner(const struct router *route
 /* RFC 1812 §5.3.7, RFC 3927 §7: nothing else is ever forwarded. */
 static __always_inline bool address_is_routable(__be32 address)
 {
-	__u32 host = bpf_ntohl(address);
-	__u8 first = host >> 24;
-
-	return first != 0 && first != 127 && first < 224 && host >> 16 != 0xa9fe;
+	return address_is_host(address) && bpf_ntohl(address) >> 16 != 0xa9fe;
 }
 
 /* The MAC of a neighbour. Unresolved: the control plane gets the whole frame, to bring it again. */

@@ -2,7 +2,7 @@
 /* RFC 8926 §3.3: an outer UDP checksum that is there has to be right. */
 #pragma once
 
-#include "icmp.h"
+#include "frame_sum.h"
 
 /*
  * Of a tunnelled frame, nothing of which has been changed yet. 0, or the reason.
@@ -29,6 +29,6 @@ __noinline int tunnel_verify_sum(struct hook_context *ctx, const struct packet *
 		return 0;
 	pseudo = (__u64)packet->tunnel.source + packet->tunnel.destination + bpf_htons(IPPROTO_UDP) +
 		 bpf_htons(length);
-	sum = icmp_sum(ctx, packet->tunnel.udp_offset, length);
+	sum = frame_sum(ctx, packet->tunnel.udp_offset, length);
 	return sum >= 0 && checksum_fold(pseudo + sum) == 0xffff ? 0 : REASON_DROP_OUTER_CHECKSUM;
 }
