@@ -35,10 +35,6 @@ beforeEach(async () => {
   await lab.restore();
 }, 60_000);
 
-async function counted(reason: string): Promise<number> {
-  return (await lab.status('gw-a')).counters[reason]?.packets ?? 0;
-}
-
 /** Numbered datagrams at a fixed rate, echoed. */
 class Probe {
   readonly #client: LabClient;
@@ -78,11 +74,11 @@ describe('VM', () => {
     const inwards = await Sessions.open(lab.state, { server: { node: vm.node, address: vm.address, port: ports.sessions }, clients: [{ node: 'outside', address: routerA, port: forwardedPorts.sessions }], connections: 10 });
     try {
       await expectToGoOn(out, inwards);
-      const moved = await counted('vm_moved');
+      const moved = await lab.counted('gw-a', 'vm_moved');
       await moveVm(vm, vm.compute, elsewhere);
       try {
         await expectToGoOn(out, inwards);
-        expect(await counted('vm_moved')).toBeGreaterThan(moved);
+        expect(await lab.counted('gw-a', 'vm_moved')).toBeGreaterThan(moved);
         expect(await echoed('outside', routerA, forwardedPorts.datagrams)).toBe(outsideAddress);
       } finally {
         await moveVm(vm, elsewhere, vm.compute);
@@ -107,11 +103,11 @@ describe('VM with a pinned endpoint', () => {
     await lab.reconfigure((configuration) =>
       mapAt(configuration, 'routers', router, 'networks', network).set('endpoints', configuration.createNode([{ address: vm.address, mac: vm.mac, compute: home.tunnelAddress }])));
     expect((await ping(vm.node, outsideAddress)).received).toBe(3);
-    const before = await counted('drop_endpoint_spoofed');
+    const before = await lab.counted('gw-a', 'drop_endpoint_spoofed');
     await moveVm(vm, home.node, elsewhere.node);
     try {
       expect((await ping(vm.node, outsideAddress)).received).toBe(0);
-      expect(await counted('drop_endpoint_spoofed')).toBeGreaterThan(before);
+      expect(await lab.counted('gw-a', 'drop_endpoint_spoofed')).toBeGreaterThan(before);
     } finally {
       await moveVm(vm, elsewhere.node, home.node);
     }
@@ -245,10 +241,10 @@ describe('provider router', () => {
     expect(await reaches()).toBe(true);
     await run('ip', ['-n', `fg-${node}`, 'address', 'del', withLength, 'dev', device]);
     try {
-      const before = await counted('drop_gateway_unreachable');
+      const before = await lab.counted('gw-a', 'drop_gateway_unreachable');
       // The kernel believes in a neighbour for up to 45 s.
       await until('VMs to be told that there is no way out', async () => (await ping(vm, outsideAddress, { count: 1 })).unreachable, { deadlineMs: 60_000 });
-      expect(await counted('drop_gateway_unreachable')).toBeGreaterThan(before);
+      expect(await lab.counted('gw-a', 'drop_gateway_unreachable')).toBeGreaterThan(before);
     } finally {
       await run('ip', ['-n', `fg-${node}`, 'address', 'add', withLength, 'dev', device]);
       for (const route of routesOf(node)) await run('ip', ['-n', `fg-${node}`, 'route', 'replace', route.destination, 'via', route.via]);

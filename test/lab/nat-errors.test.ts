@@ -24,10 +24,6 @@ afterAll(async () => {
   await downIfOurs();
 }, 30_000);
 
-async function counted(reason: string): Promise<number> {
-  return (await lab.status('gw-a')).counters[reason]?.packets ?? 0;
-}
-
 const methods = [
   { method: 'UDP', options: [] },
   { method: 'ICMP', options: ['-I'] },
@@ -105,13 +101,13 @@ describe('path MTU', () => {
   it.each(['vm-a1', 'vm-a2'])('narrow outside, MSS not clamped, %s/bulk TCP arrives (no black hole)', { timeout: 60_000 }, async (from) => {
     await clampedOff();
     await narrowOutside();
-    const before = await counted('icmp_error_inbound');
+    const before = await lab.counted('gw-a', 'icmp_error_inbound');
     const bytes = 20_000_000;
     const { receivedBytes, mss } = await iperf(from, outsideAddress, '--bytes', String(bytes));
     expect(mss).toBeGreaterThan(narrowBytes - headersBytes);
     // What is under way when the client ends is not counted; in a black hole hardly anything would have come.
     expect(receivedBytes).toBeGreaterThan(bytes / 2);
-    expect(await counted('icmp_error_inbound')).toBeGreaterThan(before);
+    expect(await lab.counted('gw-a', 'icmp_error_inbound')).toBeGreaterThan(before);
   });
 
   describe('narrow underlay', () => {
@@ -162,18 +158,18 @@ describe('path MTU', () => {
 
     it.each(tunnels)('$encapsulation, MSS not clamped/bulk TCP from outside arrives (no black hole)', { timeout: 60_000 }, async ({ node }) => {
       await clampedOff();
-      const before = await counted('icmp_error_to_outside');
+      const before = await lab.counted('gw-a', 'icmp_error_to_outside');
       const bytes = 10_000_000;
       const { receivedBytes, mss } = await bulkTo(node, bytes);
       expect(mss).toBe(1500 - headersBytes);
       expect(receivedBytes).toBeGreaterThan(bytes / 2);
-      expect(await counted('icmp_error_to_outside')).toBeGreaterThan(before);
+      expect(await lab.counted('gw-a', 'icmp_error_to_outside')).toBeGreaterThan(before);
     });
 
     it.each(tunnels)('$encapsulation, MSS clamped/bulk TCP from outside/segments fit from the first on (RFC 879)', { timeout: 60_000 }, async ({ node, mtu }) => {
-      const before = await counted('icmp_error_to_outside');
+      const before = await lab.counted('gw-a', 'icmp_error_to_outside');
       expect((await bulkTo(node, 2_000_000)).mss).toBe(mtu - headersBytes);
-      expect(await counted('icmp_error_to_outside')).toBe(before);
+      expect(await lab.counted('gw-a', 'icmp_error_to_outside')).toBe(before);
     });
 
     it.each(tunnels)('$encapsulation, without "do not fragment"/UDP from outside/split by the gateway, every byte arrives', async ({ node }) => {

@@ -23,15 +23,10 @@ afterAll(async () => {
   await downIfOurs();
 }, 30_000);
 
-/** What gw-a has counted under a reason. */
-async function counted(reason: string): Promise<number> {
-  return (await lab.status('gw-a')).counters[reason]?.packets ?? 0;
-}
-
 async function countedBy<T>(reason: string, what: () => Promise<T>): Promise<{ result: T; packets: number }> {
-  const before = await counted(reason);
+  const before = await lab.counted('gw-a', reason);
   const result = await what();
-  return { result, packets: (await counted(reason)) - before };
+  return { result, packets: (await lab.counted('gw-a', reason)) - before };
 }
 
 describe('external addresses', () => {

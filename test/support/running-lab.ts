@@ -61,6 +61,11 @@ export class RunningLab {
     return readStatus(this.state, node);
   }
 
+  /** Packets that the gateway has counted under a reason. */
+  async counted(node: GatewayNode, reason: string): Promise<number> {
+    return (await this.status(node)).counters[reason]?.packets ?? 0;
+  }
+
   async virtualRouter(node: GatewayNode): Promise<VirtualRouterStatus> {
     const [router] = (await this.status(node)).virtualRouters;
     if (router === undefined) throw new Error(`${node} has no virtual router`);
