@@ -17,7 +17,7 @@ import { basename, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { BpfObject, PerCpuMap, u32, type BpfProgram, type Codec } from 'libbpf-ts';
-import { floatingInwards, floatingOutwards, inwards, outwards, type Traffic } from './traffic.js';
+import { floatingInwards, floatingOutwards, inwards, outwards, type Traffic, type WayBack } from './traffic.js';
 import { fill, load, word, type Layout } from './world.js';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
@@ -26,7 +26,7 @@ interface Version {
   readonly name: string;
   readonly object: BpfObject;
   readonly layout: Layout;
-  readonly inward: Traffic;
+  readonly inward: WayBack;
 }
 
 /** One column of the result. */

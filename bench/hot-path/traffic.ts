@@ -21,6 +21,11 @@ export interface Traffic {
   drive(flows: number, sequential: boolean): Buffer;
 }
 
+/** The way in of mappings, and the way out of the same. */
+export interface WayBack extends Traffic {
+  readonly outward: Traffic;
+}
+
 interface Template {
   readonly frame: Buffer;
   readonly vniOffset: number;
@@ -126,7 +131,7 @@ export const floatingOutwards: Traffic = traffic(outwardTemplate(), everyFlow((r
 export const floatingInwards: Traffic = traffic(inwardTemplate(), everyFlow((router, vm) => [0, floatingIp(router, vm)]));
 
 /** The way back of every mapping that there is, and the way out of the same. */
-export function inwards(object: BpfObject, layout: Layout): Traffic & { readonly outward: Traffic } {
+export function inwards(object: BpfObject, layout: Layout): WayBack {
   const memory = object.map('mappings').mmap();
   const vms = object.map('vms').mmap();
   const vmCodec = layout['vmCodec'] as Codec<{ vni: number; address: number }>;
