@@ -153,9 +153,12 @@ export function nowNs(): bigint {
   return process.hrtime.bigint();
 }
 
-/** The unit of every last_seen: so many of them ago. Before the machine's start it wraps, as the programs' arithmetic does. */
-export function ticksAgo(ticks: number): number {
-  return (Number(nowNs() >> TICK_SHIFT) - ticks) >>> 0;
+/**
+ * The unit of every last_seen: so many of them, and so many nanoseconds, ago.
+ * Before the machine's start it wraps, as the programs' arithmetic does.
+ */
+export function ticksAgo(ticks: number, ns = 0n): number {
+  return (Number((nowNs() - ns) >> TICK_SHIFT) - ticks) >>> 0;
 }
 
 /** An array map in shared memory, slot by slot. */
