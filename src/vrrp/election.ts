@@ -2,42 +2,22 @@
  * The edge of an election: turns packets and time into events, and effects into
  * frames and calls. It decides nothing except when a timer may be believed.
  */
-import {
-  PRIORITY_OWNER,
-  PRIORITY_RESIGN,
-  VRRP_MULTICAST,
-  checkAdvertisement,
-  decodePacket,
-  encodeMessage,
-  type Advertisement,
-  type InvalidReason,
-  type ReceivedAdvertisement,
-} from './advertisement.js';
-import { Announcer, type AnnouncementSide, type FrameSender } from './announcer.js';
+import type { ReceivedAdvertisement } from './advertisement.js';
+import { Advertiser, type ElectionSockets } from './advertiser.js';
+import { Announcer, type AnnouncementSide } from './announcer.js';
 import { systemClock, type Cancel, type Clock } from './clock.js';
 import { createCounters, type ElectionCounters } from './counters.js';
-import { ETHERTYPE_IPV4, VRRP_MULTICAST_MAC, encodeEthernet, virtualRouterMac } from './ethernet.js';
-import { encodeIpv4, formatIpv4, type Ipv4Address } from './ipv4.js';
+import { virtualRouterMac } from './ethernet.js';
+import { formatIpv4 } from './ipv4.js';
+import { Listener } from './listener.js';
 import { createMachine, step } from './machine.js';
+import { limitNotices } from './notices.js';
 import { describeVirtualRouter, type VirtualRouter, type VirtualRouterOptions } from './options.js';
-import type { Effect, Event, Machine, RecordTransition, Role, StartTimer, StateName, TimerName, TransitionReason } from './state.js';
+import type { Effect, Event, Generation, Machine, RecordTransition, Role, StartTimer, StateName, TimerName, TransitionReason } from './state.js';
+import { Timers } from './timers.js';
 import { leaseNs } from './timing.js';
 
-/** A raw IPv4 socket of protocol 112 (libbpf-ts RawSocket with `headerIncluded`). */
-export interface PacketChannel {
-  /** `timestampNs`: the kernel's stamp, CLOCK_MONOTONIC. */
-  on(event: 'message', listener: (packet: Buffer, info: { readonly timestampNs: bigint }) => void): unknown;
-  on(event: 'error', listener: (error: Error) => void): unknown;
-  /** A whole IPv4 packet; used for unicast peers only. A peer that does not answer ARP is no error. */
-  send(packet: Buffer, destination: string): void;
-  close(): void;
-}
-
-export interface ElectionSockets {
-  readonly receiver: PacketChannel;
-  /** Of the interface on which the election takes place. */
-  readonly sender: FrameSender & { close(): void };
-}
+export type { ElectionSockets, PacketChannel } from './advertiser.js';
 
 /** What an election asks of the rest of the gateway. Called synchronously, in the order of the machine's effects. */
 export interface ElectionActions {
@@ -96,14 +76,7 @@ export interface ElectionParts {
   readonly clock?: Clock;
 }
 
-interface RunningTimer {
-  readonly generation: number;
-  readonly deadlineNs: bigint;
-  readonly cancel: Cancel;
-}
-
 const HISTORY_LENGTH = 32;
-const NOTICE_INTERVAL_MS = 10_000;
 /** Programs compare their lease with a coarse clock. */
 const LEASE_MARGIN_NS = 5_000_000n;
 
@@ -113,9 +86,10 @@ export class Election {
   readonly #sockets: ElectionSockets;
   readonly #actions: ElectionActions;
   readonly #announcer: Announcer;
-  readonly #timers = new Map<TimerName, RunningTimer>();
+  readonly #advertiser: Advertiser;
+  readonly #listener: Listener;
+  readonly #timers: Timers;
   readonly #history: Transition[] = [];
-  readonly #noticedAtMs = new Map<string, number>();
   readonly #queue: { event: Event; atNs: bigint }[] = [];
   #router: VirtualRouter;
   #machine: Machine;
@@ -124,23 +98,36 @@ export class Election {
   #cancelConfirmation: Cancel | undefined;
   #closed = false;
   #packets = 0;
-  /** When the last advert left that claims the role. */
-  #advertisedAtNs = 0n;
   #last: LastAdvertisement | undefined;
   #whenStopped: (() => void)[] = [];
 
   /** Throws RangeError for options that no advert can carry. */
   constructor(parts: ElectionParts) {
+    const { sockets, actions } = parts;
     this.#router = describeVirtualRouter(parts.options);
     this.#clock = parts.clock ?? systemClock;
-    this.#sockets = parts.sockets;
-    this.#actions = parts.actions;
+    this.#sockets = sockets;
+    this.#actions = actions;
+    const shared = { clock: this.#clock, counters: this.counters, notice: limitNotices(this.#clock, (kind, sentence) => actions.notice?.(kind, sentence)) };
     this.#announcer = new Announcer(this.#clock, virtualRouterMac(this.#router.vrid), parts.announce, this.counters);
+    this.#advertiser = new Advertiser(this.#router, { ...shared, sockets, renewLease: (untilNs) => actions.renewLease(untilNs) });
+    this.#listener = new Listener(this.#router, shared);
+    this.#timers = this.#createTimers();
     this.#machine = createMachine(this.#router.machine, parts);
-    // Options that no advert can carry must fail now, not at the first takeover.
-    encodeMessage(this.#advertisement(this.#router.machine.priority), this.#checksumTo(VRRP_MULTICAST));
-    parts.sockets.receiver.on('message', (packet, { timestampNs }) => this.#received(packet, timestampNs));
-    parts.sockets.receiver.on('error', () => void (this.counters.receiveErrors += 1));
+    sockets.receiver.on('message', (packet, { timestampNs }) => this.#received(packet, timestampNs));
+    sockets.receiver.on('error', () => void (this.counters.receiveErrors += 1));
+  }
+
+  #createTimers(): Timers {
+    return new Timers({
+      clock: this.#clock,
+      packetsRead: () => this.#packets,
+      awaitedIntervalNs: () => (this.#machine.state.name === 'Backup' ? BigInt(this.#machine.state.activeAdverIntervalUs) * 1000n : 0n),
+      wasSilent: () => this.#wasSilent(),
+      noteOwnSilence: () => this.#noteOwnSilence(),
+      late: () => void (this.counters.lateTimers += 1),
+      expired: (timer, generation, deadlineNs) => this.#expired(timer, generation, deadlineNs),
+    });
   }
 
   /** Enters the election. `resume`: the pinned data plane is Active in this term, and its lease runs. */
@@ -181,13 +168,10 @@ export class Election {
   reconfigure(options: VirtualRouterOptions): void {
     const before = this.#router;
     if (options.vrid !== before.vrid) throw new RangeError(`an election for virtual router ${before.vrid} cannot become one for ${options.vrid}`);
-    this.#router = describeVirtualRouter(options);
-    try {
-      encodeMessage(this.#advertisement(this.#router.machine.priority), this.#checksumTo(VRRP_MULTICAST));
-    } catch (error) {
-      this.#router = before;
-      throw error;
-    }
+    const router = describeVirtualRouter(options);
+    this.#advertiser.router = router;
+    this.#listener.router = router;
+    this.#router = router;
     this.#dispatch({ type: 'ConfigChanged', config: this.#router.machine });
   }
 
@@ -216,7 +200,7 @@ export class Election {
   /** Lets go of timers and sockets, saying nothing to anyone: the data plane keeps its role. */
   close(): void {
     this.#closed = true;
-    for (const timer of [...this.#timers.keys()]) this.#cancelTimer(timer);
+    this.#timers.cancelAll();
     this.#cancelAnnouncements();
     this.#sockets.receiver.close();
     this.#sockets.sender.close();
@@ -243,27 +227,11 @@ export class Election {
   #received(packet: Uint8Array, timestampNs: bigint): void {
     if (this.#closed) return;
     this.#packets += 1;
-    const decoded = decodePacket(packet);
-    if (!decoded.ok) return this.#refuse(decoded.reason);
-    const reason = checkAdvertisement(decoded.received, this.#router.expectation);
-    if (reason !== undefined) return this.#refuse(reason, decoded.received.source);
-    this.#believe(decoded.received, timestampNs);
+    const heard = this.#listener.hear(packet);
+    if (heard !== undefined) this.#believe(heard, timestampNs);
   }
 
-  #refuse(reason: InvalidReason, source?: Ipv4Address): void {
-    this.counters.invalid[reason] += 1;
-    // Other virtual routers on the same link are no event at all.
-    if (reason === 'vrid') return;
-    const from = source === undefined ? '' : ` from ${formatIpv4(source)}`;
-    this.#notice(`invalid-${reason}`, `refused an advertisement${from}: ${reason}`);
-  }
-
-  #believe({ advertisement, source, checksumForm }: ReceivedAdvertisement, timestampNs: bigint): void {
-    const { priority, intervalUs } = advertisement;
-    this.counters.advertisementsReceived += 1;
-    this.counters.checksumForms[checksumForm] += 1;
-    if (priority === PRIORITY_RESIGN) this.counters.resignationsReceived += 1;
-    this.#compare(advertisement, source);
+  #believe({ advertisement: { priority, intervalUs }, source }: ReceivedAdvertisement, timestampNs: bigint): void {
     const nowNs = this.#clock.nowNs();
     const atNs = timestampNs < nowNs ? timestampNs : nowNs;
     this.#last = { source: formatIpv4(source), priority, intervalUs, atNs };
@@ -271,103 +239,17 @@ export class Election {
     this.#dispatch({ type: 'AdvertisementReceived', priority, intervalUs, source }, atNs);
   }
 
-  /** RFC 9568 §7.1, §8.3.2: differences that are to be noted, and that change nothing. */
-  #compare({ addresses, intervalUs, priority }: Advertisement, source: Ipv4Address): void {
-    const { machine, addresses: ours } = this.#router;
-    const from = formatIpv4(source);
-    if (intervalUs !== machine.advertisementIntervalUs) {
-      this.counters.intervalMismatches += 1;
-      this.#notice('interval', `${from} advertises every ${intervalUs / 1000} ms, we every ${machine.advertisementIntervalUs / 1000} ms`);
-    }
-    if (addresses.length !== ours.length || addresses.some((address) => !ours.includes(address))) {
-      this.counters.addressMismatches += 1;
-      this.#notice('addresses', `${from} advertises ${addresses.map(formatIpv4).join(', ')}, we ${ours.map(formatIpv4).join(', ')}`);
-    }
-    if (priority === PRIORITY_OWNER && machine.priority === PRIORITY_OWNER) {
-      this.counters.ownerConflicts += 1;
-      this.#notice('owner', `${from} claims to own the virtual addresses, as we do`);
-    }
-  }
-
   /** We were asleep, or could not send: whoever took over meanwhile has the right to stay. */
   #noteOwnSilence(): void {
     if (this.#wasSilent()) this.#dispatch({ type: 'WasSilent' });
   }
 
-  /** Every Active_Down_Interval is longer than three intervals, by its skew. */
   #wasSilent(): boolean {
-    const limitNs = BigInt(this.#router.machine.advertisementIntervalUs) * 3_000n;
-    return this.#machine.state.name === 'Active' && this.#clock.nowNs() - this.#advertisedAtNs > limitNs;
+    return this.#machine.state.name === 'Active' && this.#advertiser.silentTooLong;
   }
 
-  #notice(kind: string, sentence: string): void {
-    const nowMs = this.#clock.wallMs();
-    if (nowMs - (this.#noticedAtMs.get(kind) ?? -Infinity) < NOTICE_INTERVAL_MS) return;
-    this.#noticedAtMs.set(kind, nowMs);
-    this.#actions.notice?.(kind, sentence);
-  }
-
-  // ------------------------------------------------------------------- timers
-
-  #startTimer({ timer, generation, afterUs }: StartTimer, baseNs: bigint): void {
-    this.#cancelTimer(timer);
-    const deadlineNs = baseNs + BigInt(afterUs) * 1000n;
-    this.#arm(timer, generation, deadlineNs, () => this.#due(timer, generation, deadlineNs));
-  }
-
-  #arm(timer: TimerName, generation: number, deadlineNs: bigint, callback: () => void): void {
-    this.#timers.set(timer, { generation, deadlineNs, cancel: this.#clock.schedule(deadlineNs, callback) });
-  }
-
-  #cancelTimer(timer: TimerName): void {
-    this.#timers.get(timer)?.cancel();
-    this.#timers.delete(timer);
-  }
-
-  #due(timer: TimerName, generation: number, deadlineNs: bigint): void {
-    const lateNs = this.#clock.nowNs() - deadlineNs;
-    if (timer === 'ActiveDown') return this.#doubtSilence(generation, deadlineNs, lateNs);
-    if ((timer === 'Adver' || timer === 'GratuitousArp') && this.#wasSilent()) return this.#doubtRole(timer, generation, deadlineNs);
-    this.#expire(timer, generation, deadlineNs);
-  }
-
-  #expire(timer: TimerName, generation: number, deadlineNs: bigint): void {
-    if (this.#timers.get(timer)?.generation !== generation) return;
-    this.#cancelTimer(timer);
+  #expired(timer: TimerName, generation: Generation, deadlineNs: bigint): void {
     this.#dispatch({ type: `${timer}TimerExpired`, generation } as Event, deadlineNs);
-  }
-
-  /**
-   * Silence is believed once the sockets are empty: an advert may lie there, read
-   * too late because the process was not running. After a long pause not even
-   * that is enough, since a full socket buffer keeps the oldest packets and drops
-   * the newest: then the Active gets one more interval to be heard.
-   */
-  #doubtSilence(generation: number, deadlineNs: bigint, lateNs: bigint): void {
-    const { state } = this.#machine;
-    const intervalNs = state.name === 'Backup' ? BigInt(state.activeAdverIntervalUs) * 1000n : 0n;
-    if (lateNs <= intervalNs) return this.#expireAfterInput('ActiveDown', generation, deadlineNs);
-    this.counters.lateTimers += 1;
-    const secondNs = this.#clock.nowNs() + intervalNs + intervalNs / 2n;
-    this.#arm('ActiveDown', generation, secondNs, () => this.#expireAfterInput('ActiveDown', generation, secondNs));
-  }
-
-  /** The adverts of a successor must be heard before we send one of ours, or anything else that draws traffic here. */
-  #doubtRole(timer: 'Adver' | 'GratuitousArp', generation: number, deadlineNs: bigint): void {
-    this.counters.lateTimers += 1;
-    this.#noteOwnSilence();
-    this.#expireAfterInput(timer, generation, deadlineNs);
-  }
-
-  /** Reads the sockets until a round brings nothing. An advert that matters restarts the timer, which ends this. */
-  #expireAfterInput(timer: TimerName, generation: number, deadlineNs: bigint): void {
-    const before = this.#packets;
-    const cancel = this.#clock.afterInput(() => {
-      if (this.#timers.get(timer)?.generation !== generation) return;
-      if (this.#packets !== before) return this.#expireAfterInput(timer, generation, deadlineNs);
-      this.#expire(timer, generation, deadlineNs);
-    });
-    this.#timers.set(timer, { generation, deadlineNs, cancel });
   }
 
   // ------------------------------------------------------------------- effects
@@ -375,10 +257,10 @@ export class Election {
   #execute(effect: Effect, cause: Event, atNs: bigint): void {
     switch (effect.type) {
       case 'SetRole': return this.#setRole(effect);
-      case 'SendAdvertisement': return this.#sendAdvertisement(effect.priority);
+      case 'SendAdvertisement': return this.#advertiser.send(effect.priority);
       case 'SendGratuitousArp': return this.#announcer.announce();
       case 'StartTimer': return this.#startTimer(effect, this.#baseOf(effect, cause, atNs));
-      case 'CancelTimer': return this.#cancelTimer(effect.timer);
+      case 'CancelTimer': return this.#timers.cancel(effect.timer);
       case 'RecordTransition': return this.#recordTransition(effect);
       case 'Stopped': return this.#stopped();
     }
@@ -395,70 +277,15 @@ export class Election {
     return nowNs;
   }
 
+  #startTimer({ timer, generation, afterUs }: StartTimer, baseNs: bigint): void {
+    this.#timers.start(timer, generation, baseNs + BigInt(afterUs) * 1000n);
+  }
+
   #setRole(role: Role): void {
-    if (role.role === 'active') this.#renewLease();
+    if (role.role === 'active') this.#advertiser.renewLease();
     else this.#cancelAnnouncements();
     this.#role = role.role;
     this.#actions.setRole(role.role === 'active' ? { role: role.role, term: role.term } : { role: role.role });
-  }
-
-  #renewLease(): void {
-    const { version, priority, advertisementIntervalUs } = this.#router.machine;
-    this.#actions.renewLease(this.#clock.nowNs() + leaseNs(version, priority, advertisementIntervalUs));
-  }
-
-  #sendAdvertisement(priority: number): void {
-    try {
-      this.#transmit(this.#advertisement(priority));
-    } catch (error) {
-      // No lease either: if this goes on, the data plane stands down for the peer that does not hear us.
-      this.counters.sendErrors += 1;
-      this.#notice('send', `an advertisement could not be sent: ${(error as Error).message}`);
-      return;
-    }
-    this.counters.advertisementsSent += 1;
-    if (priority === PRIORITY_RESIGN) {
-      this.counters.resignationsSent += 1;
-      return;
-    }
-    this.#advertisedAtNs = this.#clock.nowNs();
-    this.#renewLease();
-  }
-
-  #advertisement(priority: number): Advertisement {
-    const { vrid, addresses, authentication, machine } = this.#router;
-    const fields = { vrid, priority, intervalUs: machine.advertisementIntervalUs, addresses };
-    return machine.version === 3 ? { version: 3, ...fields } : { version: 2, ...fields, authentication };
-  }
-
-  #checksumTo(destination: Ipv4Address): Parameters<typeof encodeMessage>[1] {
-    return { form: this.#router.checksum, source: this.#router.machine.primaryAddress, destination };
-  }
-
-  /** Multicast leaves with the virtual MAC (RFC 9568 §7.2); unicast takes the channel's way, which for the kernel's is its route, with the interface's own. */
-  #transmit(advertisement: Advertisement): void {
-    const { vrid, unicastPeers } = this.#router;
-    if (unicastPeers === undefined) {
-      const packet = this.#packet(advertisement, VRRP_MULTICAST);
-      const frame = encodeEthernet(VRRP_MULTICAST_MAC, virtualRouterMac(vrid), ETHERTYPE_IPV4, packet);
-      return this.#sockets.sender.send(Buffer.from(frame.buffer));
-    }
-    const errors: unknown[] = [];
-    for (const peer of unicastPeers) {
-      const packet = this.#packet(advertisement, peer);
-      try {
-        this.#sockets.receiver.send(Buffer.from(packet.buffer), formatIpv4(peer));
-      } catch (error) {
-        // One peer without a route must not silence us for the others.
-        errors.push(error);
-      }
-    }
-    if (errors.length > 0) throw errors[0];
-  }
-
-  #packet(advertisement: Advertisement, destination: Ipv4Address): Uint8Array {
-    const source = this.#router.machine.primaryAddress;
-    return encodeIpv4({ source, destination }, encodeMessage(advertisement, this.#checksumTo(destination)));
   }
 
   #recordTransition({ from, to, reason }: RecordTransition): void {
