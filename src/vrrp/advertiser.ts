@@ -57,8 +57,9 @@ export class Advertiser {
     return this.#parts.clock.nowNs() - this.#advertisedAtNs > limitNs;
   }
 
-  renewLease(): void {
-    const { version, priority, advertisementIntervalUs } = this.#router.machine;
+  /** `priority`: the one that the Backups hear of. */
+  renewLease(priority: number): void {
+    const { version, advertisementIntervalUs } = this.#router.machine;
     this.#parts.renewLease(this.#parts.clock.nowNs() + leaseNs(version, priority, advertisementIntervalUs));
   }
 
@@ -79,7 +80,7 @@ export class Advertiser {
       return;
     }
     this.#advertisedAtNs = clock.nowNs();
-    this.renewLease();
+    this.renewLease(priority);
   }
 
   /** Multicast leaves with the virtual MAC (RFC 9568 §7.2); unicast takes the channel's way, which for the kernel's is its route, with the interface's own. */

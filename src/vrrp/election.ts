@@ -13,6 +13,7 @@ import { Listener } from './listener.js';
 import { createMachine, step } from './machine.js';
 import { limitNotices } from './notices.js';
 import { describeVirtualRouter, type VirtualRouter, type VirtualRouterOptions } from './options.js';
+import { effectivePriority } from './state.js';
 import type { Effect, Event, Generation, Machine, RecordTransition, Role, StartTimer, StateName, TimerName, TransitionReason } from './state.js';
 import { Timers } from './timers.js';
 import { leaseNs } from './timing.js';
@@ -51,7 +52,12 @@ export interface ElectionStatus {
   readonly vrid: number;
   readonly state: StateName;
   readonly role: Role['role'];
+  /** As configured. */
   readonly priority: number;
+  /** Points that tracked things which are down take from it. */
+  readonly penalty: number;
+  /** What is advertised and compared: the priority less the penalty, 1 at least; the owner's is always 255. */
+  readonly effectivePriority: number;
   readonly term: number;
   readonly synchronised: boolean;
   readonly drained: boolean;
@@ -156,6 +162,11 @@ export class Election {
     if (faulty !== this.#machine.holds.faulty) this.#dispatch({ type: faulty ? 'FaultRaised' : 'FaultCleared' });
   }
 
+  /** By how much tracked things that are down lower the priority, 0 for nothing; advertised at once. */
+  setPenalty(points: number): void {
+    if (points !== this.#machine.penalty) this.#dispatch({ type: 'PenaltyChanged', penalty: points });
+  }
+
   setSynchronised(synchronised: boolean): void {
     this.#dispatch({ type: 'SynchronisedChanged', synchronised });
   }
@@ -181,12 +192,14 @@ export class Election {
   }
 
   status(): ElectionStatus {
-    const { state, config, holds, highestTerm, synchronised } = this.#machine;
+    const { state, config, penalty, holds, highestTerm, synchronised } = this.#machine;
     return {
       vrid: this.#router.vrid,
       state: state.name,
       role: this.#role,
       priority: config.priority,
+      penalty,
+      effectivePriority: effectivePriority(this.#machine),
       term: state.name === 'Active' ? state.term : highestTerm,
       synchronised,
       drained: holds.drained,
@@ -282,7 +295,7 @@ export class Election {
   }
 
   #setRole(role: Role): void {
-    if (role.role === 'active') this.#advertiser.renewLease();
+    if (role.role === 'active') this.#advertiser.renewLease(effectivePriority(this.#machine));
     else this.#cancelAnnouncements();
     this.#role = role.role;
     this.#actions.setRole(role.role === 'active' ? { role: role.role, term: role.term } : { role: role.role });

@@ -6,6 +6,7 @@
  * during which a former Active forwards stragglers.
  */
 import { PRIORITY_OWNER, PRIORITY_RESIGN } from './advertisement.js';
+import { effectivePriority } from './state.js';
 import type {
   Active,
   AdvertisementReceived,
@@ -34,6 +35,7 @@ export interface Step {
 export function createMachine(config: MachineConfig, initial: { synchronised: boolean; highestTerm?: number }): Machine {
   return {
     config,
+    penalty: 0,
     state: { name: 'Initialize' },
     holds: { stopped: true, drained: false, faulty: false },
     synchronised: initial.synchronised,
@@ -65,6 +67,7 @@ function handle(draft: Draft, event: Event): void {
     case 'TermSeen': return void (draft.highestTerm = Math.max(draft.highestTerm, event.term));
     case 'WasSilent': return wasSilent(draft);
     case 'ConfigChanged': return configChanged(draft, event.config);
+    case 'PenaltyChanged': return penaltyChanged(draft, event.penalty);
     case 'AdvertisementReceived': return advertisementReceived(draft, event);
     case 'AdverTimerExpired': return adverTimerExpired(draft, event.generation);
     case 'ActiveDownTimerExpired': return activeDownTimerExpired(draft, event.generation);
@@ -152,7 +155,7 @@ function becomeActive(draft: Draft, reason: TransitionReason, term = draft.highe
   draft.highestTerm = Math.max(draft.highestTerm, term);
   // First the data plane, so that nothing that the announcements attract is dropped.
   draft.effects.push({ type: 'SetRole', role: 'active', term });
-  draft.effects.push({ type: 'SendAdvertisement', priority: config.priority });
+  draft.effects.push({ type: 'SendAdvertisement', priority: effectivePriority(draft) });
   draft.effects.push({ type: 'SendGratuitousArp' });
   cancel(draft, 'ActiveDown', 'PreemptDelay', 'Linger', 'HandOver');
   const adverTimer = startTimer(draft, 'Adver', config.advertisementIntervalUs);
@@ -172,8 +175,8 @@ function becomeBackup(draft: Draft, reason: TransitionReason, activeAdverInterva
 }
 
 function startActiveDownTimer(draft: Draft, activeAdverIntervalUs: Microseconds): Generation {
-  const { version, priority } = draft.config;
-  return startTimer(draft, 'ActiveDown', activeDownIntervalUs(version, priority, activeAdverIntervalUs));
+  const downUs = activeDownIntervalUs(draft.config.version, effectivePriority(draft), activeAdverIntervalUs);
+  return startTimer(draft, 'ActiveDown', downUs);
 }
 
 // ------------------------------------------------------------------------ adverts
@@ -188,14 +191,14 @@ function advertisementReceived(draft: Draft, event: AdvertisementReceived): void
 }
 
 function backupReceived(draft: Draft, state: Backup, event: AdvertisementReceived): void {
-  const { config } = draft;
+  const priority = effectivePriority(draft);
   if (event.priority === PRIORITY_RESIGN) {
     // RFC 9568 §6.4.2: "Set the Active_Down_Timer to Skew_Time."
-    const skewUs = skewTimeUs(config.version, config.priority, state.activeAdverIntervalUs);
+    const skewUs = skewTimeUs(draft.config.version, priority, state.activeAdverIntervalUs);
     draft.state = { ...state, awaiting: 'resignation', activeDownTimer: startTimer(draft, 'ActiveDown', skewUs) };
     return;
   }
-  if (event.priority >= config.priority) return follow(draft, withoutPreemption(draft, state), event);
+  if (event.priority >= priority) return follow(draft, withoutPreemption(draft, state), event);
   if (!mayPreempt(draft)) return follow(draft, withoutPreemption(draft, state), event);
   const patient = state.preemption ?? beginPreemption(draft);
   if (patient.phase === 'delayed') return follow(draft, { ...state, preemption: patient }, event);
@@ -233,18 +236,19 @@ function activeReceived(draft: Draft, state: Active, event: AdvertisementReceive
     // RFC 9568 §6.4.3: "Send an ADVERTISEMENT. Reset the Adver_Timer to Advertisement_Interval."
     return advertise(draft, state);
   }
-  const yields = reasonToYield(draft.config, state, event);
+  const yields = reasonToYield(draft, state, event);
   if (yields !== undefined) return becomeBackup(draft, yields, event.intervalUs);
   // RFC 9568 §6.4.3: "Send an ADVERTISEMENT immediately to assert the {Active} state", so that bridges relearn.
   // The interface without adverts has only gratuitous ARP for that.
   const raised = raiseTerm(draft, state);
-  draft.effects.push({ type: 'SendAdvertisement', priority: draft.config.priority });
+  draft.effects.push({ type: 'SendAdvertisement', priority: effectivePriority(draft) });
   draft.state = announceAgain(draft, raised);
 }
 
-function reasonToYield(config: MachineConfig, state: Active, event: AdvertisementReceived): TransitionReason | undefined {
-  if (event.priority > config.priority) return 'higher-priority';
-  if (event.priority === config.priority && event.source > config.primaryAddress) return 'higher-address';
+function reasonToYield(machine: Machine, state: Active, event: AdvertisementReceived): TransitionReason | undefined {
+  const priority = effectivePriority(machine);
+  if (event.priority > priority) return 'higher-priority';
+  if (event.priority === priority && event.source > machine.config.primaryAddress) return 'higher-address';
   return state.wasSilent ? 'was-silent' : undefined;
 }
 
@@ -275,7 +279,7 @@ function adverTimerExpired(draft: Draft, generation: Generation): void {
 
 function advertise(draft: Draft, state: Active): void {
   const raised = raiseTerm(draft, state);
-  draft.effects.push({ type: 'SendAdvertisement', priority: draft.config.priority });
+  draft.effects.push({ type: 'SendAdvertisement', priority: effectivePriority(draft) });
   const adverTimer = startTimer(draft, 'Adver', draft.config.advertisementIntervalUs);
   draft.state = { ...raised, adverTimer, wasSilent: false };
 }
@@ -351,11 +355,27 @@ function wasSilent(draft: Draft): void {
 
 /** A new priority or interval is advertised at once; a Backup applies it from the next advert on. */
 function configChanged(draft: Draft, config: MachineConfig): void {
-  const before = draft.config;
+  const before = { priority: effectivePriority(draft), intervalUs: draft.config.advertisementIntervalUs };
   draft.config = config;
-  const audible =
-    before.priority !== config.priority || before.advertisementIntervalUs !== config.advertisementIntervalUs;
-  if (audible && draft.state.name === 'Active') advertise(draft, draft.state);
+  if (before.intervalUs !== config.advertisementIntervalUs && draft.state.name === 'Active') return advertise(draft, draft.state);
+  priorityChanged(draft, before.priority);
+}
+
+/** Never keeps us from succeeding a dead Active: only what is advertised and compared changes. */
+function penaltyChanged(draft: Draft, penalty: number): void {
+  const before = effectivePriority(draft);
+  draft.penalty = penalty;
+  priorityChanged(draft, before);
+}
+
+function priorityChanged(draft: Draft, before: number): void {
+  const { state } = draft;
+  const now = effectivePriority(draft);
+  if (now === before) return;
+  if (state.name === 'Active') return advertise(draft, state);
+  if (now > before || state.name !== 'Backup' || state.awaiting !== 'preemption') return;
+  // The right to preempt may be gone; the next advert tells.
+  draft.state = { ...withoutPreemption(draft, state), activeDownTimer: startActiveDownTimer(draft, state.activeAdverIntervalUs), awaiting: 'advertisement' };
 }
 
 function transition(draft: Draft, to: State, reason: TransitionReason): void {

@@ -3,6 +3,7 @@
  * it, and what it can ask for. Every value is plain data; `step` in machine.ts maps
  * (machine, event) to (machine, effects), and election.ts carries the effects out.
  */
+import { PRIORITY_OWNER } from './advertisement.js';
 import type { Ipv4Address } from './ipv4.js';
 import type { Microseconds, VrrpVersion } from './timing.js';
 
@@ -80,6 +81,16 @@ export interface HandingOver {
 export type State = Initialize | Backup | Active | HandingOver;
 export type StateName = State['name'];
 
+/**
+ * The priority that is advertised and compared. The owner's is 255 whatever is down
+ * (RFC 9568 §5.2.4: "The priority value for the VRRP Router that owns the IPvX
+ * address associated with the Virtual Router MUST be 255"), and nobody else's is 0,
+ * which would say that we resign.
+ */
+export function effectivePriority({ config: { priority }, penalty }: Pick<Machine, 'config' | 'penalty'>): number {
+  return priority === PRIORITY_OWNER ? priority : Math.max(1, priority - penalty);
+}
+
 /** What keeps a virtual router out of the election; all must be clear. */
 export interface Holds {
   readonly stopped: boolean;
@@ -89,6 +100,8 @@ export interface Holds {
 
 export interface Machine {
   readonly config: MachineConfig;
+  /** Points that tracked things which are down take from `config.priority`, at least 0; see `effectivePriority`. */
+  readonly penalty: number;
   readonly state: State;
   readonly holds: Holds;
   /** Our sessions are the peer's: required to preempt, never to succeed a dead Active. */
@@ -131,7 +144,8 @@ export type Event =
   | { readonly type: 'TermSeen'; readonly term: number }
   /** Three intervals passed since our last advert, and no Active_Down_Interval is shorter. */
   | { readonly type: 'WasSilent' }
-  | { readonly type: 'ConfigChanged'; readonly config: MachineConfig };
+  | { readonly type: 'ConfigChanged'; readonly config: MachineConfig }
+  | { readonly type: 'PenaltyChanged'; readonly penalty: number };
 
 export const transitionReasons = [
   'startup',

@@ -1,6 +1,7 @@
 /** Properties of two and three routers that elect over a network which loses messages. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { effectivePriority } from '../../../src/vrrp/state.js';
 import { baseConfig } from './machines.js';
 import { Lan, type Router } from './simulation.js';
 
@@ -28,13 +29,13 @@ const intervalUs = fc.constantFrom(10_000, 100_000, 1_000_000);
 interface Incident {
   readonly atUs: number;
   readonly who: number;
-  readonly what: 'crash' | 'shutdown' | 'drain' | 'undrain' | 'fault' | 'repair' | 'synchronise' | 'desynchronise';
+  readonly what: 'crash' | 'shutdown' | 'drain' | 'undrain' | 'fault' | 'repair' | 'synchronise' | 'desynchronise' | 'lower' | 'lift';
 }
 
 const incident = fc.record<Incident>({
   atUs: fc.nat(CHAOS_US),
   who: fc.nat(2),
-  what: fc.constantFrom('crash', 'shutdown', 'drain', 'undrain', 'fault', 'repair', 'synchronise', 'desynchronise'),
+  what: fc.constantFrom('crash', 'shutdown', 'drain', 'undrain', 'fault', 'repair', 'synchronise', 'desynchronise', 'lower', 'lift'),
 });
 
 function build(specs: readonly Member[], advertisementIntervalUs: number): Lan {
@@ -57,6 +58,8 @@ function strike(lan: Lan, router: Router, what: Incident['what']): void {
     case 'repair': return lan.dispatch(router, { type: 'FaultCleared' });
     case 'synchronise': return lan.dispatch(router, { type: 'SynchronisedChanged', synchronised: true });
     case 'desynchronise': return lan.dispatch(router, { type: 'SynchronisedChanged', synchronised: false });
+    case 'lower': return lan.dispatch(router, { type: 'PenaltyChanged', penalty: 120 });
+    case 'lift': return lan.dispatch(router, { type: 'PenaltyChanged', penalty: 0 });
   }
 }
 
@@ -154,7 +157,7 @@ describe('whatever happened before', { timeout }, () => {
         for (const router of lan.routers) strike(lan, router, 'synchronise');
         lan.runUntil(lan.nowUs + 12 * scenario.interval + 3 * SECOND_US);
         const active = lan.routers.find(({ role }) => role === 'active')!;
-        expect(active.machine.config.priority).toBe(Math.max(...specs.map(({ priority }) => priority)));
+        expect(effectivePriority(active.machine)).toBe(Math.max(...lan.routers.map(({ machine }) => effectivePriority(machine))));
       }),
       { numRuns },
     );

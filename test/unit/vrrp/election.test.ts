@@ -4,6 +4,7 @@ import { systemClock } from '../../../src/vrrp/clock.js';
 import { VRRP_MULTICAST } from '../../../src/vrrp/advertisement.js';
 import { VRRP_MULTICAST_MAC, virtualRouterMac } from '../../../src/vrrp/ethernet.js';
 import { parseIpv4 } from '../../../src/vrrp/ipv4.js';
+import { leaseNs } from '../../../src/vrrp/timing.js';
 import { DOWN_MS, advertPacket, options, setUp, type Heard } from './edge.js';
 
 type Lab = ReturnType<typeof setUp>;
@@ -347,6 +348,28 @@ describe('reconfigure', () => {
 
   it('is what the constructor refuses, too', () => {
     expect(() => setUp({ priority: 256 })).toThrow('priority must be a whole number from 0 to 255');
+  });
+});
+
+describe('setPenalty', () => {
+  it('advertises the lower priority at once, and says so', () => {
+    const { election, loop, sender } = setUp();
+    election.start();
+    loop.advanceMs(DOWN_MS + 1);
+    const before = sender.priorities().length;
+    election.setPenalty(30);
+    expect(sender.priorities().slice(before)).toEqual([70]);
+    expect(election.status()).toMatchObject({ priority: 100, penalty: 30, effectivePriority: 70 });
+    election.setPenalty(30);
+    expect(sender.priorities().slice(before)).toEqual([70]);
+  });
+
+  it('renews the lease for the Backups that wait by the lower priority', () => {
+    const { election, loop, leases } = setUp();
+    election.start();
+    loop.advanceMs(DOWN_MS + 1);
+    election.setPenalty(99);
+    expect(leases.at(-1)! - loop.now).toBe(leaseNs(3, 1, 100_000));
   });
 });
 

@@ -272,6 +272,68 @@ describe('ConfigChanged', () => {
   });
 });
 
+describe('PenaltyChanged', () => {
+  const penalty = (points: number): Event => ({ type: 'PenaltyChanged', penalty: points });
+
+  it('lowers what an Active advertises, at once, and is taken back at once', () => {
+    const { machine, effects } = step(active(), penalty(30));
+    expect(lines(effects)).toEqual(['SendAdvertisement 70', 'StartTimer Adver 1000000']);
+    expect(effectsOf(machine, penalty(0))).toEqual(['SendAdvertisement 100', 'StartTimer Adver 1000000']);
+  });
+
+  it('makes an Active yield to who is better now', () => {
+    const lowered = run(active(), penalty(30));
+    expect(effectsOf(lowered, advert(80))).toContain('Active > Backup (higher-priority)');
+    expect(run(lowered, advert(60)).state.name).toBe('Active');
+  });
+
+  it('says nothing when nothing changes', () => {
+    expect(effectsOf(run(active(), penalty(30)), penalty(30))).toEqual([]);
+    expect(effectsOf(backup(), penalty(30))).toEqual([]);
+  });
+
+  it('never reaches 0, which would be a resignation', () => {
+    expect(effectsOf(active(), penalty(100))).toEqual(['SendAdvertisement 1', 'StartTimer Adver 1000000']);
+    expect(effectsOf(active(), penalty(254))).toEqual(['SendAdvertisement 1', 'StartTimer Adver 1000000']);
+  });
+
+  it('leaves the owner what it is', () => {
+    const owner = active({ priority: 255 });
+    expect(effectsOf(owner, penalty(30))).toEqual([]);
+    expect(run(owner, penalty(30), advert(254)).state.name).toBe('Active');
+  });
+
+  it('makes a Backup follow whom it would have preempted', () => {
+    const lowered = run(backup(), penalty(30));
+    expect(effectsOf(lowered, advert(80))).toEqual(['StartTimer ActiveDown 3726562']);
+    expect(effectsOf(lowered, advert(0))).toEqual(['StartTimer ActiveDown 726562']);
+  });
+
+  it('ends a preemption that is under way', () => {
+    const preempting = run(backup(), advert(80));
+    const { machine, effects } = step(preempting, penalty(30));
+    expect(lines(effects)).toEqual(['StartTimer ActiveDown 3726562']);
+    expect(step(machine, expiry(preempting, 'ActiveDown')).effects).toEqual([]);
+    expect(lines(step(machine, expiry(machine, 'ActiveDown')).effects)).toContain('Backup > Active (active-silent)');
+  });
+
+  it('does not put off the succession of an Active that has resigned', () => {
+    const succeeding = run(backup(), advert(80), advert(0));
+    const { machine, effects } = step(succeeding, penalty(30));
+    expect(effects).toEqual([]);
+    expect(lines(step(machine, expiry(machine, 'ActiveDown')).effects)).toContain('Backup > Active (active-resigned)');
+  });
+
+  it('lets a Backup succeed a silent Active, however low', () => {
+    expect(run(backup(), penalty(254), (m) => expiry(m, 'ActiveDown')).state.name).toBe('Active');
+  });
+
+  it('stays when the configuration changes', () => {
+    const config = { ...baseConfig, priority: 150 };
+    expect(effectsOf(run(active(), penalty(30)), { type: 'ConfigChanged', config })).toEqual(['SendAdvertisement 120', 'StartTimer Adver 1000000']);
+  });
+});
+
 describe('timers', () => {
   const anyEvent = fc.oneof(
     fc.constantFrom<Event>(
@@ -284,6 +346,7 @@ describe('timers', () => {
       { type: 'FaultCleared' },
       { type: 'WasSilent' },
     ),
+    fc.constantFrom(0, 1, 99, 254).map<Event>((penalty) => ({ type: 'PenaltyChanged', penalty })),
     fc.boolean().map<Event>((synchronised) => ({ type: 'SynchronisedChanged', synchronised })),
     fc.nat(20).map<Event>((term) => ({ type: 'TermSeen', term })),
     fc
