@@ -1,5 +1,7 @@
 /** BPF objects, sockets and links of Linux for Node, with types. */
-export { Beacon, type BeaconOptions, type BeaconStats } from './beacon.js';
+export {
+  Beacon, type BeaconFindings, type BeaconOptions, type BeaconPath, type BeaconPathStats, type BeaconStats, type BeaconWatch,
+} from './beacon.js';
 export * from './btf.js';
 export * from './codec.js';
 export { SystemError } from './errors.js';
@@ -13,6 +15,10 @@ export { BpfObject, type OpenOptions } from './object.js';
 export {
   BpfProgram, type ProgramInfo, type ProgramTypeName, type TestRunOptions, type TestRunResult, type XdpMode,
 } from './program.js';
+export {
+  Repeater, RepeaterEntry, type RepeaterEntryChange, type RepeaterEntryOptions, type RepeaterEntryStats, type RepeaterMessage,
+  type RepeaterStamp, type RepeaterStats,
+} from './repeater.js';
 export { RingBuffer } from './ring-buffer.js';
 export { TcAttachment, type TcDirection, type TcOptions } from './tc.js';
 export { PerCpuMap, TypedMap } from './typed-map.js';

@@ -42,7 +42,50 @@ export interface NativeRing {
 }
 
 export interface NativeBeacon {
-  stats(): { sent: bigint; failed: bigint; skipped: bigint; lateMaxUs: number; lastErrno: number; realtime: boolean };
+  stats(): {
+    sent: bigint;
+    failed: bigint;
+    skipped: bigint;
+    lateMaxUs: number;
+    lastErrno: number;
+    realtime: boolean;
+    paths: { sent: bigint; failed: bigint; lastErrno: number }[];
+  };
+  findings(): { silent: boolean[]; words: bigint[]; atNs: bigint } | undefined;
+  close(): void;
+}
+
+export interface NativeWatch {
+  mapFd: number;
+  answered: readonly number[];
+  words: readonly number[];
+  silentAfterUs: number;
+  beats: number;
+}
+
+export interface NativeMessage {
+  interface: number;
+  isFrame: boolean;
+  bytes: Buffer;
+}
+
+interface RepeaterCounts {
+  sent: bigint;
+  failed: bigint;
+  skipped: bigint;
+  lapsed: bigint;
+  lateMaxUs: number;
+}
+
+export interface NativeRepeater {
+  stats(): RepeaterCounts & { entries: number; realtime: boolean };
+  close(): void;
+}
+
+export interface NativeRepeaterEntry {
+  update(messages: readonly NativeMessage[] | undefined, intervalUs: number | undefined, jitter: number | undefined, stampForNs: bigint | undefined): void;
+  renew(untilNs: bigint): void;
+  stats(): RepeaterCounts & { lastErrno: number; lastSentNs: bigint };
   close(): void;
 }
 
@@ -95,7 +138,25 @@ export interface Kernel {
   btfBytes(id: number): Buffer;
 
   Ring: new (mapFd: number, onRecords: (records: Buffer[]) => void) => NativeRing;
-  Beacon: new (programFd: number, frame: Buffer, ifindex: number, intervalUs: number) => NativeBeacon;
+  Beacon: new (
+    programFd: number,
+    paths: readonly { interface: number; frame: Buffer }[],
+    intervalUs: number,
+    watch: NativeWatch | undefined,
+    onChange: () => void,
+  ) => NativeBeacon;
+  Repeater: new () => NativeRepeater;
+  RepeaterEntry: new (
+    repeater: NativeRepeater,
+    messages: readonly NativeMessage[],
+    intervalUs: number,
+    jitter: number,
+    untilNs: bigint,
+    firstAfterUs: number,
+    stampMapFd: number | undefined,
+    stampOffset: number,
+    stampForNs: bigint,
+  ) => NativeRepeaterEntry;
 }
 
 export interface BatchResult {

@@ -17,6 +17,7 @@ OPTIONAL void RegisterLink(Napi::Env env, Napi::Object exports);
 OPTIONAL void RegisterTc(Napi::Env env, Napi::Object exports);
 OPTIONAL void RegisterRingBuffer(Napi::Env env, Napi::Object exports);
 OPTIONAL void RegisterBeacon(Napi::Env env, Napi::Object exports);
+OPTIONAL void RegisterRepeater(Napi::Env env, Napi::Object exports);
 OPTIONAL void RegisterBtf(Napi::Env env, Napi::Object exports);
 OPTIONAL void RegisterRawSocket(Napi::Env env, Napi::Object exports);
 OPTIONAL void RegisterPacketSocket(Napi::Env env, Napi::Object exports);
@@ -29,7 +30,7 @@ static Napi::Object Initialize(Napi::Env env, Napi::Object exports) {
   RegisterHandle(env, exports);
   for (auto* register_exports :
        {&RegisterPin, &RegisterObject, &RegisterMap, &RegisterProgram, &RegisterLink, &RegisterTc,
-        &RegisterRingBuffer, &RegisterBeacon, &RegisterBtf, &RegisterRawSocket,
+        &RegisterRingBuffer, &RegisterBeacon, &RegisterRepeater, &RegisterBtf, &RegisterRawSocket,
         &RegisterPacketSocket, &RegisterNetlinkSocket}) {
     if (register_exports != nullptr) {
       register_exports(env, exports);

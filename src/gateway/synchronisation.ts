@@ -141,7 +141,7 @@ export class Synchronisation {
       step: (walk) => dataPlane.stepWalk(`${walk}_xdp`, template),
       startBeacon: (frame) => {
         const intervalUs = this.#basis.configuration.sync.heartbeatInterval;
-        return new Beacon({ program: dataPlane.sealProgram, frame, interface: this.#basis.node('ha').ifindex, intervalUs });
+        return new Beacon({ program: dataPlane.sealProgram, paths: [{ interface: this.#basis.node('ha').ifindex, frame }], intervalUs });
       },
     };
   }
