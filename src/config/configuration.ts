@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import { crossCheck } from './cross-checks.js';
 import { ConfigurationDocument } from './document.js';
-import { keysAt } from './json-schema.js';
+import { isSecret, keysAt } from './json-schema.js';
 import { normalise } from './normalise.js';
 import { formatPath } from './problem.js';
 import type { ConfigurationError, ConfigurationErrorCode, ConfigurationWarning, KeyPath, Reporter } from './problem.js';
@@ -32,10 +32,13 @@ export function parseConfiguration(text: string, fileName: string): Configuratio
   return { configuration: normalise(result.data), warnings: inFileOrder(warnings) };
 }
 
+/** In the place of what is nobody's business. */
+const SECRET = '[secret]';
+
 function reporter(document: ConfigurationDocument, file: string): Reporter {
   return (code, path, says, at = 'value') => {
     const position = at === 'key' ? document.keyPosition(path) : document.position(path);
-    const sentence = says.replace('{value}', () => document.source(path) ?? '(not written)');
+    const sentence = says.replace('{value}', () => (isSecret(path) ? SECRET : document.source(path) ?? '(not written)'));
     return { code, file, ...position, path: formatPath(path), message: document.sentence(path, position, sentence) };
   };
 }
@@ -50,7 +53,7 @@ function schemaErrors(issue: z.core.$ZodIssue, document: ConfigurationDocument, 
   if (value === undefined) {
     return [report('FLOATGATE_ERR_CONFIG_MISSING_KEY', path, `is missing: it must be ${issue.message}`)];
   }
-  return [report('FLOATGATE_ERR_CONFIG_INVALID_VALUE', path, `is ${describe(value, document.source(path))}, but must be ${issue.message}`)];
+  return [report('FLOATGATE_ERR_CONFIG_INVALID_VALUE', path, `is ${isSecret(path) ? SECRET : describe(value, document.source(path))}, but must be ${issue.message}`)];
 }
 
 function unknownKey(key: string, allowed: readonly string[]): string {

@@ -4,10 +4,10 @@ import type { Microseconds, Milliseconds } from './duration.js';
 import { checkExternalNetworks, checkExternalSide } from './external-checks.js';
 import { checkLimits } from './limit-checks.js';
 import { syncModeOf } from './normalise.js';
-import type { ConfigurationError, ConfigurationWarning, KeyPath, Reporter } from './problem.js';
+import type { ConfigurationError, ConfigurationWarning, Reporter } from './problem.js';
 import { checkRouters } from './router-checks.js';
+import { checkVirtualRouters } from './virtual-router-checks.js';
 import type { WrittenConfiguration } from './schema.js';
-import type { Ipv4Address } from './address.js';
 
 /**
  * What a schema cannot say: values that are good alone and wrong together.
@@ -49,18 +49,6 @@ function checkSync({ interfaces, peer, sync }: WrittenConfiguration, check: Chec
     const least = formatDuration((3 * sync.heartbeatInterval) as Microseconds);
     check.conflict(['sync', 'soloAfter'], `is ${formatDuration(sync.soloAfter)}, but must be at least three heartbeat intervals: ${least}`);
   }
-}
-
-function checkVirtualRouters({ virtualRouters, peer }: WrittenConfiguration, check: Check): void {
-  check.unique(virtualRouters.map(({ vrid }, index) => [['virtualRouters', index, 'vrid'], vrid]));
-  check.unique(virtualRouters.map(({ address }, index) => [['virtualRouters', index, 'address'], address]));
-  virtualRouters.forEach(({ address, priority, preempt, unicastPeers }, index) => {
-    const peers = unicastPeers.map((one, at): [KeyPath, Ipv4Address] => [['virtualRouters', index, 'unicastPeers', at], one]);
-    check.unique([[['virtualRouters', index, 'address'], address], ...peers], ' within the virtual router');
-    if (address === peer?.address) check.conflict(['virtualRouters', index, 'address'], "is {value}, but must differ from the peer's own address");
-    // RFC 9568 §6.1: the owner always preempts, whatever Preempt_Mode says.
-    if (priority === 255 && !preempt) check.conflict(['virtualRouters', index, 'preempt'], 'is {value}, but with priority 255 it must be true');
-  });
 }
 
 /** What the RFCs forbid, in milliseconds; allowed all the same, for laboratories. */

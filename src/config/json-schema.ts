@@ -21,13 +21,18 @@ export function configurationJsonSchema(): JsonSchema {
 
 let schemaForKeys: JsonSchema | undefined;
 
+function schemaAt(path: KeyPath): JsonSchema | undefined {
+  // Once is enough, and only when something is wrong with the file.
+  schemaForKeys ??= configurationJsonSchema();
+  return path.reduce<JsonSchema | undefined>((schema, part) => (typeof part === 'number' ? schema?.items : schema?.properties?.[part]), schemaForKeys);
+}
+
 /** The keys that the mapping at this place of the file may have. */
 export function keysAt(path: KeyPath): string[] {
-  // Once is enough, and only when somebody mistypes a key.
-  schemaForKeys ??= configurationJsonSchema();
-  let schema: JsonSchema | undefined = schemaForKeys;
-  for (const part of path) {
-    schema = typeof part === 'number' ? schema?.items : schema?.properties?.[part];
-  }
-  return Object.keys(schema?.properties ?? {});
+  return Object.keys(schemaAt(path)?.properties ?? {});
+}
+
+/** Whether the value at this place of the file is one that no message may show. */
+export function isSecret(path: KeyPath): boolean {
+  return schemaAt(path)?.['writeOnly'] === true;
 }

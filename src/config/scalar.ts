@@ -27,10 +27,20 @@ function isRefusal(value: unknown): value is { mustBe: string } {
   return typeof value === 'object' && value !== null && 'mustBe' in value;
 }
 
+/** What is shared as text: it is marked, and no message shows it. */
+export function secretText(maxLength: number) {
+  const error = `a text of 1 to ${maxLength} printable ASCII characters without spaces, in quotes where it is all digits`;
+  return z.string({ error }).regex(new RegExp(`^[!-~]{1,${maxLength}}$`), { error }).meta({ writeOnly: true });
+}
+
 /** A whole number, both ends allowed. */
 export function integer(min: number, max: number, unit = '') {
   const error = `a whole number${unit && ` of ${unit}`} from ${min} to ${max}`;
   return z.number({ error }).int({ error }).min(min, { error }).max(max, { error });
+}
+
+export function eitherNumber<const One extends number, const Other extends number>(one: One, other: Other) {
+  return z.literal([one, other], { error: `${one} or ${other}` });
 }
 
 /** 1, 2, 4, … : the kernel rounds its tables up to these, so anything else would hold more than it says. */

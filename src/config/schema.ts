@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Ipv4Address } from './address.js';
-import { absolutePath, boolean, destination, integer, interfaceName, ipv4Address, ipv4Range, ipv4Subnet, list, listenAddress, macAddress, mapping, microseconds, milliseconds, name, oneOf, portRange, powerOfTwo } from './scalar.js';
+import { absolutePath, boolean, destination, eitherNumber, integer, interfaceName, ipv4Address, ipv4Range, ipv4Subnet, list, listenAddress, macAddress, mapping, microseconds, milliseconds, name, oneOf, portRange, powerOfTwo, secretText } from './scalar.js';
 import type { PortRange } from './scalar.js';
 
 /*
@@ -91,13 +91,21 @@ const virtualRouter = mapping({
   interface: oneOf(['underlay'])
     .default('underlay')
     .describe('The role of the interface on which the election takes place and the address lives. Only underlay. Default: underlay.'),
+  version: eitherNumber(2, 3)
+    .default(3)
+    .describe('VRRP version of the election, 2 (RFC 3768) or 3 (RFC 9568), equal on all of its routers: advertisements of another version are dropped. Choose 2 only where a router takes part that knows no other. Default: 3.'),
+  authentication: secretText(8)
+    .optional()
+    .describe(
+      'Password of VRRPv2, 1 to 8 printable ASCII characters, equal on all routers of the election. It travels in clear text (RFC 2338 §5.3.6, simple text password) and keeps routers of another configuration apart, not attackers. Needs version 2. Optional: without it none is sent, and advertisements with one are dropped.',
+    ),
   address: ipv4Address().describe("The virtual IPv4 address: the compute nodes' tunnel endpoint. Equal on both gateways."),
   priority: integer(1, 255)
     .default(100)
     .describe("Who becomes Active: the higher one, 1 to 255. 255 is for the address's owner, whose underlay interface has this very address. Default: 100. RFC 9568 §5.2.4."),
   advertisementInterval: microseconds('10ms', '40950ms', '10ms')
     .prefault('1s')
-    .describe('How often the Active gateway says so. Duration, 10ms to 40950ms in steps of 10ms. Default: 1s. A takeover needs a little over three of them. RFC 9568 §5.2.7.'),
+    .describe('How often the Active gateway says so. Duration, 10ms to 40950ms in steps of 10ms; with version 2 whole seconds from 1s to 255s, equal on all routers of the election. Default: 1s. A takeover needs a little over three of them. RFC 9568 §5.2.7, RFC 3768 §5.3.7.'),
   preempt: boolean()
     .default(true)
     .describe('Whether to take over from an Active gateway of lower priority. Never before the sessions are synchronised. Default: true. RFC 9568 §6.1, Preempt_Mode.'),

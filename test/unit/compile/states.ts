@@ -135,6 +135,7 @@ export const anyConfiguration: fc.Arbitrary<Configuration> = fc
         preempt: true,
         preemptDelay: 0 as Configuration['timeouts']['udp'],
         checksum: 'message' as const,
+        version: 3,
         unicastPeers: [],
       })),
       externalNetworks: choice.externalNetworks.map((name) => ({

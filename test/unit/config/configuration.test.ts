@@ -33,7 +33,7 @@ describe('configuration/accepted', () => {
     });
     expect(configuration.sync).toEqual({ mode: 'strict', keyFile: '/etc/floatgate/sync.key', heartbeatInterval: 2_000, soloAfter: 20_000 });
     expect(configuration.virtualRouters).toEqual([
-      { vrid: 51, interface: 'underlay', address: 0xc0a82164, priority: 200, advertisementInterval: 100_000, preempt: true, preemptDelay: 0, checksum: 'message', unicastPeers: [] },
+      { vrid: 51, interface: 'underlay', address: 0xc0a82164, priority: 200, advertisementInterval: 100_000, preempt: true, preemptDelay: 0, version: 3, checksum: 'message', unicastPeers: [] },
     ]);
     expect(formatIpv4Subnet(configuration.externalNetworks[0]!.subnet)).toBe('10.0.2.0/24');
     const [a, b] = configuration.routers;
@@ -186,6 +186,13 @@ const refusals: [name: string, from: string, to: string, message: string][] = [
   ['sync/solo too soon', 'heartbeatInterval: 2ms, soloAfter: 20ms', 'heartbeatInterval: 7ms, soloAfter: ▸20ms', 'sync.soloAfter is 20ms, but must be at least three heartbeat intervals: 21ms.'],
   ['virtual routers/vrid twice', 'externalNetworks:', '  - { vrid: ▸51, address: 192.168.33.101 }\nexternalNetworks:', 'virtualRouters[1].vrid is 51, but must be unique: virtualRouters[0].vrid has it already.'],
   ['virtual routers/checksum', 'preempt: true', 'checksum: ▸rfc9568', 'virtualRouters[0].checksum is rfc9568, but must be one of message, pseudo-header.'],
+  ['virtual routers/version', 'preempt: true', 'version: ▸4', 'virtualRouters[0].version is 4, but must be 2 or 3.'],
+  ['virtual routers/v2, faster than its wire', 'advertisementInterval: 100ms, preempt: true', 'advertisementInterval: ▸1500ms, version: 2', 'virtualRouters[0].advertisementInterval is 1500ms, but with version 2 it must be whole seconds from 1s to 255s.'],
+  ['virtual routers/v2, slower than its wire would take it', 'advertisementInterval: 100ms, preempt: true', 'advertisementInterval: ▸40950ms, version: 2', 'virtualRouters[0].advertisementInterval is 40950ms, but with version 2 it must be whole seconds from 1s to 255s.'],
+  ['virtual routers/v2, checksum', 'advertisementInterval: 100ms, preempt: true', 'version: 2, checksum: ▸pseudo-header', 'virtualRouters[0].checksum is pseudo-header, but with version 2 it must be message.'],
+  ['virtual routers/v3, authentication', 'preempt: true', 'authentication: ▸hunter22', 'virtualRouters[0].authentication is given, but needs version 2: version 3 has no authentication (RFC 9568 §9).'],
+  ['virtual routers/authentication too long', 'preempt: true', 'authentication: ▸hunter2222', 'virtualRouters[0].authentication is [secret], but must be a text of 1 to 8 printable ASCII characters without spaces, in quotes where it is all digits.'],
+  ['virtual routers/authentication, a number', 'preempt: true', 'authentication: ▸12345678', 'virtualRouters[0].authentication is [secret], but must be a text of 1 to 8 printable ASCII characters'],
   ['virtual routers/unicast peer twice', 'preempt: true', 'unicastPeers: [ 192.168.33.12, ▸192.168.33.12 ]', 'virtualRouters[0].unicastPeers[1] is 192.168.33.12, but must be unique within the virtual router: virtualRouters[0].unicastPeers[0] has it already.'],
   ['virtual routers/unicast peer is the virtual address', 'preempt: true', 'unicastPeers: [ ▸192.168.33.100 ]', 'virtualRouters[0].unicastPeers[0] is 192.168.33.100, but must be unique within the virtual router: virtualRouters[0].address has it already.'],
   ['virtual routers/address twice', 'externalNetworks:', '  - { vrid: 52, address: ▸192.168.33.100 }\nexternalNetworks:', 'virtualRouters[1].address is 192.168.33.100, but must be unique: virtualRouters[0].address has it already.'],

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { configurationJsonSchema, keysAt } from '../../../src/config/json-schema.js';
+import { configurationJsonSchema, isSecret, keysAt } from '../../../src/config/json-schema.js';
 import type { JsonSchema } from '../../../src/config/json-schema.js';
 
 /** Every key of the file with its schema. */
@@ -36,6 +36,12 @@ describe('json schema', () => {
 
   it('sections with defaults/do not have to be written', () => {
     expect(configurationJsonSchema().required).toEqual(['gateway', 'interfaces']);
+  });
+
+  it('secrets/are known by their place, and marked for editors', () => {
+    expect(isSecret(['virtualRouters', 0, 'authentication'])).toBe(true);
+    expect(isSecret(['virtualRouters', 0, 'vrid'])).toBe(false);
+    expect(all.filter(([, schema]) => schema['writeOnly'] === true).map(([path]) => path)).toEqual(['virtualRouters[].authentication']);
   });
 
   it('keys at a place/through lists and mappings', () => {
