@@ -105,9 +105,9 @@ export class RunningLab {
     sendSignal(daemon.pid, signal);
   }
 
-  /** Starts a daemon and waits until it answers. */
-  async start(node: GatewayNode): Promise<Status> {
-    startGateway(this.state, node);
+  /** Starts a daemon and waits until it answers. `main`: of another build. */
+  async start(node: GatewayNode, main?: string): Promise<Status> {
+    startGateway(this.state, node, main);
     return until(`the daemon of ${node} to answer`, () => this.status(node), { deadlineMs: startDeadlineMs });
   }
 
@@ -164,7 +164,7 @@ export class RunningLab {
   async reconfigure(change: (configuration: Document) => void): Promise<void> {
     for (const node of gateways) {
       this.edit(node, change);
-      await this.floatgate('reload', '--config', configurationFile(node));
+      await this.api(node).reload();
     }
   }
 
