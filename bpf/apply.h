@@ -4,8 +4,6 @@
 
 #include "replicate.h"
 
-/* As far as the peer's replay window reaches. */
-#define RECORD_WINDOW 1024
 /* Far longer than a frame is on its way; what was stamped before is no younger, whatever its bits say. */
 #define RECORD_LATE_TICKS 4
 /* Beside enum sync_flag, and told to nobody: what the record says is over, as a later one has said. */
@@ -13,7 +11,7 @@
 
 static __always_inline __u32 record_stamp(__u32 sequence)
 {
-	return tick_now() << RECORD_STAMP_SHIFT | (sequence & 0xffff);
+	return tick_now() << RECORD_STAMP_SHIFT | (sequence & ((1u << RECORD_STAMP_SHIFT) - 1));
 }
 
 /*
@@ -21,18 +19,23 @@ static __always_inline __u32 record_stamp(__u32 sequence)
  * of a walk, which user space sends, is behind the commits of the same moment, and
  * what the peer does not hold afterwards nobody tells it again. Such a record adds
  * and takes nothing back. A peer that has restarted counts anew: what passes for
- * late then is merged for some seconds.
+ * late then is merged for some seconds. So far that the replay window is left,
+ * nothing is late.
  */
 static __always_inline bool record_is_late(__u32 stamp, __u32 sequence)
 {
-	__u16 ahead = stamp - sequence, ticks = tick_now() - (stamp >> RECORD_STAMP_SHIFT);
+	__u32 ahead = (stamp - sequence) & ((1u << RECORD_STAMP_SHIFT) - 1);
+	__u8 ticks = tick_now() - (stamp >> RECORD_STAMP_SHIFT);
 
-	return ahead && ahead <= RECORD_WINDOW && ticks <= RECORD_LATE_TICKS;
+	return ahead && ahead <= SYNC_WINDOW && ticks <= RECORD_LATE_TICKS;
 }
 
+/* A session has room for 16 bits: on a busy link one in four newer records passes for late, and is merged. */
 static __always_inline bool record_is_late_for(const struct session *session, __u32 sequence)
 {
-	return record_is_late(session->last_seen << RECORD_STAMP_SHIFT | session->sequence, sequence);
+	__u16 ahead = session->sequence - sequence;
+
+	return ahead && ahead <= SYNC_WINDOW && tick_now() - session->last_seen <= RECORD_LATE_TICKS;
 }
 
 /* Split brain is harmless: an Active that another one has followed is told so, after a grace for its stragglers. */

@@ -4,36 +4,33 @@
 
 /*
  * RFC 6479's idea: true once for every sequence number of an epoch, in any
- * order within 1,024. A later epoch starts over, an earlier one is over.
+ * order within SYNC_WINDOW. A later epoch starts over, an earlier one is over.
+ * A word says whose bits it holds, so that none has to be cleared before its turn.
  */
 __noinline bool replay_is_new(__u32 direction, __u32 epoch, __u64 sequence)
 {
 	struct replay_window *window = bpf_map_lookup_elem(&replay_windows, &direction);
-	__u64 bit = 1ULL << (sequence % 64), word = sequence / 64;
+	__u64 tag = (sequence / 32 + epoch * 0x9e3779b1u) << 32, bit = 1ULL << (sequence % 32), *word;
 	bool fresh = false;
 
 	if (!window || !sequence)
 		return false;
 	bpf_spin_lock(&window->lock);
 	if (epoch > window->epoch) {
-		__builtin_memset(window->seen, 0, sizeof(window->seen));
 		window->epoch = epoch;
 		window->highest = 0;
 	}
-	if (epoch < window->epoch || sequence + 960 <= window->highest)
+	/* A word less than there are: the oldest may have given its place to the newest. */
+	if (epoch < window->epoch ||
+	    (sequence < window->highest && window->highest - sequence >= SYNC_WINDOW - 32))
 		goto out;
-	if (sequence > window->highest) {
-		__u64 from = window->highest / 64;
-
-		for (__u64 i = 1; i <= 16; i++) {
-			if (from + i > word)
-				break;
-			window->seen[(from + i) % 16] = 0;
-		}
+	if (sequence > window->highest)
 		window->highest = sequence;
-	}
-	fresh = !(window->seen[word % 16] & bit);
-	window->seen[word % 16] |= bit;
+	word = &window->seen[sequence / 32 % SYNC_WINDOW_WORDS];
+	if ((*word ^ tag) >> 32)
+		*word = tag;
+	fresh = !(*word & bit);
+	*word |= bit;
 out:
 	bpf_spin_unlock(&window->lock);
 	return fresh;
@@ -120,7 +117,8 @@ static long sync_apply_step(__u32 i, struct sync_apply_walk *walk)
 		walk->flags |= SYNC_UNAPPLIED;
 		return 1;
 	}
-	walk->flags |= record_apply(record, walk->sequence);
+	/* One that went through user space is older than the frame that carries it. */
+	walk->flags |= record_apply(record, record->sequence ? bpf_ntohl(record->sequence) : walk->sequence);
 	return 0;
 }
 

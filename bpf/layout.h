@@ -583,13 +583,21 @@ struct icmp_budget {
 };
 ASSERT_SIZE(struct icmp_budget, 16);
 
+/*
+ * So far frames may overtake each other: as many as the transmit queues of a fast
+ * card hold together, while one is emptied and another is not.
+ */
+#define SYNC_WINDOW 16384
+#define SYNC_WINDOW_WORDS (SYNC_WINDOW / 32)
+
 struct replay_window {
 	__u64 highest;                /* sequence */
-	__u64 seen[16];               /* bit (sequence % 1024) */
 	__u32 epoch;
 	struct bpf_spin_lock lock;
+	/* [(sequence / 32) % SYNC_WINDOW_WORDS]: bit (sequence % 32), and above which 32 of which epoch they are. */
+	__u64 seen[SYNC_WINDOW_WORDS];
 };
-ASSERT_SIZE(struct replay_window, 144);
+ASSERT_SIZE(struct replay_window, 4112);
 
 /* walks[enum walk_kind]: where a pass over the tables has come to. */
 enum walk_kind {
@@ -698,8 +706,8 @@ ASSERT_SIZE(struct port_log, 20);
 #define SYNC_UDP_PORT 6086
 #define SYNC_VERSION 1
 #define SYNC_MAX_RECORDS 12
-/* A stamp: the tick in which a record came, and below it the low bits of its frame's sequence. */
-#define RECORD_STAMP_SHIFT 16
+/* A stamp: the low bits of the tick in which a record came, and below them those of its sequence. */
+#define RECORD_STAMP_SHIFT 24
 
 enum sync_type {
 	/* One record, then the frame that made it: apply, turn round, release. */
@@ -768,7 +776,8 @@ struct sync_record {
 	__u8 option[8];
 	__be32 port_key;
 	__be32 idle;                  /* ticks since it was last seen */
-	__be32 pad[2];
+	__be32 sequence;              /* low half of the one taken when it was made; 0: its frame's */
+	__be32 pad;
 };
 ASSERT_SIZE(struct sync_record, 72);
 

@@ -630,7 +630,7 @@ int forwarding_remove(struct forwarding_ensure *request)
 
 /* What the peer is to be told; its kind stays 0 where the VM's network has gone, and there is nobody to be told for. */
 static __always_inline void session_end_record(struct session_end *request, const struct vm *vm,
-					       __be16 internal_port)
+					       __be16 internal_port, __u32 sequence)
 {
 	struct virtual_router *virtual_router;
 	struct router *router;
@@ -643,6 +643,7 @@ static __always_inline void session_end_record(struct session_end *request, cons
 			      walk_find_address(vm, request->mapping), internal_port);
 	request->record.remote = request->remote;
 	request->record.remote_port = request->remote_port;
+	request->record.sequence = bpf_htonl(sequence);
 }
 
 /* Ends a session, or with remote 0 a mapping with all of its own. */
@@ -655,22 +656,25 @@ int session_end(struct session_end *request)
 	};
 	struct mapping *mapping = mapping_at(place.mapping);
 	struct session *session;
-	__u32 zero = 0;
+	__u32 zero = 0, sequence;
 	struct gateway *gateway = bpf_map_lookup_elem(&gateways, &zero);
+	struct gateway_state *state = bpf_map_lookup_elem(&gateway_states, &zero);
 	struct virtual_router *virtual_router;
 	struct router *router;
 	struct vm *vm;
 	__s64 where;
 
-	if (!mapping || !gateway || !mapping_is_dynamic(mapping))
+	if (!mapping || !gateway || !state || !mapping_is_dynamic(mapping))
 		return -ENOENT;
+	/* Before it ends: what a packet makes again at once is newer. */
+	sequence = sync_next_sequence(state);
 	place.vm = mapping->vm - 1;
 	place.internal_port = mapping->internal_port;
 	vm = vm_at(place.vm);
 	if (!vm)
 		return -ENOENT;
 	if (!place.remote) {
-		session_end_record(request, vm, mapping->internal_port);
+		session_end_record(request, vm, mapping->internal_port, sequence);
 		port_log_port(EVENT_PORTS_RELEASED, mapping->vm - 1, place.mapping);
 		mapping_end(place.mapping, tick_now_fine());
 		return 0;
@@ -680,7 +684,7 @@ int session_end(struct session_end *request)
 	session = session_at(where, mapping, place.mapping);
 	if (!session)
 		return -ENOENT;
-	session_end_record(request, vm, session->internal_port);
+	session_end_record(request, vm, session->internal_port, sequence);
 	session_end_at(where, mapping, mapping->vm - 1);
 	return 0;
 }

@@ -165,12 +165,18 @@ static __always_inline int commit_wrap(struct hook_context *ctx, const struct ga
 	return sync_seal(ctx, gateway, state, sync_next_sequence(state));
 }
 
-/* A record by way of the control plane: the packet does not wait for it. */
+/*
+ * A record by way of the control plane: the packet does not wait for it. Its
+ * sequence is of this moment, for commits will overtake it.
+ */
 static __always_inline void commit_emit(const struct sync_record *record)
 {
 	struct event_with_record *event = NULL;
+	struct gateway_state *state;
+	__u32 zero = 0;
 
-	if (event_has_room(EVENTS_BYTES / 4 * 3))
+	state = bpf_map_lookup_elem(&gateway_states, &zero);
+	if (state && event_has_room(EVENTS_BYTES / 4 * 3))
 		event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
 	if (!event) {
 		/* What the peer is never sent this way, bulk synchronisation has to bring. */
@@ -179,6 +185,7 @@ static __always_inline void commit_emit(const struct sync_record *record)
 	}
 	event->head = (struct event){ .type = EVENT_RECORD, .length = sizeof(*record) };
 	event->record = *record;
+	event->record.sequence = bpf_htonl(sync_next_sequence(state));
 	bpf_ringbuf_submit(event, 0);
 }
 

@@ -2,7 +2,7 @@
 import type { Codec, EnumLayout, MapLayout, StructLayout } from 'libbpf-ts';
 
 /** Changes whenever a struct, an enum or a map changes its layout. */
-export const layoutHash = '8fb8ba58d13bc9aed0522d1634753729';
+export const layoutHash = '1a76ba9e8ff4084a314aaede6618a93f';
 
 function expectLength(actual: number, expected: number, field: string): void {
   if (actual !== expected) throw new RangeError(`${field} takes ${expected} elements, not ${actual}`);
@@ -2533,48 +2533,48 @@ export const portLogCodec: Codec<PortLog> = {
   },
 };
 
-/** struct replay_window, 144 bytes */
+/** struct replay_window, 4112 bytes */
 export interface ReplayWindow {
   highest: bigint;
-  seen: bigint[];
   epoch: number;
+  seen: bigint[];
 }
 
 export const replayWindowLayout: StructLayout = {
   name: 'replay_window',
-  size: 144,
+  size: 4112,
   fields: [
     { name: 'highest', offset: 0, size: 8, kind: 'u64' },
-    { name: 'seen', offset: 8, size: 128, kind: 'u64', count: 16 },
-    { name: 'epoch', offset: 136, size: 4, kind: 'u32' },
-    { name: 'lock', offset: 140, size: 4, kind: 'opaque' },
+    { name: 'epoch', offset: 8, size: 4, kind: 'u32' },
+    { name: 'lock', offset: 12, size: 4, kind: 'opaque' },
+    { name: 'seen', offset: 16, size: 4096, kind: 'u64', count: 512 },
   ],
 };
 
 /** Bytes from the start of struct replay_window. */
 export const replayWindowOffsets = {
   highest: 0,
-  seen: 8,
-  epoch: 136,
+  epoch: 8,
+  seen: 16,
 } as const;
 
 export const replayWindowCodec: Codec<ReplayWindow> = {
   name: 'replay_window',
-  size: 144,
+  size: 4112,
   encode(value, into, offset = 0) {
-    expectRoom(into, offset, 144, 'replay_window');
-    into.fill(0, offset, offset + 144);
+    expectRoom(into, offset, 4112, 'replay_window');
+    into.fill(0, offset, offset + 4112);
     into.writeBigUInt64LE(value.highest, offset);
-    expectLength(value.seen.length, 16, 'replay_window.seen');
-    value.seen.forEach((element, index) => into.writeBigUInt64LE(element, offset + 8 + index * 8));
-    into.writeUInt32LE(value.epoch, offset + 136);
+    into.writeUInt32LE(value.epoch, offset + 8);
+    expectLength(value.seen.length, 512, 'replay_window.seen');
+    value.seen.forEach((element, index) => into.writeBigUInt64LE(element, offset + 16 + index * 8));
   },
   decode(from, offset = 0) {
-    expectRoom(from, offset, 144, 'replay_window');
+    expectRoom(from, offset, 4112, 'replay_window');
     return {
       highest: from.readBigUInt64LE(offset),
-      seen: Array.from({ length: 16 }, (_, index) => from.readBigUInt64LE(offset + 8 + index * 8)),
-      epoch: from.readUInt32LE(offset + 136),
+      epoch: from.readUInt32LE(offset + 8),
+      seen: Array.from({ length: 512 }, (_, index) => from.readBigUInt64LE(offset + 16 + index * 8)),
     };
   },
 };
@@ -2827,6 +2827,7 @@ export interface SyncRecord {
   option: Buffer;
   portKey: number;
   idle: number;
+  sequence: number;
 }
 
 export const syncRecordLayout: StructLayout = {
@@ -2853,7 +2854,8 @@ export const syncRecordLayout: StructLayout = {
     { name: 'option', offset: 48, size: 8, kind: 'u8', count: 8 },
     { name: 'port_key', offset: 56, size: 4, kind: 'be32' },
     { name: 'idle', offset: 60, size: 4, kind: 'be32' },
-    { name: 'pad', offset: 64, size: 8, kind: 'be32', count: 2 },
+    { name: 'sequence', offset: 64, size: 4, kind: 'be32' },
+    { name: 'pad', offset: 68, size: 4, kind: 'be32' },
   ],
 };
 
@@ -2879,6 +2881,7 @@ export const syncRecordOffsets = {
   option: 48,
   portKey: 56,
   idle: 60,
+  sequence: 64,
 } as const;
 
 export const syncRecordCodec: Codec<SyncRecord> = {
@@ -2910,6 +2913,7 @@ export const syncRecordCodec: Codec<SyncRecord> = {
     into.set(value.option, offset + 48);
     into.writeUInt32BE(value.portKey, offset + 56);
     into.writeUInt32BE(value.idle, offset + 60);
+    into.writeUInt32BE(value.sequence, offset + 64);
   },
   decode(from, offset = 0) {
     expectRoom(from, offset, 72, 'sync_record');
@@ -2934,6 +2938,7 @@ export const syncRecordCodec: Codec<SyncRecord> = {
       option: Buffer.from(from.subarray(offset + 48, offset + 56)),
       portKey: from.readUInt32BE(offset + 56),
       idle: from.readUInt32BE(offset + 60),
+      sequence: from.readUInt32BE(offset + 64),
     };
   },
 };
@@ -3655,7 +3660,7 @@ export const mapLayouts: Readonly<Record<string, MapLayout>> = {
   pools: { key: { size: 4, kind: 'u32' }, value: { size: 4, kind: 'u32' } },
   port_blocks: { key: { size: 4, kind: 'u32' }, value: { size: 16, kind: 'struct', struct: portBlockLayout } },
   ports: { key: { size: 4, kind: 'u32' }, value: { size: 4, kind: 'u32' } },
-  replay_windows: { key: { size: 4, kind: 'u32' }, value: { size: 144, kind: 'struct', struct: replayWindowLayout } },
+  replay_windows: { key: { size: 4, kind: 'u32' }, value: { size: 4112, kind: 'struct', struct: replayWindowLayout } },
   router_states: { key: { size: 4, kind: 'u32' }, value: { size: 16, kind: 'struct', struct: routerStateLayout } },
   routers: { key: { size: 4, kind: 'u32' }, value: { size: 44, kind: 'struct', struct: routerLayout } },
   routes: { key: { size: 12, kind: 'struct', struct: routeKeyLayout }, value: { size: 16, kind: 'struct', struct: routeLayout } },

@@ -1,22 +1,27 @@
 /**
  * Frames that overtake each other on the ha link. A walk's frame is sealed first
  * and sent from user space, a commit leaves in the driver; commits of several CPUs
- * pass each other. What the Active has never to say again must not be undone.
+ * pass each other; a record that no packet carries goes through the ring buffer
+ * first. What the Active has never to say again must not be undone.
  */
 import fc from 'fast-check';
-import { afterAll, beforeEach, describe, expect, it, vi } from 'vitest';
-import { numberToIpv4 } from '../support/bytes.js';
-import { fuzz, fuzzRuns } from '../support/fuzz.js';
+import type { RingBuffer } from 'libbpf-ts';
+import { setImmediate, setTimeout } from 'node:timers/promises';
+import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { ipv4ToNumber, macToBuffer, numberToIpv4 } from '../support/bytes.js';
+import { fuzzAsync, fuzzRuns } from '../support/fuzz.js';
 import { ticksAgo, type GatewayFixture, type RunResult } from '../support/gateway-fixture.js';
 import { tableFaults } from '../support/invariants.js';
 import { isSyncFrame, Pair } from '../support/pair.js';
-import { ipv4, tcp, TCP, type Layer } from '../support/packet.js';
+import { ipv4, payload, tcp, TCP, type Layer } from '../support/packet.js';
 import { SYNC_HEADER_BYTES, SYNC_RECORD_BYTES } from '../support/sync-frame.js';
+import { syncFrame, SYNC_TYPE_RECORDS } from '../../src/sync/frame.js';
+import { eventType, sessionEndCodec, syncRecordCodec } from '../../src/dataplane/layout.generated.js';
 import { mappingOf, overTcp, overUdp } from '../support/traffic.js';
 import * as world from '../support/world.js';
 import { a1, frameFromVm, fromOutside, otherServer, server, type VirtualMachine } from '../support/world.js';
 
-const runs = fuzzRuns(100);
+const runs = fuzzRuns(40);
 vi.setConfig({ testTimeout: 60_000 + runs * 200 });
 const pair = Pair.load();
 afterAll(() => pair.close());
@@ -187,17 +192,100 @@ describe('what is not late', () => {
   });
 });
 
+/** Sealed by A at this moment, as its control plane does with what it has read from the ring buffer. */
+function framed(records: readonly Buffer[]): Buffer {
+  const path = { sourceMac: macToBuffer(world.nodeA.ha.mac), destinationMac: macToBuffer(world.nodeB.ha.mac), sourceAddress: ipv4ToNumber(world.nodeA.ha.address), destinationAddress: ipv4ToNumber(world.nodeB.ha.address) };
+  return pair.a.run('seal_xdp', syncFrame(path, SYNC_TYPE_RECORDS, records.length, Buffer.concat(records))).frame;
+}
+
+/** What A's programs hand to its control plane, in order. */
+class Told {
+  readonly records: Buffer[] = [];
+  readonly #ring: RingBuffer;
+
+  constructor() {
+    this.#ring = pair.a.listen(({ type }, record) => {
+      if (type === eventType.record) this.records.push(record);
+    });
+  }
+
+  /** The records that `work` makes A tell: each takes a sequence number, so there are as many as it has used more than frames. */
+  async by(work: () => RunResult): Promise<{ result: RunResult; records: Buffer[] }> {
+    const before = pair.a.states.get(0).sequence;
+    const result = work();
+    const wanted = Number(pair.a.states.get(0).sequence - before) - (isSyncFrame(result.frame) ? 1 : 0);
+    while (this.records.length < wanted) await setImmediate();
+    return { result, records: this.records.splice(0) };
+  }
+
+  close(): void {
+    this.#ring.close();
+  }
+}
+
+const LARGE = payload(Buffer.alloc(1400));
+
+describe('a record that goes through user space', () => {
+  let told: Told;
+  beforeEach(async () => {
+    told = new Told();
+    await setTimeout(20);
+    told.records.length = 0;
+    pair.a.setInterface('ha', { mtu: 1500 });
+  });
+  afterEach(() => told.close());
+
+  it('keeps its order behind the commit that overtakes it: a VM stays where it was last', async () => {
+    const { records } = await told.by(() => pair.a.run('underlay', out(a1, server, [...overUdp.request(1), LARGE])));
+    expect(records).toHaveLength(1);
+    forward(out({ ...a1, compute: world.compute2 }, server, overUdp.request(1)));
+    apply([framed(records)]);
+    expect(numberToIpv4(pair.b.vm(a1)!.tunnelEndpoint)).toBe(world.compute2.address);
+  });
+
+  it('does not take back what a commit has said since: a session stays established', async () => {
+    const { records } = await told.by(() => pair.a.run('underlay', out(a1, server, [...overTcp.request(4000), LARGE])));
+    const { externalPort } = mappingOf(pair.a, a1, overTcp, 4000);
+    pair.a.run('external', fromOutside([ipv4({ source: server, destination: ADDRESS }), ...overTcp.reply(externalPort)]));
+    expect(forward(out(a1, server, acknowledge(4000))).steps).toHaveLength(3);
+    apply([framed(records)]);
+    expect(mappingOf(pair.b, a1, overTcp, 4000).first.state).toBe(ESTABLISHED);
+  });
+
+  it('that ends a session does not end the one that a packet has made again meanwhile', async () => {
+    forward(out(a1, server, overUdp.request(4000)));
+    const { index } = mappingOf(pair.a, a1, overUdp, 4000);
+    for (const gateway of [pair.a, pair.b]) gateway.setGateway({ holdDownTicks: 0 });
+    const context = Buffer.alloc(sessionEndCodec.size);
+    sessionEndCodec.encode({ mapping: index, remote: ipv4ToNumber(server), remotePort: 0, record: syncRecordCodec.decode(Buffer.alloc(syncRecordCodec.size)) }, context);
+    const { context: ended } = pair.a.object.program('session_end').testRun({ context });
+    const end = Buffer.alloc(syncRecordCodec.size);
+    syncRecordCodec.encode(sessionEndCodec.decode(ended).record, end);
+    forward(out(a1, server, overUdp.request(4000)));
+    apply([framed([end])]);
+    expect([...sessionsOf(pair.b).keys()]).toEqual([...sessionsOf(pair.a).keys()]);
+    expect(sessionsOf(pair.b).size).toBe(1);
+  });
+
+  it('is newer than what was sealed before it was made, in whatever frame it comes', async () => {
+    const first = pair.a.run('underlay', out(a1, server, overUdp.request(1)));
+    const { records } = await told.by(() => pair.a.run('underlay', out({ ...a1, compute: world.compute2 }, server, [...overUdp.request(1), LARGE])));
+    apply([framed(records), first.frame]);
+    expect(numberToIpv4(pair.b.vm(a1)!.tunnelEndpoint)).toBe(world.compute2.address);
+  });
+});
+
 /* ------------------------------------------------------------------ histories */
 
 type Event =
-  | { readonly kind: 'out'; readonly port: number; readonly remote: number; readonly compute: number; readonly tcp: boolean }
+  | { readonly kind: 'out'; readonly port: number; readonly remote: number; readonly compute: number; readonly tcp: boolean; readonly large: boolean }
   | { readonly kind: 'answer'; readonly which: number }
   | { readonly kind: 'bulk' }
   | { readonly kind: 'age'; readonly half: number };
 const REMOTES = [server, otherServer, '203.0.113.77'];
 const COMPUTES = [world.compute1, world.compute2];
 const event: fc.Arbitrary<Event> = fc.oneof(
-  { weight: 8, arbitrary: fc.record({ kind: fc.constant('out' as const), port: fc.constantFrom(500, 5000, 5001), remote: fc.nat(2), compute: fc.nat(1), tcp: fc.boolean() }) },
+  { weight: 8, arbitrary: fc.record({ kind: fc.constant('out' as const), port: fc.constantFrom(500, 5000, 5001), remote: fc.nat(2), compute: fc.nat(1), tcp: fc.boolean(), large: fc.boolean() }) },
   { weight: 4, arbitrary: fc.record({ kind: fc.constant('answer' as const), which: fc.nat() }) },
   { weight: 2, arbitrary: fc.constant({ kind: 'bulk' as const }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('age' as const), half: fc.nat(2) }) },
@@ -210,16 +298,20 @@ const event: fc.Arbitrary<Event> = fc.oneof(
  * is on its way: its commits have arrived.
  */
 class History {
-  private walks: Buffer[] = [];
+  /** What user space sends: walks' frames, and records that are sealed when their turn comes. */
+  private walks: (Buffer | { readonly records: readonly Buffer[] })[] = [];
   private commits: Buffer[] = [];
   private readonly random: () => number;
+  private readonly told: Told | undefined;
 
-  constructor(random: () => number) {
+  /** `told`: some packets are too large to travel with their records, or none does. */
+  constructor(random: () => number, told?: Told) {
     this.random = random;
+    this.told = told;
   }
 
-  take(next: Event): void {
-    if (next.kind === 'out') this.out(next);
+  async take(next: Event): Promise<void> {
+    if (next.kind === 'out') await this.out(next);
     else if (next.kind === 'answer') this.answer(next.which);
     else if (next.kind === 'bulk') this.walks.push(...walkFrames('bulk_xdp'));
     else this.age(next.half);
@@ -230,12 +322,15 @@ class History {
     while (this.deliverOne());
   }
 
-  private out({ port, remote, compute, tcp: isTcp }: Extract<Event, { kind: 'out' }>): void {
+  private async out({ port, remote, compute, tcp: isTcp, large }: Extract<Event, { kind: 'out' }>): Promise<void> {
     const vm = { ...a1, compute: COMPUTES[compute]! };
     const known = pair.a.vmIndex(a1);
     if (known !== undefined) pair.a.vms.update(known, { moved: 0 });
-    const result = pair.a.run('underlay', out(vm, REMOTES[remote]!, isTcp ? acknowledge(port) : overUdp.request(port)));
+    const segment = isTcp ? acknowledge(port) : overUdp.request(port);
+    const send = (): RunResult => pair.a.run('underlay', out(vm, REMOTES[remote]!, this.told !== undefined && large ? [...segment, LARGE] : segment));
+    const { result, records } = this.told === undefined ? { result: send(), records: [] } : await this.told.by(send);
     if (isSyncFrame(result.frame)) this.commits.push(result.frame);
+    if (records.length > 0) this.walks.push({ records });
   }
 
   private answer(which: number): void {
@@ -260,9 +355,13 @@ class History {
 
   private deliverOne(): boolean {
     if (this.commits.length > 0 && (this.walks.length === 0 || this.random() < 0.7)) this.deliverCommit();
-    else if (this.walks.length > 0) this.deliver(this.walks.shift()!);
+    else if (this.walks.length > 0) this.deliverFromUserSpace(this.walks.shift()!);
     else return false;
     return true;
+  }
+
+  private deliverFromUserSpace(next: Buffer | { readonly records: readonly Buffer[] }): void {
+    this.deliver(Buffer.isBuffer(next) ? next : framed(next.records));
   }
 
   /** There and back. */
@@ -273,23 +372,48 @@ class History {
   }
 }
 
+const history = fc.tuple(fc.array(event, { minLength: 2, maxLength: 30 }), fc.infiniteStream(fc.double({ min: 0, max: 0.999_999, noNaN: true })));
+
+function expectSame(): void {
+  const [ours, theirs] = [sessionsOf(pair.a), sessionsOf(pair.b)];
+  expect([...theirs.keys()].sort()).toEqual([...ours.keys()].sort());
+  for (const [name, { told }] of ours) if (told) expect(theirs.get(name)!.state, name).toBe(ESTABLISHED);
+  const vm = pair.a.vm(a1);
+  if (vm !== undefined) expect(pair.b.vm(a1)!.tunnelEndpoint).toBe(vm.tunnelEndpoint);
+  expect(tableFaults(pair.b)).toEqual([]);
+}
+
 describe('any order of the frames of a history', () => {
   it.each([{ rests: true }, { rests: false }])('leaves the standby with what the Active holds, ports resting: $rests', async ({ rests }) => {
-    await fuzz(
-      fc.property(fc.array(event, { minLength: 2, maxLength: 30 }), fc.infiniteStream(fc.double({ min: 0, max: 0.999_999, noNaN: true })), (events, chances) => {
+    await fuzzAsync(
+      fc.asyncProperty(history, async ([events, chances]) => {
         pair.reset();
         if (!rests) for (const gateway of [pair.a, pair.b]) gateway.setGateway({ holdDownTicks: 0 });
-        const history = new History(() => chances.next().value as number);
-        for (const next of events) history.take(next);
-        history.finish();
-        const [ours, theirs] = [sessionsOf(pair.a), sessionsOf(pair.b)];
-        expect([...theirs.keys()].sort()).toEqual([...ours.keys()].sort());
-        for (const [name, { told }] of ours) if (told) expect(theirs.get(name)!.state, name).toBe(ESTABLISHED);
-        const vm = pair.a.vm(a1);
-        if (vm !== undefined) expect(pair.b.vm(a1)!.tunnelEndpoint).toBe(vm.tunnelEndpoint);
-        expect(tableFaults(pair.b)).toEqual([]);
+        const past = new History(() => chances.next().value as number);
+        for (const next of events) await past.take(next);
+        past.finish();
+        expectSame();
       }),
       runs,
     );
+  });
+
+  it.each(['strict', 'async'] as const)('does so where records go through user space, mode %s', async (syncMode) => {
+    const told = new Told();
+    try {
+      await fuzzAsync(
+        fc.asyncProperty(history, async ([events, chances]) => {
+          pair.reset({ syncMode });
+          pair.a.setInterface('ha', { mtu: 1500 });
+          const past = new History(() => chances.next().value as number, told);
+          for (const next of events) await past.take(next);
+          past.finish();
+          expectSame();
+        }),
+        runs,
+      );
+    } finally {
+      told.close();
+    }
   });
 });

@@ -13,6 +13,11 @@ export function fuzzRuns(usual: number): number {
   return Number(process.env['FUZZ_RUNS'] ?? usual);
 }
 
+/** As fuzz(), of what has to wait for something. */
+export async function fuzzAsync<T>(property: fc.IAsyncPropertyWithHooks<T>, runs: number): Promise<void> {
+  await fc.assert(property.afterEach(async () => setImmediate()), { numRuns: runs, seed: Number(process.env['FUZZ_SEED'] ?? Math.floor(Math.random() * 0x7fffffff)) });
+}
+
 /** Checks the property `runs` times. Throws fast-check's report of the smallest counterexample. */
 export async function fuzz<T>(property: fc.IProperty<T>, runs: number): Promise<void> {
   const seed = Number(process.env['FUZZ_SEED'] ?? Math.floor(Math.random() * 0x7fffffff));

@@ -31,14 +31,15 @@ const record = {
   option: Buffer.from('0102800100010003', 'hex'),
   portKey: 0xdeadbeef,
   idle: 9,
-  pad: Buffer.alloc(8),
+  sequence: 0x01020304,
+  pad: 0,
 };
 
 describe('sync frames', () => {
   it('a record has its fields where layout.h has them', () => {
     expect(encodeRecord(record).toString('hex')).toBe(
       '02010204' + '00000005' + '00000064' + 'ac10640a' + '0a0002c9' + 'cb00710a' + '0006' + '0007' + '0008' + '0833' +
-        'c0a8211f' + '020000000003' + '020000000004' + '0102800100010003' + 'deadbeef' + '00000009' + '0000000000000000',
+        'c0a8211f' + '020000000003' + '020000000004' + '0102800100010003' + 'deadbeef' + '00000009' + '01020304' + '00000000',
     );
     expect(decodeRecord(encodeRecord(record))).toEqual(record);
   });

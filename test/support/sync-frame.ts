@@ -37,8 +37,10 @@ export interface SyncRecord {
   readonly option?: Buffer;
   readonly portKey?: number;
   readonly idle?: number;
-  /** Eight bytes, zero. */
-  readonly pad?: Buffer;
+  /** Low half of the sequence that it was made at; 0: that of its frame. */
+  readonly sequence?: number;
+  /** Zero. */
+  readonly pad?: number;
 }
 
 export interface Sync {
@@ -106,7 +108,8 @@ export function encodeRecord(record: SyncRecord): Buffer {
   bytes.set(record.option ?? [], 48);
   bytes.writeUInt32BE(record.portKey ?? 0, 56);
   bytes.writeUInt32BE(record.idle ?? 0, 60);
-  bytes.set(record.pad ?? [], 64);
+  bytes.writeUInt32BE(record.sequence ?? 0, 64);
+  bytes.writeUInt32BE(record.pad ?? 0, 68);
   return bytes;
 }
 
@@ -132,7 +135,8 @@ export function decodeRecord(bytes: Buffer): Required<SyncRecord> {
     option: Buffer.from(bytes.subarray(48, 56)),
     portKey: bytes.readUInt32BE(56),
     idle: bytes.readUInt32BE(60),
-    pad: Buffer.from(bytes.subarray(64, 72)),
+    sequence: bytes.readUInt32BE(64),
+    pad: bytes.readUInt32BE(68),
   };
 }
 
