@@ -54,7 +54,7 @@ static __always_inline int external_return(struct hook_context *ctx, const struc
 					   const struct virtual_router *router)
 {
 	mac_buffer source_mac;
-	int reason = forward_source_mac(router, source_mac);
+	int reason = forward_source_mac(router, packet->now_ns, source_mac);
 
 	if (reason)
 		return reason;

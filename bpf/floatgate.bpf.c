@@ -15,6 +15,7 @@ LAYOUT_STRUCT(session_end);
 LAYOUT_STRUCT(event);
 LAYOUT_STRUCT(port_log);
 LAYOUT_STRUCT(sync_header);
+LAYOUT_STRUCT(sync_heartbeat);
 LAYOUT_STRUCT(sync_record);
 LAYOUT_ENUM(interface_role);
 LAYOUT_ENUM(virtual_router_state);
@@ -38,6 +39,7 @@ LAYOUT_ENUM(replay_direction);
 LAYOUT_ENUM(event_type);
 LAYOUT_ENUM(sync_type);
 LAYOUT_ENUM(sync_flag);
+LAYOUT_ENUM(sync_path);
 LAYOUT_ENUM(sync_record_kind);
 
 char _license[] SEC("license") = "Dual BSD/GPL";

@@ -12,12 +12,12 @@
  * packets as well (Open vSwitch does), and keep it. There the switch is taught
  * for a moment, which costs nothing, since both of us forward.
  */
-static __always_inline int forward_source_mac(const struct virtual_router *router, __u8 *mac)
+static __always_inline int forward_source_mac(const struct virtual_router *router, __u64 now_ns, __u8 *mac)
 {
 	__u32 role = INTERFACE_EXTERNAL;
 	struct interface *interface;
 
-	if (router->state == VIRTUAL_ROUTER_ACTIVE) {
+	if (!virtual_router_drains(router, now_ns)) {
 		mac_copy(mac, router->mac);
 		return 0;
 	}

@@ -1,40 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Apache-2.0
 /* ha interface: the peer's records are verified, applied and turned round in the driver. */
 #include "apply.h"
-
-/*
- * RFC 6479's idea: true once for every sequence number of an epoch, in any
- * order within SYNC_WINDOW. A later epoch starts over, an earlier one is over.
- * A word says whose bits it holds, so that none has to be cleared before its turn.
- */
-__noinline bool replay_is_new(__u32 direction, __u32 epoch, __u64 sequence)
-{
-	struct replay_window *window = bpf_map_lookup_elem(&replay_windows, &direction);
-	__u64 tag = (sequence / 32 + epoch * 0x9e3779b1u) << 32, bit = 1ULL << (sequence % 32), *word;
-	bool fresh = false;
-
-	if (!window || !sequence)
-		return false;
-	bpf_spin_lock(&window->lock);
-	if (epoch > window->epoch) {
-		window->epoch = epoch;
-		window->highest = 0;
-	}
-	/* A word less than there are: the oldest may have given its place to the newest. */
-	if (epoch < window->epoch ||
-	    (sequence < window->highest && window->highest - sequence >= SYNC_WINDOW - 32))
-		goto out;
-	if (sequence > window->highest)
-		window->highest = sequence;
-	word = &window->seen[sequence / 32 % SYNC_WINDOW_WORDS];
-	if ((*word ^ tag) >> 32)
-		*word = tag;
-	fresh = !(*word & bit);
-	*word |= bit;
-out:
-	bpf_spin_unlock(&window->lock);
-	return fresh;
-}
+#include "heartbeat.h"
 
 struct sync_packet {
 	__u32 length;                 /* of the frame up to the end of what is authenticated */
@@ -69,7 +36,8 @@ static __always_inline int sync_parse(struct xdp_md *ctx, const struct ipv4 *ip,
 		.type = header->type, .flags = header->flags, .records = header->records,
 		.gateway = header->gateway, .egress = header->egress,
 	};
-	if (packet->records > SYNC_MAX_RECORDS ||
+	/* One of the underlay's would be counted in the wrong window. */
+	if (packet->records > SYNC_MAX_RECORDS || (packet->type == SYNC_HEARTBEAT && header->path != SYNC_PATH_HA) ||
 	    packet->payload_offset + bpf_ntohs(header->length) != packet->length)
 		return REASON_DROP_SYNC_MALFORMED;
 	mac = bpf_be64_to_cpu(header->mac);
@@ -172,7 +140,8 @@ static __always_inline int sync_request(struct xdp_md *ctx, const struct sync_pa
 
 	switch (packet->type) {
 	case SYNC_HEARTBEAT:
-		return sync_turn_round(ctx, packet, 0, REASON_HEARTBEAT_TURNED);
+		flags = heartbeat_fill(ctx, SYNC_OFFSET);
+		return sync_turn_round(ctx, packet, flags, REASON_HEARTBEAT_TURNED);
 	case SYNC_COMMIT:
 		if (packet->records != 1)
 			return REASON_DROP_SYNC_MALFORMED;
@@ -232,7 +201,7 @@ static __always_inline int sync_reply(struct xdp_md *ctx, const struct sync_pack
 	state->unanswered_since_ns = 0;
 	switch (packet->type) {
 	case SYNC_HEARTBEAT:
-		return REASON_HEARTBEAT_RETURNED;
+		return heartbeat_returned(ctx, SYNC_OFFSET, SYNC_PATH_HA);
 	case SYNC_RECORDS:
 		/* Not acknowledged: whoever sends all that it has must know that the peer lacks some of it. */
 		if (packet->flags & SYNC_REFUSED)

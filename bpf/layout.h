@@ -287,7 +287,7 @@ struct gateway {
 	__u32 icmp_errors_per_second; /* RFC 1812 §4.3.2.8; per CPU; "fragmentation needed" is not counted */
 	__u32 resting_port_limit;     /* RFC 6888 REQ-8: a port freed beyond is free at once; 0: no limit */
 	__u32 log_ports;              /* 1: allocations of ports are told */
-	__u32 pad2;
+	__be32 peer_underlay_address; /* the peer's own; 0: not told yet */
 };
 ASSERT_SIZE(struct gateway, 104);
 
@@ -314,8 +314,28 @@ struct gateway_state {
 	__u32 free_vm_changes;
 	__u32 resting_ports;          /* freed, and neither given away again nor rested for long enough */
 	__u32 pad2;
+	__u64 peer_heard_underlay_ns; /* CLOCK_MONOTONIC of the peer's last heartbeat there */
 };
-ASSERT_SIZE(struct gateway_state, 56);
+ASSERT_SIZE(struct gateway_state, 64);
+
+/* Where heartbeats go: ways that no single fault takes away together. */
+enum sync_path {
+	SYNC_PATH_HA = 0,
+	SYNC_PATH_UNDERLAY = 1,
+	SYNC_PATHS = 2,
+};
+
+/* A set of VRIDs: bit VRID % 64 of word VRID / 64. */
+#define ROLE_WORDS (VIRTUAL_ROUTERS / 64)
+
+/* liveness[0]: what the peer's programs have answered to our own heartbeats. */
+struct liveness {
+	__u64 answered_ns[SYNC_PATHS]; /* CLOCK_MONOTONIC of the last answer; 0: never */
+	__u64 roles[ROLE_WORDS];      /* where the peer is Active, and its lease runs */
+	__u64 roles_known;            /* 0: the peer is of a version that does not tell */
+	__u64 sequence;               /* of the heartbeat that the roles answered */
+};
+ASSERT_SIZE(struct liveness, 64);
 
 /* virtual_routers[VRID] */
 struct virtual_router {
@@ -650,7 +670,10 @@ ASSERT_SIZE(struct forwarding_ensure, 12);
 enum replay_direction {
 	REPLAY_REQUESTS = 0,
 	REPLAY_REPLIES = 1,
-	REPLAY_DIRECTIONS = 2,
+	/* Of their own: a heartbeat is late there by as many commits as the ha link is faster. */
+	REPLAY_UNDERLAY_REQUESTS = 2,
+	REPLAY_UNDERLAY_REPLIES = 3,
+	REPLAY_DIRECTIONS = 4,
 };
 
 /* ------------------------------------------------------------------ events */
@@ -701,7 +724,7 @@ struct port_log {
 ASSERT_SIZE(struct port_log, 20);
 
 /* -------------------------------------------------------------------- wire */
-/* UDP/IPv4 between the ha addresses; integers in network byte order. Documented with test vectors in bpf/README.md. */
+/* UDP/IPv4 between the ha addresses, heartbeats also between the underlay's; integers in network byte order. Documented with test vectors in bpf/README.md. */
 
 #define SYNC_UDP_PORT 6086
 #define SYNC_VERSION 1
@@ -714,7 +737,7 @@ enum sync_type {
 	SYNC_COMMIT = 1,
 	/* Records alone: apply, turn round as acknowledgement. */
 	SYNC_RECORDS = 2,
-	/* Nothing: turn round. */
+	/* ROLE_WORDS of zeros, or nothing: fill in, turn round. */
 	SYNC_HEARTBEAT = 3,
 	/* For the peer's control plane. */
 	SYNC_CONTROL = 4,
@@ -727,6 +750,8 @@ enum sync_flag {
 	SYNC_REFUSED = 2,
 	/* The peer had no room for a record, or does not know its network. */
 	SYNC_UNAPPLIED = 4,
+	/* The peer has filled in where it is Active. */
+	SYNC_ROLES = 8,
 };
 
 struct sync_header {
@@ -738,11 +763,18 @@ struct sync_header {
 	__u8 egress;                  /* COMMIT: enum interface_role where the frame leaves */
 	__be16 length;                /* bytes after header and records */
 	__be32 epoch;
-	__be32 pad;
+	__u8 path;                    /* HEARTBEAT: enum sync_path */
+	__u8 pad[3];
 	__be64 sequence;
 	__be64 mac;                   /* SipHash-2-4 of everything from version on, mac as zero */
 };
 ASSERT_SIZE(struct sync_header, 32);
+
+struct sync_heartbeat {
+	struct sync_header header;
+	__u64 roles[ROLE_WORDS];      /* as in liveness; little-endian */
+};
+ASSERT_SIZE(struct sync_heartbeat, 64);
 
 enum sync_record_kind {
 	/* VM only. */

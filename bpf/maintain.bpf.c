@@ -13,15 +13,20 @@
 /* So long a VM's slot rests: longer than any CPU goes on with one that it has found. */
 #define VM_RETIREMENT_TICKS 2
 
-/* Seals a message of the control plane, or a heartbeat. */
+/* Seals a message of the control plane, or a heartbeat: one on a tagged underlay has a tag. */
 SEC("xdp")
 int seal_xdp(struct xdp_md *ctx)
 {
-	__u32 zero = 0;
+	struct ethhdr *eth = packet_at(ctx, 0, sizeof(*eth));
+	__u32 zero = 0, offset = SYNC_OFFSET;
 	struct gateway *gateway = bpf_map_lookup_elem(&gateways, &zero);
 	struct gateway_state *state = bpf_map_lookup_elem(&gateway_states, &zero);
 
-	if (!gateway || !state || sync_seal(ctx, gateway, state, sync_next_sequence(state)))
+	if (!eth || !gateway || !state)
+		return XDP_DROP;
+	if (*ethernet_protocol(eth) == bpf_htons(ETH_P_8021Q))
+		offset += sizeof(struct vlan_header);
+	if (sync_seal(ctx, gateway, state, sync_next_sequence(state), offset))
 		return XDP_DROP;
 	return XDP_TX;
 }
@@ -217,7 +222,7 @@ static __always_inline int walk_finish(struct walk_run *run)
 	*header = (struct sync_header){
 		.version = SYNC_VERSION, .type = SYNC_RECORDS, .records = run->walk->records,
 	};
-	return sync_seal(run->ctx, run->gateway, state, run->sequence) ? XDP_ABORTED : XDP_TX;
+	return sync_seal(run->ctx, run->gateway, state, run->sequence, SYNC_OFFSET) ? XDP_ABORTED : XDP_TX;
 }
 
 static __always_inline bool walk_start(struct walk_run *run, struct xdp_md *ctx, __u32 kind)

@@ -31,6 +31,7 @@
 
 ARRAY(gateways, struct gateway, 1, 0);
 ARRAY(gateway_states, struct gateway_state, 1, BPF_F_MMAPABLE);
+ARRAY(liveness, struct liveness, 1, BPF_F_MMAPABLE);
 ARRAY(interfaces, struct interface, INTERFACES, 0);
 ARRAY(virtual_routers, struct virtual_router, VIRTUAL_ROUTERS, BPF_F_MMAPABLE);
 

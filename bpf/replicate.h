@@ -89,23 +89,23 @@ static __always_inline __u64 sync_next_sequence(struct gateway_state *state)
 	return __sync_fetch_and_add(&state->sequence, 1) + 1;
 }
 
-/* Gives the frame its sequence number, epoch and MAC. Its sync header is at SYNC_OFFSET. */
+/* Gives the frame its sequence number, epoch and MAC. `offset`: of its sync header. */
 static __always_inline int sync_seal(struct hook_context *ctx, const struct gateway *gateway,
-				     struct gateway_state *state, __u64 sequence)
+				     struct gateway_state *state, __u64 sequence, __u32 offset)
 {
-	struct sync_header *header = packet_at(ctx, SYNC_OFFSET, sizeof(*header));
+	struct sync_header *header = packet_at(ctx, offset, sizeof(*header));
 	__u64 mac;
 
 	if (!header)
 		return REASON_DROP_SYNC_MALFORMED;
-	if (header->type != SYNC_CONTROL && !state->unanswered_since_ns)
+	if (header->type != SYNC_CONTROL && header->path == SYNC_PATH_HA && !state->unanswered_since_ns)
 		state->unanswered_since_ns = bpf_ktime_get_coarse_ns();
 	header->gateway = gateway->id;
 	header->epoch = bpf_htonl(gateway->epoch);
 	header->sequence = bpf_cpu_to_be64(sequence);
 	header->mac = 0;
-	mac = siphash_packet(ctx, SYNC_OFFSET, packet_length(ctx) - SYNC_OFFSET, SYNC_MAC_WORD);
-	header = packet_at(ctx, SYNC_OFFSET, sizeof(*header));
+	mac = siphash_packet(ctx, offset, packet_length(ctx) - offset, SYNC_MAC_WORD);
+	header = packet_at(ctx, offset, sizeof(*header));
 	if (!header)
 		return REASON_DROP_SYNC_MALFORMED;
 	header->mac = bpf_cpu_to_be64(mac);
@@ -162,7 +162,7 @@ static __always_inline int commit_wrap(struct hook_context *ctx, const struct ga
 		.egress = egress, .length = bpf_htons(payload),
 	};
 	__builtin_memcpy((void *)(envelope + 1), record, sizeof(*record));
-	return sync_seal(ctx, gateway, state, sync_next_sequence(state));
+	return sync_seal(ctx, gateway, state, sync_next_sequence(state), SYNC_OFFSET);
 }
 
 /*

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Apache-2.0
 /* underlay interface: tunnels from the computes, outwards. */
 #include "arp.h"
+#include "heartbeat.h"
 #include "icmp_error.h"
 #include "inbound.h"
 #include "outbound.h"
@@ -328,7 +329,7 @@ static __always_inline int outbound_find_way(struct hook_context *ctx, struct pa
 	/* A redirect of more than the interface takes would vanish without a count. */
 	reason = forward_check_mtu(ctx, packet, external->mtu);
 	if (!reason)
-		reason = forward_source_mac(party->virtual_router, packet->departure.source_mac);
+		reason = forward_source_mac(party->virtual_router, packet->now_ns, packet->departure.source_mac);
 	if (!reason)
 		reason = external_next_hop(ctx, packet, network, party->router->external_network,
 					   packet->ip.destination, packet->departure.next_hop_mac);
@@ -608,6 +609,9 @@ static __always_inline int underlay_ipv4(struct hook_context *ctx, struct packet
 		return reason;
 	if (ethernet->vlan && outer->protocol == VRRP_PROTOCOL)
 		return underlay_advertisement(ctx, outer, own_address);
+	if (outer->protocol == IPPROTO_UDP && outer->destination_port == bpf_htons(SYNC_UDP_PORT) &&
+	    outer->destination == own_address)
+		return heartbeat_receive(ctx, packet);
 	if (outer->protocol != IPPROTO_UDP || outer->later_fragment ||
 	    (outer->destination_port != bpf_htons(GENEVE_UDP_PORT) &&
 	     outer->destination_port != bpf_htons(VXLAN_UDP_PORT)))

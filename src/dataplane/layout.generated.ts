@@ -2,7 +2,7 @@
 import type { Codec, EnumLayout, MapLayout, StructLayout } from 'libbpf-ts';
 
 /** Changes whenever a struct, an enum or a map changes its layout. */
-export const layoutHash = '1a76ba9e8ff4084a314aaede6618a93f';
+export const layoutHash = '8f7fd76a9610fccf2d9a5679fb84a85c';
 
 function expectLength(actual: number, expected: number, field: string): void {
   if (actual !== expected) throw new RangeError(`${field} takes ${expected} elements, not ${actual}`);
@@ -341,13 +341,17 @@ export const reasonCount = 92;
 export const replayDirection = {
   requests: 0,
   replies: 1,
+  underlayRequests: 2,
+  underlayReplies: 3,
 } as const;
 export type ReplayDirection = (typeof replayDirection)[keyof typeof replayDirection];
 export const replayDirectionNames: readonly string[] = [
   'requests',
   'replies',
+  'underlay_requests',
+  'underlay_replies',
 ];
-export const replayDirectionCount = 2;
+export const replayDirectionCount = 4;
 
 /** enum route_kind */
 export const routeKind = {
@@ -403,12 +407,14 @@ export const syncFlag = {
   reply: 1,
   refused: 2,
   unapplied: 4,
+  roles: 8,
 } as const;
 export type SyncFlag = (typeof syncFlag)[keyof typeof syncFlag];
 export const syncFlagNames: Readonly<Record<number, string>> = {
   1: 'reply',
   2: 'refused',
   4: 'unapplied',
+  8: 'roles',
 };
 
 /** enum sync_mode */
@@ -423,6 +429,18 @@ export const syncModeNames: readonly string[] = [
   'async',
   'strict',
 ];
+
+/** enum sync_path */
+export const syncPath = {
+  ha: 0,
+  underlay: 1,
+} as const;
+export type SyncPath = (typeof syncPath)[keyof typeof syncPath];
+export const syncPathNames: readonly string[] = [
+  'ha',
+  'underlay',
+];
+export const syncPathCount = 2;
 
 /** enum sync_record_kind */
 export const syncRecordKind = {
@@ -1182,6 +1200,7 @@ export interface Gateway {
   icmpErrorsPerSecond: number;
   restingPortLimit: number;
   logPorts: number;
+  peerUnderlayAddress: number;
 }
 
 export const gatewayLayout: StructLayout = {
@@ -1208,7 +1227,7 @@ export const gatewayLayout: StructLayout = {
     { name: 'icmp_errors_per_second', offset: 84, size: 4, kind: 'u32' },
     { name: 'resting_port_limit', offset: 88, size: 4, kind: 'u32' },
     { name: 'log_ports', offset: 92, size: 4, kind: 'u32' },
-    { name: 'pad2', offset: 96, size: 4, kind: 'u32' },
+    { name: 'peer_underlay_address', offset: 96, size: 4, kind: 'be32' },
   ],
 };
 
@@ -1233,6 +1252,7 @@ export const gatewayOffsets = {
   icmpErrorsPerSecond: 84,
   restingPortLimit: 88,
   logPorts: 92,
+  peerUnderlayAddress: 96,
 } as const;
 
 export const gatewayCodec: Codec<Gateway> = {
@@ -1262,6 +1282,7 @@ export const gatewayCodec: Codec<Gateway> = {
     into.writeUInt32LE(value.icmpErrorsPerSecond, offset + 84);
     into.writeUInt32LE(value.restingPortLimit, offset + 88);
     into.writeUInt32LE(value.logPorts, offset + 92);
+    into.writeUInt32BE(value.peerUnderlayAddress, offset + 96);
   },
   decode(from, offset = 0) {
     expectRoom(from, offset, 104, 'gateway');
@@ -1285,11 +1306,12 @@ export const gatewayCodec: Codec<Gateway> = {
       icmpErrorsPerSecond: from.readUInt32LE(offset + 84),
       restingPortLimit: from.readUInt32LE(offset + 88),
       logPorts: from.readUInt32LE(offset + 92),
+      peerUnderlayAddress: from.readUInt32BE(offset + 96),
     };
   },
 };
 
-/** struct gateway_state, 56 bytes */
+/** struct gateway_state, 64 bytes */
 export interface GatewayState {
   sequence: bigint;
   vms: number;
@@ -1299,11 +1321,12 @@ export interface GatewayState {
   freeVm: number;
   freeVmChanges: number;
   restingPorts: number;
+  peerHeardUnderlayNs: bigint;
 }
 
 export const gatewayStateLayout: StructLayout = {
   name: 'gateway_state',
-  size: 56,
+  size: 64,
   fields: [
     { name: 'sequence', offset: 0, size: 8, kind: 'u64' },
     { name: 'vms', offset: 8, size: 4, kind: 'u32' },
@@ -1315,6 +1338,7 @@ export const gatewayStateLayout: StructLayout = {
     { name: 'free_vm_changes', offset: 44, size: 4, kind: 'u32' },
     { name: 'resting_ports', offset: 48, size: 4, kind: 'u32' },
     { name: 'pad2', offset: 52, size: 4, kind: 'u32' },
+    { name: 'peer_heard_underlay_ns', offset: 56, size: 8, kind: 'u64' },
   ],
 };
 
@@ -1328,14 +1352,15 @@ export const gatewayStateOffsets = {
   freeVm: 40,
   freeVmChanges: 44,
   restingPorts: 48,
+  peerHeardUnderlayNs: 56,
 } as const;
 
 export const gatewayStateCodec: Codec<GatewayState> = {
   name: 'gateway_state',
-  size: 56,
+  size: 64,
   encode(value, into, offset = 0) {
-    expectRoom(into, offset, 56, 'gateway_state');
-    into.fill(0, offset, offset + 56);
+    expectRoom(into, offset, 64, 'gateway_state');
+    into.fill(0, offset, offset + 64);
     into.writeBigUInt64LE(value.sequence, offset);
     into.writeUInt32LE(value.vms, offset + 8);
     into.writeBigUInt64LE(value.peerHeardNs, offset + 16);
@@ -1344,9 +1369,10 @@ export const gatewayStateCodec: Codec<GatewayState> = {
     into.writeUInt32LE(value.freeVm, offset + 40);
     into.writeUInt32LE(value.freeVmChanges, offset + 44);
     into.writeUInt32LE(value.restingPorts, offset + 48);
+    into.writeBigUInt64LE(value.peerHeardUnderlayNs, offset + 56);
   },
   decode(from, offset = 0) {
-    expectRoom(from, offset, 56, 'gateway_state');
+    expectRoom(from, offset, 64, 'gateway_state');
     return {
       sequence: from.readBigUInt64LE(offset),
       vms: from.readUInt32LE(offset + 8),
@@ -1356,6 +1382,7 @@ export const gatewayStateCodec: Codec<GatewayState> = {
       freeVm: from.readUInt32LE(offset + 40),
       freeVmChanges: from.readUInt32LE(offset + 44),
       restingPorts: from.readUInt32LE(offset + 48),
+      peerHeardUnderlayNs: from.readBigUInt64LE(offset + 56),
     };
   },
 };
@@ -1559,6 +1586,56 @@ export const ipv4Codec: Codec<Ipv4> = {
       laterFragment: from.readUInt8(offset + 26) !== 0,
       dontFragment: from.readUInt8(offset + 27) !== 0,
       icmpError: from.readUInt8(offset + 28) !== 0,
+    };
+  },
+};
+
+/** struct liveness, 64 bytes */
+export interface Liveness {
+  answeredNs: bigint[];
+  roles: bigint[];
+  rolesKnown: bigint;
+  sequence: bigint;
+}
+
+export const livenessLayout: StructLayout = {
+  name: 'liveness',
+  size: 64,
+  fields: [
+    { name: 'answered_ns', offset: 0, size: 16, kind: 'u64', count: 2 },
+    { name: 'roles', offset: 16, size: 32, kind: 'u64', count: 4 },
+    { name: 'roles_known', offset: 48, size: 8, kind: 'u64' },
+    { name: 'sequence', offset: 56, size: 8, kind: 'u64' },
+  ],
+};
+
+/** Bytes from the start of struct liveness. */
+export const livenessOffsets = {
+  answeredNs: 0,
+  roles: 16,
+  rolesKnown: 48,
+  sequence: 56,
+} as const;
+
+export const livenessCodec: Codec<Liveness> = {
+  name: 'liveness',
+  size: 64,
+  encode(value, into, offset = 0) {
+    expectRoom(into, offset, 64, 'liveness');
+    expectLength(value.answeredNs.length, 2, 'liveness.answered_ns');
+    value.answeredNs.forEach((element, index) => into.writeBigUInt64LE(element, offset + index * 8));
+    expectLength(value.roles.length, 4, 'liveness.roles');
+    value.roles.forEach((element, index) => into.writeBigUInt64LE(element, offset + 16 + index * 8));
+    into.writeBigUInt64LE(value.rolesKnown, offset + 48);
+    into.writeBigUInt64LE(value.sequence, offset + 56);
+  },
+  decode(from, offset = 0) {
+    expectRoom(from, offset, 64, 'liveness');
+    return {
+      answeredNs: Array.from({ length: 2 }, (_, index) => from.readBigUInt64LE(offset + index * 8)),
+      roles: Array.from({ length: 4 }, (_, index) => from.readBigUInt64LE(offset + 16 + index * 8)),
+      rolesKnown: from.readBigUInt64LE(offset + 48),
+      sequence: from.readBigUInt64LE(offset + 56),
     };
   },
 };
@@ -3190,6 +3267,7 @@ export interface SyncHeader {
   egress: number;
   length: number;
   epoch: number;
+  path: number;
   sequence: bigint;
   mac: bigint;
 }
@@ -3206,7 +3284,8 @@ export const syncHeaderLayout: StructLayout = {
     { name: 'egress', offset: 5, size: 1, kind: 'u8' },
     { name: 'length', offset: 6, size: 2, kind: 'be16' },
     { name: 'epoch', offset: 8, size: 4, kind: 'be32' },
-    { name: 'pad', offset: 12, size: 4, kind: 'be32' },
+    { name: 'path', offset: 12, size: 1, kind: 'u8' },
+    { name: 'pad', offset: 13, size: 3, kind: 'u8', count: 3 },
     { name: 'sequence', offset: 16, size: 8, kind: 'be64' },
     { name: 'mac', offset: 24, size: 8, kind: 'be64' },
   ],
@@ -3222,6 +3301,7 @@ export const syncHeaderOffsets = {
   egress: 5,
   length: 6,
   epoch: 8,
+  path: 12,
   sequence: 16,
   mac: 24,
 } as const;
@@ -3240,6 +3320,7 @@ export const syncHeaderCodec: Codec<SyncHeader> = {
     into.writeUInt8(value.egress, offset + 5);
     into.writeUInt16BE(value.length, offset + 6);
     into.writeUInt32BE(value.epoch, offset + 8);
+    into.writeUInt8(value.path, offset + 12);
     into.writeBigUInt64BE(value.sequence, offset + 16);
     into.writeBigUInt64BE(value.mac, offset + 24);
   },
@@ -3254,8 +3335,48 @@ export const syncHeaderCodec: Codec<SyncHeader> = {
       egress: from.readUInt8(offset + 5),
       length: from.readUInt16BE(offset + 6),
       epoch: from.readUInt32BE(offset + 8),
+      path: from.readUInt8(offset + 12),
       sequence: from.readBigUInt64BE(offset + 16),
       mac: from.readBigUInt64BE(offset + 24),
+    };
+  },
+};
+
+/** struct sync_heartbeat, 64 bytes */
+export interface SyncHeartbeat {
+  header: SyncHeader;
+  roles: bigint[];
+}
+
+export const syncHeartbeatLayout: StructLayout = {
+  name: 'sync_heartbeat',
+  size: 64,
+  fields: [
+    { name: 'header', offset: 0, size: 32, kind: 'struct', struct: syncHeaderLayout },
+    { name: 'roles', offset: 32, size: 32, kind: 'u64', count: 4 },
+  ],
+};
+
+/** Bytes from the start of struct sync_heartbeat. */
+export const syncHeartbeatOffsets = {
+  header: 0,
+  roles: 32,
+} as const;
+
+export const syncHeartbeatCodec: Codec<SyncHeartbeat> = {
+  name: 'sync_heartbeat',
+  size: 64,
+  encode(value, into, offset = 0) {
+    expectRoom(into, offset, 64, 'sync_heartbeat');
+    syncHeaderCodec.encode(value.header, into, offset);
+    expectLength(value.roles.length, 4, 'sync_heartbeat.roles');
+    value.roles.forEach((element, index) => into.writeBigUInt64LE(element, offset + 32 + index * 8));
+  },
+  decode(from, offset = 0) {
+    expectRoom(from, offset, 64, 'sync_heartbeat');
+    return {
+      header: syncHeaderCodec.decode(from, offset),
+      roles: Array.from({ length: 4 }, (_, index) => from.readBigUInt64LE(offset + 32 + index * 8)),
     };
   },
 };
@@ -3647,10 +3768,11 @@ export const mapLayouts: Readonly<Record<string, MapLayout>> = {
   forwardings: { key: { size: 8, kind: 'struct', struct: forwardingKeyLayout }, value: { size: 8, kind: 'struct', struct: forwardingLayout } },
   fragments: { key: { size: 16, kind: 'struct', struct: fragmentKeyLayout }, value: { size: 12, kind: 'struct', struct: fragmentLayout } },
   free_vms: { key: { size: 4, kind: 'u32' }, value: { size: 4, kind: 'u32' } },
-  gateway_states: { key: { size: 4, kind: 'u32' }, value: { size: 56, kind: 'struct', struct: gatewayStateLayout } },
+  gateway_states: { key: { size: 4, kind: 'u32' }, value: { size: 64, kind: 'struct', struct: gatewayStateLayout } },
   gateways: { key: { size: 4, kind: 'u32' }, value: { size: 104, kind: 'struct', struct: gatewayLayout } },
   icmp_budgets: { key: { size: 4, kind: 'u32' }, value: { size: 16, kind: 'struct', struct: icmpBudgetLayout } },
   interfaces: { key: { size: 4, kind: 'u32' }, value: { size: 20, kind: 'struct', struct: interfaceLayout } },
+  liveness: { key: { size: 4, kind: 'u32' }, value: { size: 64, kind: 'struct', struct: livenessLayout } },
   mappings: { key: { size: 4, kind: 'u32' }, value: { size: 32, kind: 'struct', struct: mappingLayout } },
   neighbours: { key: { size: 8, kind: 'struct', struct: neighbourKeyLayout }, value: { size: 8, kind: 'struct', struct: neighbourLayout } },
   network_by_vni: { key: { size: 4, kind: 'u32' }, value: { size: 4, kind: 'u32' } },
@@ -3861,7 +3983,9 @@ export const enumLayouts: readonly EnumLayout[] = [
     values: {
       REPLAY_REQUESTS: 0,
       REPLAY_REPLIES: 1,
-      REPLAY_DIRECTIONS: 2,
+      REPLAY_UNDERLAY_REQUESTS: 2,
+      REPLAY_UNDERLAY_REPLIES: 3,
+      REPLAY_DIRECTIONS: 4,
     },
   },
   {
@@ -3899,6 +4023,7 @@ export const enumLayouts: readonly EnumLayout[] = [
       SYNC_REPLY: 1,
       SYNC_REFUSED: 2,
       SYNC_UNAPPLIED: 4,
+      SYNC_ROLES: 8,
     },
   },
   {
@@ -3907,6 +4032,14 @@ export const enumLayouts: readonly EnumLayout[] = [
       SYNC_NONE: 0,
       SYNC_ASYNC: 1,
       SYNC_STRICT: 2,
+    },
+  },
+  {
+    name: 'sync_path',
+    values: {
+      SYNC_PATH_HA: 0,
+      SYNC_PATH_UNDERLAY: 1,
+      SYNC_PATHS: 2,
     },
   },
   {

@@ -63,7 +63,7 @@ const SK_BUFF_SEGMENT_SIZE = 176;
 /** TC knows no way back but a redirect to where the packet came from. */
 const ANSWERED_IN_PLACE: readonly string[] = [
   'arp_reply_inner', 'arp_reply_underlay', 'arp_reply_external', 'echo_reply_inner', 'echo_reply_external',
-  'icmp_error_to_vm', 'icmp_error_to_outside',
+  'icmp_error_to_vm', 'icmp_error_to_outside', 'heartbeat_turned',
 ];
 
 /** Lower case, without the prefix: a reason as metrics and the CLI name it. */
@@ -254,7 +254,7 @@ const hashMaps = [
   'virtual_router_by_address', 'network_by_vni', 'external_addresses', 'neighbours', 'vm_by_address', 'forwardings', 'routes', 'fragments',
 ] as const;
 const indexedMaps = [
-  ['walks', 2], ['replay_windows', 2], ['networks', INDEXES], ['routers', INDEXES], ['external_networks', INDEXES],
+  ['walks', 2], ['replay_windows', 4], ['networks', INDEXES], ['routers', INDEXES], ['external_networks', INDEXES],
   ['snat_addresses', SIZES.snatAddresses], ['pools', INDEXES], ['network_states', INDEXES], ['router_states', INDEXES],
 ] as const;
 
@@ -275,6 +275,7 @@ export class GatewayFixture {
   readonly mappingTable: SharedArray<layout.Mapping>;
   readonly sessionTable: SharedArray<layout.SessionSlot>;
   readonly states: SharedArray<layout.GatewayState>;
+  readonly liveness: SharedArray<layout.Liveness>;
   readonly virtualRouters: SharedArray<layout.VirtualRouter>;
   readonly gateways: TypedMap<number, layout.Gateway>;
   readonly interfaces: TypedMap<number, layout.Interface>;
@@ -315,6 +316,7 @@ export class GatewayFixture {
     this.mappingTable = shared('mappings', layout.mappingCodec);
     this.sessionTable = shared('sessions', layout.sessionSlotCodec);
     this.states = shared('gateway_states', layout.gatewayStateCodec);
+    this.liveness = shared('liveness', layout.livenessCodec);
     this.virtualRouters = shared('virtual_routers', layout.virtualRouterCodec);
     this.gateways = array('gateways', layout.gatewayCodec);
     this.interfaces = array('interfaces', layout.interfaceCodec);
@@ -701,7 +703,7 @@ export class GatewayFixture {
   }
 
   private clear(): void {
-    for (const table of [this.vms, this.portBlockTable, this.mappingTable, this.sessionTable, this.states, this.virtualRouters]) {
+    for (const table of [this.vms, this.portBlockTable, this.mappingTable, this.sessionTable, this.states, this.liveness, this.virtualRouters]) {
       table.clear();
     }
     for (const name of hashMaps) {
@@ -836,5 +838,6 @@ function gatewayValue(node: world.Node, peer: world.Node, syncMode: number, epoc
     icmpErrorsPerSecond: 1000,
     restingPortLimit: 0,
     logPorts: 0,
+    peerUnderlayAddress: ipv4ToNumber(peer.underlay.address),
   };
 }

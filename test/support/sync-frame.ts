@@ -8,7 +8,8 @@ import { sipHash24 } from './siphash.js';
 
 export const SYNC_PORT = 6086;
 export const SYNC_TYPE = { commit: 1, records: 2, heartbeat: 3, control: 4 } as const;
-export const SYNC_FLAG = { reply: 1, refused: 2 } as const;
+export const SYNC_FLAG = { reply: 1, refused: 2, roles: 8 } as const;
+export const SYNC_PATH = { ha: 0, underlay: 1 } as const;
 export const RECORD_KIND = { vm: 1, session: 2, delete: 3 } as const;
 export const SYNC_HEADER_BYTES = 32;
 export const SYNC_RECORD_BYTES = 72;
@@ -55,11 +56,13 @@ export interface Sync {
   /** Bytes after header and records. */
   readonly length?: number;
   readonly epoch?: number;
+  readonly path?: number;
+  /** 24 bits. */
   readonly pad?: number;
   readonly sequence?: bigint;
   /** As given; else computed with `key`; else zero. */
   readonly mac?: bigint;
-  readonly key?: SyncKey;
+  readonly key?: SyncKey | undefined;
 }
 
 export function encodeSync(sync: Sync, body: Buffer): Buffer {
@@ -73,7 +76,8 @@ export function encodeSync(sync: Sync, body: Buffer): Buffer {
   message[5] = sync.egress ?? 0;
   message.writeUInt16BE(sync.length ?? body.length, 6);
   message.writeUInt32BE(sync.epoch ?? 0, 8);
-  message.writeUInt32BE(sync.pad ?? 0, 12);
+  message[12] = sync.path ?? 0;
+  message.writeUIntBE(sync.pad ?? 0, 13, 3);
   message.writeBigUInt64BE(sync.sequence ?? 0n, 16);
   message.writeBigUInt64BE(sync.mac ?? (sync.key ? messageMac(message, sync.key) : 0n), MAC_OFFSET);
   return message;
@@ -159,7 +163,8 @@ export function decodeSync(message: Buffer): { sync: Sync; body: Buffer } | unde
     egress: message[5]!,
     length: message.readUInt16BE(6),
     epoch: message.readUInt32BE(8),
-    pad: message.readUInt32BE(12),
+    path: message[12]!,
+    pad: message.readUIntBE(13, 3),
     sequence: message.readBigUInt64BE(16),
     mac: message.readBigUInt64BE(MAC_OFFSET),
   };

@@ -117,7 +117,7 @@ describe('compile/example', () => {
 
   it('values/fit the generated codecs, owned by others filled with zeros', () => {
     const { key, ...gateway } = maps.gateways.get(0)!;
-    const whole: layout.Gateway = { ...gateway, key: key!.words(), epoch: 0, peerMac: Buffer.alloc(6) };
+    const whole: layout.Gateway = { ...gateway, key: key!.words(), epoch: 0, peerMac: Buffer.alloc(6), peerUnderlayAddress: 0 };
     const buffer = Buffer.alloc(layout.gatewayCodec.size);
     layout.gatewayCodec.encode(whole, buffer);
     expect(whole).toMatchObject(layout.gatewayCodec.decode(buffer));
