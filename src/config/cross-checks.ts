@@ -8,6 +8,7 @@ import type { ConfigurationError, ConfigurationWarning, Reporter } from './probl
 import { checkRouters } from './router-checks.js';
 import { checkVirtualRouters } from './virtual-router-checks.js';
 import type { WrittenConfiguration } from './schema.js';
+import { checkTracking } from './tracking-checks.js';
 
 /**
  * What a schema cannot say: values that are good alone and wrong together.
@@ -21,6 +22,7 @@ export function crossCheck(
   checkInterfaces(configuration, check);
   checkSync(configuration, check);
   checkVirtualRouters(configuration, check);
+  checkTracking(configuration, check);
   checkExternalNetworks(configuration, check);
   checkRouters(configuration, check);
   checkExternalSide(configuration, check);

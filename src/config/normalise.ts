@@ -1,6 +1,7 @@
 import { addressesOf } from './address.js';
 import type { Ipv4Address } from './address.js';
 import type { Configuration, Filtering, PortForwardingConfiguration, RouterConfiguration, SyncMode, WrittenConfiguration, WrittenForwarding, WrittenRouter } from './schema.js';
+import { tracksOf } from './tracking.js';
 
 /*
  * What can be written in several ways, or has a default that depends on another
@@ -8,7 +9,13 @@ import type { Configuration, Filtering, PortForwardingConfiguration, RouterConfi
  */
 
 export function normalise(written: WrittenConfiguration): Configuration {
-  return { ...written, sync: { ...written.sync, mode: syncModeOf(written) }, routers: written.routers.map((router) => normaliseRouter(router, written.limits)) };
+  const { sync, virtualRouters, routers, limits } = written;
+  return {
+    ...written,
+    sync: { ...sync, mode: syncModeOf(written) },
+    virtualRouters: virtualRouters.map((router) => ({ ...router, track: tracksOf(router, virtualRouters) })),
+    routers: routers.map((router) => normaliseRouter(router, limits)),
+  };
 }
 
 export function syncModeOf({ sync, peer }: Pick<WrittenConfiguration, 'sync' | 'peer'>): SyncMode {

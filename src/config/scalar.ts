@@ -80,6 +80,19 @@ export function absolutePath(maxBytes = 4095) {
     .refine((path) => Buffer.byteLength(path) <= maxBytes, { error });
 }
 
+/** Of /etc/passwd. */
+export function userName() {
+  const error = "a user's name: 1 to 32 letters, digits, \"-\", \"_\" or \".\" that begins with a letter or \"_\"";
+  return z.string({ error }).regex(/^[A-Za-z_][A-Za-z0-9_.-]{0,31}$/, { error });
+}
+
+/** A program and its arguments, as execve(2) takes them: no shell reads it. */
+export function commandLine() {
+  const error = 'a list of a program, by its absolute path, and its arguments, at most 64 in all, such as [/usr/local/bin/check, "-q"]';
+  const word = z.string({ error }).regex(/^[^\0]*$/, { error }).max(4095, { error });
+  return z.array(word, { error }).min(1, { error }).max(64, { error }).refine(([program = '']) => program.startsWith('/'), { error });
+}
+
 export function ipv4Address() {
   const mustBe = 'the IPv4 address of one host, such as 10.0.2.1';
   return parsed<Ipv4Address>(mustBe, ipv4Pattern, (text) => {

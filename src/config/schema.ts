@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Ipv4Address } from './address.js';
-import { absolutePath, boolean, destination, eitherNumber, integer, interfaceName, ipv4Address, ipv4Range, ipv4Subnet, list, listenAddress, macAddress, mapping, microseconds, milliseconds, name, oneOf, portRange, powerOfTwo, secretText } from './scalar.js';
+import { absolutePath, boolean, commandLine, destination, eitherNumber, integer, interfaceName, ipv4Address, ipv4Range, ipv4Subnet, list, listenAddress, macAddress, mapping, microseconds, milliseconds, name, oneOf, portRange, powerOfTwo, secretText, userName } from './scalar.js';
+import type { Milliseconds } from './duration.js';
 import type { PortRange } from './scalar.js';
 
 /*
@@ -86,6 +87,49 @@ const sync = mapping({
     ),
 }).describe('Replication of sessions between the two gateways.');
 
+/** keepalived's `weight -20` and, with 20 points more of priority, its `weight 20`. */
+const weightKey = {
+  weight: integer(1, 253)
+    .optional()
+    .describe('How many points are taken from the priority while it is down, 1 to 253; 1 point is left at least. Optional: without it its loss is a fault: this gateway gives the role away and does not take it, also when no other can.'),
+};
+
+function hysteresisKeys(rise: number, fall: number) {
+  return {
+    rise: integer(1, 100).default(rise).describe(`After how many successes in a row it counts as up again, 1 to 100. The very first success needs no second. Default: ${rise}.`),
+    fall: integer(1, 100).default(fall).describe(`After how many failures in a row it counts as down, 1 to 100. Default: ${fall}.`),
+  };
+}
+
+const linkTrack = mapping({
+  name: interfaceName().describe('Name of any Linux interface. Down: it is not there, not up, or without carrier.'),
+  ...weightKey,
+}).describe('An interface. Those of the underlay and external roles need no entry: their loss is always a fault.').optional();
+
+const gatewayTrack = mapping({
+  address: ipv4Address().describe('Whom to ask: the next hop of an external network, or any other address.'),
+  by: oneOf(['arp', 'icmp'])
+    .default('arp')
+    .describe(
+      "How to ask. `arp`: on the external network whose subnets have the address, with its VLAN, else on the underlay. `icmp`: an echo request by the kernel's routes, which needs one. Always from the node's own address, so that a Backup disturbs nobody. Default: arp.",
+    ),
+  interval: milliseconds('10ms', '1h').prefault('500ms').describe('How often to ask. Duration, 10ms to 1h. A loss is noticed within interval times fall, plus timeout: 2s by default. Default: 500ms.'),
+  timeout: milliseconds('5ms', '1h').optional().describe('How long to wait for an answer, at most an interval. Duration, 5ms to 1h. Optional: without it an interval.'),
+  ...hysteresisKeys(3, 3),
+  ...weightKey,
+}).describe('A neighbour or a host further away. With a weight, unless it can fail for one gateway alone: a fault of both leaves nobody Active.').optional();
+
+const scriptTrack = mapping({
+  command: commandLine().describe('The program, by its absolute path, and its arguments; no shell. Success is exit code 0. It runs without input and output, in /, with PATH alone in its environment, one at a time.'),
+  user: userName().default('nobody').describe('The user of /etc/passwd that it runs as, with their primary group. Default: nobody.'),
+  interval: milliseconds('100ms', '1d').prefault('5s').describe('From one start to the next. Duration, 100ms to 1d. Default: 5s.'),
+  timeout: milliseconds('10ms', '1d').optional().describe('After how long it is killed, with all that it has started in its process group, and has failed; at most an interval. Duration, 10ms to 1d. Optional: without it an interval.'),
+  ...hysteresisKeys(2, 2),
+  ...weightKey,
+}).describe('A program that is run again and again.').optional();
+
+const track = mapping({ link: linkTrack, gateway: gatewayTrack, script: scriptTrack }).describe('One thing: exactly one of the keys.');
+
 const virtualRouter = mapping({
   vrid: integer(1, 255).describe('Virtual router identifier (VRID), 1 to 255, equal on both gateways. RFC 9568 §5.2.3.'),
   interface: oneOf(['underlay'])
@@ -121,6 +165,16 @@ const virtualRouter = mapping({
     .prefault([])
     .describe(
       "For an underlay without multicast: the other gateways' own underlay addresses, at most 8; on a tagged underlay within our own subnet. Advertisements go to these, and are taken from these alone, instead of 224.0.0.18. Default: none, which is multicast.",
+    ),
+  track: list(track, 'things to track', 32)
+    .prefault([])
+    .describe(
+      'What the role depends on, at most 32. What is down is a fault, or takes its weight from the priority, which a Backup of higher priority then preempts; 255, the owner\'s, never changes. What is not known yet keeps a gateway from becoming Active for 3s at most. Default: none, but the links of underlay and external.',
+    ),
+  syncGroup: name()
+    .optional()
+    .describe(
+      'Virtual routers with one name here are Active in one place: a fault or a drain of one is one of all, what one tracks all track, and a gateway that has lost one gives the others away. They must agree in version, priority, preempt, preemptDelay and advertisementInterval, on each gateway. Optional: without it each is by itself.',
     ),
 }).describe('One election, and one tunnel endpoint with one virtual MAC address.');
 
@@ -298,12 +352,28 @@ const limits = mapping({
 const stateDirectoryBytes = 107 - '/api.sock'.length;
 export const defaultStateDirectory = '/run/floatgate';
 
+const notify = mapping({
+  command: commandLine()
+    .optional()
+    .describe(
+      "The program, by its absolute path, and its arguments, run at every change of a virtual router's state; no shell. For each virtual router one at a time and in order; of changes that wait only the newest 8 are kept. Environment: PATH, FLOATGATE_GATEWAY, FLOATGATE_VRID, FLOATGATE_STATE and FLOATGATE_PREVIOUS (active, backup, handing-over, fault, drained, stopped), FLOATGATE_REASON, FLOATGATE_PRIORITY, FLOATGATE_TERM. Optional: without it nothing is run.",
+    ),
+  user: userName().default('nobody').describe('The user of /etc/passwd that it runs as, with their primary group. Default: nobody.'),
+  timeout: milliseconds('100ms', '1h').prefault('10s').describe('After how long it is killed, with all that it has started in its process group. Duration, 100ms to 1h. Default: 10s.'),
+  fifo: absolutePath()
+    .optional()
+    .describe(
+      'Absolute path of a FIFO, as from mkfifo, that gets a line such as `INSTANCE "51" ACTIVE 200` at every change: the VRID, the state in capitals, the priority. While nobody reads it, the newest state of each virtual router waits. Optional: without it nothing is written.',
+    ),
+}).describe('Whom to tell when a virtual router changes its state. Never delays an election.');
+
 export const configurationSchema = mapping({
   gateway,
   interfaces,
   peer: peer.optional(),
   sync: sync.prefault({}),
   virtualRouters: list(virtualRouter, 'virtual routers', 255).prefault([]).describe('The elections, at most 255. A pair needs a handful, whatever the number of routers. Default: none.'),
+  notify: notify.optional(),
   externalNetworks: list(externalNetwork, 'external networks', 256).prefault([]).describe('The provider networks, at most 256. Default: none.'),
   routers: list(router, 'routers').prefault([]).describe("The tenants' routers. Default: none."),
   timeouts: timeouts.prefault({}),
@@ -335,13 +405,21 @@ export const configurationSchema = mapping({
 
 /** What the file says, before what depends on several keys is made one (normalise.ts). */
 export type WrittenConfiguration = z.output<typeof configurationSchema>;
+export type WrittenVirtualRouter = WrittenConfiguration['virtualRouters'][number];
+export type WrittenTrack = WrittenVirtualRouter['track'][number];
+export type TrackKind = keyof WrittenTrack;
+/** Of its own, and of the others of its sync group. */
+export type Track = { [Kind in TrackKind]: { readonly kind: Kind } & Timed<NonNullable<WrittenTrack[Kind]>> }[TrackKind];
+type Timed<T> = T extends { timeout?: Milliseconds | undefined } ? T & { readonly timeout: Milliseconds } : T;
+export type TrackOf<Kind extends TrackKind> = Extract<Track, { readonly kind: Kind }>;
 export type WrittenRouter = WrittenConfiguration['routers'][number];
 export type WrittenNetwork = WrittenRouter['networks'][number];
 export type WrittenForwarding = WrittenRouter['portForwardings'][number];
 
 /** A checked configuration: defaults filled in, addresses and durations parsed, references good. */
-export interface Configuration extends Omit<WrittenConfiguration, 'sync' | 'routers'> {
+export interface Configuration extends Omit<WrittenConfiguration, 'sync' | 'virtualRouters' | 'routers'> {
   readonly sync: WrittenConfiguration['sync'] & { readonly mode: SyncMode };
+  readonly virtualRouters: readonly VirtualRouterConfiguration[];
   readonly routers: readonly RouterConfiguration[];
 }
 
@@ -370,6 +448,7 @@ export type SyncMode = 'strict' | 'async' | 'none';
 export type Filtering = NonNullable<WrittenRouter['filtering']>;
 export type InterfaceConfiguration = Configuration['interfaces']['underlay'];
 export type InterfaceRole = keyof Configuration['interfaces'];
-export type VirtualRouterConfiguration = Configuration['virtualRouters'][number];
+export type VirtualRouterConfiguration = Omit<WrittenVirtualRouter, 'track'> & { readonly track: readonly Track[] };
+export type NotifyConfiguration = NonNullable<Configuration['notify']>;
 export type ExternalNetworkConfiguration = Configuration['externalNetworks'][number];
 export type FloatingIpConfiguration = RouterConfiguration['floatingIps'][number];

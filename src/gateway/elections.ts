@@ -19,10 +19,13 @@ import { externalAddressesOf, externalSide } from './external-side.js';
 import type { Faults } from './faults.js';
 import { leaseUntil, wouldFollow } from './lease.js';
 import type { PeerView } from './lease.js';
+import type { Judgement } from './tracking.js';
 import { openTrunk, TaggedUnderlay } from './tagged-underlay.js';
 
 export interface ElectionsPorts {
   readonly faults: Faults;
+  /** What the things that it tracks make of its role. */
+  judgementOf(vrid: number): Judgement;
   /** Whether we hold all that the peer has, or there is none. */
   synchronised(): boolean;
   /** Undefined: nothing is replicated. */
@@ -93,8 +96,14 @@ export class Elections {
 
   judgeFaults(): void {
     if (this.#leaving) return;
-    const { links, nextHops } = this.#ports.faults;
-    for (const { election } of this.#running.values()) election.setFaulty(links || (nextHops && election.status().state !== 'Active'));
+    for (const [vrid, { election }] of this.#running) this.#judge(vrid, election, election.status().state === 'Active');
+  }
+
+  #judge(vrid: number, election: Election, isActive: boolean): void {
+    const { faults } = this.#ports;
+    const judgement = this.#ports.judgementOf(vrid);
+    election.setPenalty(judgement.penalty);
+    election.setFaulty(faults.links || judgement.faulty || (!isActive && faults.hesitates(judgement)));
   }
 
   /** What comes without an event: terms that records brought, another Active where we inherited the role. */
@@ -170,8 +179,7 @@ export class Elections {
       actions: this.#actionsOf(vrid),
     });
     this.#running.set(vrid, { configuration, election });
-    const { links, nextHops } = this.#ports.faults;
-    election.setFaulty(links || (!resume && nextHops));
+    this.#judge(vrid, election, resume);
     if (this.#draining) election.drain();
     election.start(resume ? { term } : undefined);
   }

@@ -4,7 +4,7 @@ import { monotonicNs } from './basis.js';
 import type { Basis } from './basis.js';
 import type { NextHops } from './next-hops.js';
 
-/** How long an external gateway that does not answer keeps us from becoming Active after a start or a link's return. */
+/** How long an external gateway that does not answer, or what is not known yet, keeps us from becoming Active after a start or a link's return. */
 const NEXT_HOP_PATIENCE_NS = 3_000_000_000n;
 
 export class Faults {
@@ -34,8 +34,8 @@ export class Faults {
     return this.#down.has('underlay') || this.#down.has('external');
   }
 
-  /** Nor should a gateway become Active that would drop what it attracts, for the moment that a next hop takes. */
-  get nextHops(): boolean {
-    return monotonicNs() < this.#patientUntilNs && !this.#nextHops.allGatewaysResolved;
+  /** Nor should a gateway become Active that would drop what it attracts, for the moment that a next hop takes, or the first probe of what it tracks. */
+  hesitates({ undecided }: { readonly undecided: boolean }): boolean {
+    return monotonicNs() < this.#patientUntilNs && (undecided || !this.#nextHops.allGatewaysResolved);
   }
 }

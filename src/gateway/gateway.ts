@@ -26,6 +26,7 @@ import type { ReadConfiguration } from '../files/configuration-file.js';
 import type { Logger } from '../log.js';
 import { Basis, checkedFacts } from './basis.js';
 import type { InForce } from './basis.js';
+import { Commands } from './commands.js';
 import { readConfigurationAside } from './configuration-reader.js';
 import { Elections } from './elections.js';
 import { Faults } from './faults.js';
@@ -37,6 +38,8 @@ import { SlowPackets } from './slow-packets.js';
 import { Sessions } from './sessions.js';
 import { countersOf, hookName, metricsSource, statusOf } from './status.js';
 import { Synchronisation } from './synchronisation.js';
+import { Trackers } from './trackers.js';
+import { Watchers } from './watchers.js';
 
 export interface GatewayOptions {
   readonly configFile: string;
@@ -55,6 +58,9 @@ export class Gateway {
   readonly #faults: Faults;
   readonly #synchronisation: Synchronisation;
   readonly #elections: Elections;
+  readonly #commands = new Commands();
+  readonly #watchers: Watchers;
+  readonly #trackers: Trackers;
   readonly #sessions: Sessions;
   readonly #servers: Servers;
   readonly #startedAt = new Date();
@@ -98,6 +104,8 @@ export class Gateway {
     });
     this.#slowPackets = new SlowPackets(basis, this.#nextHops);
     this.#faults = new Faults(basis, this.#nextHops);
+    this.#watchers = new Watchers(basis, this.#commands);
+    this.#trackers = new Trackers({ makers: this.#watchers.makers, log: basis.log, changed: () => this.#elections.judgeFaults() });
     this.#synchronisation = new Synchronisation(basis, {
       views: () => this.#elections.views,
       synchronisedChanged: (synchronised) => this.#elections.setSynchronised(synchronised),
@@ -105,6 +113,7 @@ export class Gateway {
     });
     this.#elections = new Elections(basis, {
       faults: this.#faults,
+      judgementOf: (vrid) => this.#trackers.judgementOf(vrid),
       synchronised: () => this.#synchronisation.synchronised,
       peerView: () => this.#synchronisation.peerView,
       rolesChanged: () => this.#synchronisation.rolesChanged(),
@@ -140,6 +149,7 @@ export class Gateway {
     await this.#warnOfTags();
     await this.#readKernel();
     this.#nextHops.follow(installation.state.neighbourTargets);
+    this.#trackers.follow(this.#basis.configuration.virtualRouters);
     // Before the elections: loading the servers takes longer than an advertisement may wait.
     await this.#serve();
     this.#elections.follow();
@@ -195,7 +205,10 @@ export class Gateway {
 
   #watchKernel(): void {
     const { netlink, log } = this.#basis;
-    netlink.on('link', (link, change) => this.#linkObserved(link.index, change !== 'removed' && link.up && link.running));
+    netlink.on('link', (link, change) => {
+      this.#watchers.links.observe(link, change === 'removed');
+      this.#linkObserved(link.index, change !== 'removed' && link.up && link.running);
+    });
     netlink.on('neighbour', (neighbour, change) => this.#nextHops.observe(neighbour, change === 'removed'));
     netlink.on('resync', () => void this.#readKernel().catch((error: Error) => log.error(`the kernel's links and neighbours cannot be read: ${error.message}`)));
     netlink.on('error', (error) => log.error(error.message));
@@ -204,6 +217,7 @@ export class Gateway {
   /** At start, and when the kernel had to discard events. */
   async #readKernel(): Promise<void> {
     const links = await this.#basis.netlink.links();
+    this.#watchers.links.replace(links);
     for (const { ifindex } of this.#basis.inForce.nodes) {
       const link = links.find(({ index }) => index === ifindex);
       this.#linkObserved(ifindex, link !== undefined && link.up && link.running);
@@ -220,7 +234,7 @@ export class Gateway {
       case eventType.neighbourUnresolved:
         return this.#nextHops.unresolved(event);
       case eventType.neighbourHeard:
-        return this.#nextHops.heard(event);
+        return this.#neighbourHeard(event);
       case eventType.advertisement:
         return this.#elections.advertisementReceived(event);
       case eventType.endpointUnresolved:
@@ -243,6 +257,11 @@ export class Gateway {
       default:
         this.#basis.log.warn({ type: event.type }, 'an event of a type that this version does not know');
     }
+  }
+
+  #neighbourHeard(event: DataPlaneEvent): void {
+    this.#watchers.arp.heard(event.interface, event.vlan, event.address);
+    this.#nextHops.heard(event);
   }
 
   #portsTold(event: DataPlaneEvent): void {
@@ -310,7 +329,9 @@ export class Gateway {
       this.#synchronisation.restart(this.#nextHops.peerMac);
       this.#elections.setSynchronised(this.#synchronisation.synchronised);
     }
+    this.#trackers.follow(wanted.configuration.virtualRouters);
     this.#elections.follow();
+    this.#elections.judgeFaults();
     await this.#servers.serveMetrics(wanted.configuration.metrics?.listen);
   }
 
@@ -340,6 +361,9 @@ export class Gateway {
     clearInterval(this.#ticking);
     await this.#servers.close();
     this.#elections.close();
+    this.#trackers.close();
+    this.#watchers.close();
+    this.#commands.close();
     this.#slowPackets.close();
     this.#nextHops.close();
     this.#synchronisation.close();

@@ -137,6 +137,7 @@ export const anyConfiguration: fc.Arbitrary<Configuration> = fc
         checksum: 'message' as const,
         version: 3,
         unicastPeers: [],
+        track: [],
       })),
       externalNetworks: choice.externalNetworks.map((name) => ({
         name,

@@ -33,7 +33,7 @@ describe('configuration/accepted', () => {
     });
     expect(configuration.sync).toEqual({ mode: 'strict', keyFile: '/etc/floatgate/sync.key', heartbeatInterval: 2_000, soloAfter: 20_000 });
     expect(configuration.virtualRouters).toEqual([
-      { vrid: 51, interface: 'underlay', address: 0xc0a82164, priority: 200, advertisementInterval: 100_000, preempt: true, preemptDelay: 0, version: 3, checksum: 'message', unicastPeers: [] },
+      { vrid: 51, interface: 'underlay', address: 0xc0a82164, priority: 200, advertisementInterval: 100_000, preempt: true, preemptDelay: 0, version: 3, checksum: 'message', unicastPeers: [], track: [] },
     ]);
     expect(formatIpv4Subnet(configuration.externalNetworks[0]!.subnet)).toBe('10.0.2.0/24');
     const [a, b] = configuration.routers;
@@ -145,7 +145,7 @@ const refusals: [name: string, from: string, to: string, message: string][] = [
   ['syntax', '/etc/floatgate/sync.key', '▸/etc/a: b', 'the configuration is not valid YAML here: '],
   ['syntax/key twice', 'gateway: { name: gw-a, id: 0 }', 'gateway: { name: gw-a, id: 0, ▸id: 1 }', 'the configuration is not valid YAML here: map keys must be unique.'],
   ['unknown key/close', 'preempt: true', '▸premept: true', 'virtualRouters[0].premept is not a key that exists: did you mean preempt.'],
-  ['unknown key/far', 'log: { level', '▸wibble: 1\nlog: { level', 'wibble is not a key that exists: the keys here are gateway, interfaces, peer, sync, virtualRouters, externalNetworks, routers, timeouts, limits, stateDirectory, metrics, log.'],
+  ['unknown key/far', 'log: { level', '▸wibble: 1\nlog: { level', 'wibble is not a key that exists: the keys here are gateway, interfaces, peer, sync, virtualRouters, notify, externalNetworks, routers, timeouts, limits, stateDirectory, metrics, log.'],
   ['unknown key/other style', 'soloAfter', '▸solo_after', 'sync.solo_after is not a key that exists: did you mean soloAfter.'],
   ['unknown key/of objects', 'log: { level', '▸__proto__: 1\nlog: { level', '__proto__ is not a key that exists: the keys here are '],
   ['missing key', '{ name: gw-a, id: 0', '▸{ name: gw-a', 'gateway.id is missing: it must be a whole number from 0 to 1.'],
