@@ -47,6 +47,7 @@ export const invalidReasons = [
   'unexpected-source',
   'version-mismatch',
   'authentication',
+  'address-mismatch',
   'interval-mismatch',
 ] as const;
 export type InvalidReason = (typeof invalidReasons)[number];
@@ -189,14 +190,16 @@ export interface Expectation {
   readonly primaryAddress: Ipv4Address;
   /** v2 only. Default none. */
   readonly authentication?: Authentication;
+  /** v2 only: the list that adverts have to have, in any order. Default any. */
+  readonly addresses?: readonly Ipv4Address[];
   /** If given, adverts from elsewhere are refused. */
   readonly unicastPeers?: readonly Ipv4Address[];
 }
 
 /**
  * Compares a well-formed advert with the virtual router that it may be for.
- * Returns undefined when it is to be believed. A v3 interval that differs is
- * adopted, not refused (RFC 9568 §7.1); a v2 one is refused (RFC 3768 §7.1).
+ * Returns undefined when it is to be believed. A v3 interval or address list that
+ * differs is noted, not refused (RFC 9568 §7.1); a v2 one is refused (RFC 3768 §7.1).
  */
 export function checkAdvertisement(received: ReceivedAdvertisement, expected: Expectation): InvalidReason | undefined {
   const { advertisement, source } = received;
@@ -206,12 +209,20 @@ export function checkAdvertisement(received: ReceivedAdvertisement, expected: Ex
   if (advertisement.version !== expected.version) return 'version-mismatch';
   if (advertisement.version === 3) return undefined;
   if (!sameAuthentication(advertisement.authentication, expected.authentication ?? { type: 'none' })) return 'authentication';
+  const { addresses = advertisement.addresses } = expected;
+  // RFC 3768 §7.1: an owner's list is taken as it is.
+  if (advertisement.priority !== PRIORITY_OWNER && !sameAddresses(advertisement.addresses, addresses)) return 'address-mismatch';
   return advertisement.intervalUs === expected.intervalUs ? undefined : 'interval-mismatch';
 }
 
 function sameAuthentication(a: Authentication, b: Authentication): boolean {
   if (a.type === 'none' || b.type === 'none') return a.type === b.type;
   return a.password.slice(0, AUTHENTICATION_BYTES) === b.password.slice(0, AUTHENTICATION_BYTES);
+}
+
+/** Whatever the order: RFC 9568 §5.2.9 asks for the same one only so that people can compare them. */
+export function sameAddresses(a: readonly Ipv4Address[], b: readonly Ipv4Address[]): boolean {
+  return a.length === b.length && a.every((address) => b.includes(address));
 }
 
 /** Where a message goes, for checksums that cover it. */

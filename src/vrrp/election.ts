@@ -117,7 +117,7 @@ export class Election {
     const shared = { clock: this.#clock, counters: this.counters, notice: limitNotices(this.#clock, (kind, sentence) => actions.notice?.(kind, sentence)) };
     this.#announcer = new Announcer(this.#clock, virtualRouterMac(this.#router.vrid), parts.announce, this.counters);
     this.#advertiser = new Advertiser(this.#router, { ...shared, sockets, renewLease: (untilNs) => actions.renewLease(untilNs) });
-    this.#listener = new Listener(this.#router, shared);
+    this.#listener = new Listener(this.#router, { ...shared, self: () => ({ active: this.#machine.state.name === 'Active', priority: effectivePriority(this.#machine) }) });
     this.#timers = this.#createTimers();
     this.#machine = createMachine(this.#router.machine, parts);
     sockets.receiver.on('message', (packet, { timestampNs }) => this.#received(packet, timestampNs));

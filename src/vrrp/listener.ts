@@ -4,6 +4,7 @@ import {
   PRIORITY_RESIGN,
   checkAdvertisement,
   decodePacket,
+  sameAddresses,
   type Advertisement,
   type InvalidReason,
   type ReceivedAdvertisement,
@@ -16,6 +17,8 @@ import type { VirtualRouter } from './options.js';
 export interface ListenerParts {
   readonly counters: ElectionCounters;
   readonly notice: Notice;
+  /** What we are ourselves at the moment. */
+  readonly self: () => { readonly active: boolean; readonly priority: number };
 }
 
 export class Listener {
@@ -53,22 +56,28 @@ export class Listener {
     if (priority === PRIORITY_RESIGN) counters.resignationsReceived += 1;
   }
 
-  /** RFC 9568 §7.1, §8.3.2: differences that are to be noted, and that change nothing. */
+  /** RFC 9568 §2.5, §7.1, §8.3.2: differences that are to be noted, and that change nothing. */
   #compare({ advertisement: { addresses, intervalUs, priority }, source }: { readonly advertisement: Advertisement; readonly source: Ipv4Address }): void {
     const { counters, notice } = this.#parts;
+    const self = this.#parts.self();
     const { machine, addresses: ours } = this.router;
     const from = formatIpv4(source);
     if (intervalUs !== machine.advertisementIntervalUs) {
       counters.intervalMismatches += 1;
       notice('interval', `${from} advertises every ${intervalUs / 1000} ms, we every ${machine.advertisementIntervalUs / 1000} ms`);
     }
-    if (addresses.length !== ours.length || addresses.some((address) => !ours.includes(address))) {
+    if (!sameAddresses(addresses, ours)) {
       counters.addressMismatches += 1;
       notice('addresses', `${from} advertises ${addresses.map(formatIpv4).join(', ')}, we ${ours.map(formatIpv4).join(', ')}`);
     }
     if (priority === PRIORITY_OWNER && machine.priority === PRIORITY_OWNER) {
       counters.ownerConflicts += 1;
       notice('owner', `${from} claims to own the virtual addresses, as we do`);
+    } else if (priority === self.priority) {
+      notice('priority', `${from} has priority ${priority}, as we do: both may take over at once`);
+    }
+    if (self.active && priority !== PRIORITY_RESIGN && priority < self.priority) {
+      notice('unheard', `${from} became Active with priority ${priority} while we are: our advertisements are late or lost`);
     }
   }
 }

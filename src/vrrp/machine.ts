@@ -232,6 +232,7 @@ function follow(draft: Draft, state: Backup, event: AdvertisementReceived): void
 }
 
 function activeReceived(draft: Draft, state: Active, event: AdvertisementReceived): void {
+  if (isDeaf(draft, state)) return;
   if (event.priority === PRIORITY_RESIGN) {
     // RFC 9568 §6.4.3: "Send an ADVERTISEMENT. Reset the Adver_Timer to Advertisement_Interval."
     return advertise(draft, state);
@@ -243,6 +244,11 @@ function activeReceived(draft: Draft, state: Active, event: AdvertisementReceive
   const raised = raiseTerm(draft, state);
   draft.effects.push({ type: 'SendAdvertisement', priority: effectivePriority(draft) });
   draft.state = announceAgain(draft, raised);
+}
+
+/** RFC 3768 §7.1: a v2 owner believes nobody. Erratum 8298 has taken that back for v3. One that was silent begins anew. */
+function isDeaf(machine: Machine, { wasSilent }: Active): boolean {
+  return machine.config.version === 2 && effectivePriority(machine) === PRIORITY_OWNER && !wasSilent;
 }
 
 function reasonToYield(machine: Machine, state: Active, event: AdvertisementReceived): TransitionReason | undefined {

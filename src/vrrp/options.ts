@@ -56,10 +56,11 @@ export function describeVirtualRouter(options: VirtualRouterOptions): VirtualRou
   const authentication = options.authentication ?? { type: 'none' };
   const unicastPeers = options.unicastPeers?.map(parseIpv4);
   const { version, primaryAddress, advertisementIntervalUs: intervalUs } = machine;
-  const expectation = { version, vrid: options.vrid, intervalUs, primaryAddress, authentication };
+  const addresses = options.addresses.map(parseIpv4);
+  const expectation = { version, vrid: options.vrid, intervalUs, primaryAddress, authentication, addresses };
   return {
     vrid: options.vrid,
-    addresses: options.addresses.map(parseIpv4),
+    addresses,
     checksum: options.checksum ?? 'message',
     authentication,
     unicastPeers,

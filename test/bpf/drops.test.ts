@@ -83,7 +83,7 @@ const underlay: readonly Omit<Row, 'program'>[] = [
   { reason: 'source_not_in_subnet', because: 'the gateway\'s address', frame: () => fromA1({ source: a1.tenant.gateway }) },
   { reason: 'source_not_in_subnet', because: 'the subnet\'s broadcast address', frame: () => fromA1({ source: '172.16.100.255' }) },
   { reason: 'source_not_in_subnet', because: 'the server\'s own address', frame: () => fromA1({ source: server }) },
-  ...['224.0.0.1', '255.255.255.255', '127.0.0.1', '0.0.0.0', '172.16.100.12', '240.0.0.1'].map((destination) => ({
+  ...['224.0.0.1', '224.0.0.18', '255.255.255.255', '127.0.0.1', '0.0.0.0', '172.16.100.12', '240.0.0.1'].map((destination) => ({
     reason: 'destination_not_routed',
     because: `to ${destination}`,
     frame: () => fromA1({ destination }),

@@ -1,6 +1,6 @@
 /** A simulated event loop and sockets, to hold an election in a test's hand. */
 import { EventEmitter } from 'node:events';
-import { VRRP_MULTICAST, decodePacket, encodeMessage, type ReceivedAdvertisement } from '../../../src/vrrp/advertisement.js';
+import { VRRP_MULTICAST, decodePacket, encodeMessage, type Advertisement, type Authentication, type ReceivedAdvertisement } from '../../../src/vrrp/advertisement.js';
 import type { Cancel, Clock } from '../../../src/vrrp/clock.js';
 import { Election, type ElectionParts, type Transition } from '../../../src/vrrp/election.js';
 import { encodeIpv4, parseIpv4 } from '../../../src/vrrp/ipv4.js';
@@ -176,12 +176,15 @@ export interface Heard {
   readonly intervalUs?: number;
   readonly ttl?: number;
   readonly addresses?: readonly string[];
+  /** Of a v2 advert. Default: it is v3. */
+  readonly authentication?: Authentication;
 }
 
-export function advertPacket({ priority = 200, source = '10.9.0.1', vrid = 51, intervalUs = 100_000, ttl = 255, addresses = ['10.9.0.100'] }: Heard = {}): Buffer {
+export function advertPacket({ priority = 200, source = '10.9.0.1', vrid = 51, intervalUs = 100_000, ttl = 255, addresses = ['10.9.0.100'], authentication }: Heard = {}): Buffer {
   const from = parseIpv4(source);
-  const fields = { version: 3, vrid, priority, intervalUs, addresses: addresses.map(parseIpv4) } as const;
-  const message = encodeMessage(fields, { form: 'message', source: from, destination: VRRP_MULTICAST });
+  const fields = { vrid, priority, intervalUs, addresses: addresses.map(parseIpv4) };
+  const advertisement: Advertisement = authentication === undefined ? { version: 3, ...fields } : { version: 2, ...fields, authentication };
+  const message = encodeMessage(advertisement, { form: 'message', source: from, destination: VRRP_MULTICAST });
   const packet = encodeIpv4({ source: from, destination: VRRP_MULTICAST }, message);
   packet[8] = ttl;
   return Buffer.from(packet.buffer);
