@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { checkReferences, fits, isFailure, judge, parseLedger, totalsOf, type Results, type Row, type TestState } from './ledger.js';
 import { testsOfSource } from './named-tests.js';
-import { readLedgers } from './run.js';
+import { ledgerOf, readLedgers } from './run.js';
 
 const head = ['# Prose', '', '| any | table |', '|---|---|', '', '## RFC 9999 — examples', '', '| id | level | requirement | verdict | tests |', '|---|---|---|---|---|'];
 const TEST = '`a.test.ts › outer > inner`';
@@ -152,7 +152,14 @@ describe('judge', () => {
 });
 
 describe('the ledgers of this folder', () => {
+  const ledgers = readLedgers();
+
   it('are well-formed, and every test that they name exists', () => {
-    expect(readLedgers().problems).toEqual([]);
+    expect(ledgers.problems).toEqual([]);
+  });
+
+  it('of protocols name for each MUST a test that shows it kept, and one that shows its opposite refused', () => {
+    const alone = ledgers.rows.filter((row) => row.level === 'MUST' && row.verdict === 'holds' && ledgerOf(row) !== 'RFC.md' && row.tests.length < 2);
+    expect(alone.map(({ at, document, id }) => `${at}: ${document} ${id}`)).toEqual([]);
   });
 });

@@ -117,14 +117,21 @@ export type TestNames = (file: string) => readonly { readonly name: string; read
 
 /** What is wrong with the tests that rows name, known without running any. */
 export function checkReferences(rows: readonly Row[], namesOf: TestNames): string[] {
+  /** Many rows name the same test. */
+  const known = new Map<string, ReturnType<typeof namesOf>>();
+  const found = ({ file, name }: TestReference): ReturnType<typeof namesOf> => {
+    const key = `${file} › ${name}`;
+    if (!known.has(key)) known.set(key, namesOf(file)?.filter((test) => fits(test.name, name)));
+    return known.get(key);
+  };
   return rows.flatMap((row) => [
     ...row.documents.filter((name) => name === row.document || !rows.some(({ document }) => document === name)).map((name) => `${row.at}: ${row.document} ${row.id} names ${name}, which no other table is about`),
-    ...row.tests.flatMap(({ file, name }) => {
-      const names = namesOf(file);
-      if (names === undefined) return [`${row.at}: ${row.document} ${row.id} names ${file}, which does not exist`];
-      const found = names.filter((test) => fits(test.name, name));
-      if (found.length === 0) return [`${row.at}: ${row.document} ${row.id} names a test that ${file} does not have: ${name}`];
-      return found.some(({ skipped }) => skipped) ? [`${row.at}: ${row.document} ${row.id} names a test that is skipped: ${file} › ${name}`] : [];
+    ...row.tests.flatMap((reference) => {
+      const { file, name } = reference;
+      const tests = found(reference);
+      if (tests === undefined) return [`${row.at}: ${row.document} ${row.id} names ${file}, which does not exist`];
+      if (tests.length === 0) return [`${row.at}: ${row.document} ${row.id} names a test that ${file} does not have: ${name}`];
+      return tests.some(({ skipped }) => skipped) ? [`${row.at}: ${row.document} ${row.id} names a test that is skipped: ${file} › ${name}`] : [];
     }),
   ]);
 }
@@ -170,6 +177,7 @@ export function isFailure({ level, state }: JudgedRow): boolean {
 }
 
 export interface Totals {
+  /** Of which document, or of which ledger. */
   readonly document: string;
   readonly rows: number;
   readonly musts: number;

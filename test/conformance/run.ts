@@ -1,6 +1,6 @@
 /** `npm run ledger`: reads every ledger of this folder, runs the tests that they name, prints what holds. */
 import { readFileSync, readdirSync } from 'node:fs';
-import { join, relative } from 'node:path';
+import { basename, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import type { TestModule, Vitest } from 'vitest/node';
@@ -29,10 +29,18 @@ export async function runLedger(vitest: Vitest, args: readonly string[]): Promis
   const { rows, problems } = readLedgers();
   const results = values.results === undefined ? await runTests(vitest, rows.flatMap(({ tests }) => tests.map(({ file }) => file))) : readResults(values.results);
   const judged = judge(rows, results);
-  const documents = [...new Set(judged.map(({ document }) => document))];
-  const totals = [...documents.map((name) => totalsOf(name, judged.filter(({ document }) => document === name))), totalsOf('total', judged)];
+  const totals = [...totalsBy(judged, ({ document }) => document), ...totalsBy(judged, ledgerOf), totalsOf('total', judged)];
   process.stdout.write(values.json ? `${JSON.stringify({ totals, problems, rows: judged }, null, 2)}\n` : report(totals, problems, judged));
   return problems.length > 0 || judged.some(isFailure) ? 1 : 0;
+}
+
+function totalsBy(rows: readonly JudgedRow[], nameOf: (row: JudgedRow) => string): Totals[] {
+  return [...new Set(rows.map(nameOf))].map((name) => totalsOf(name, rows.filter((row) => nameOf(row) === name)));
+}
+
+/** `VRRP.md`. */
+export function ledgerOf({ at }: { readonly at: string }): string {
+  return basename(at.replace(/:\d+$/, ''));
 }
 
 /** Runs the files; those of another project than `unit` (the lab takes minutes) stay without a result. */
@@ -79,7 +87,8 @@ function worstByName(tests: readonly (readonly [string, string])[]): Map<string,
 function report(totals: readonly Totals[], problems: readonly string[], rows: readonly JudgedRow[]): string {
   const header = ['', 'rows', 'MUST', 'passed', 'failed', 'not run', 'not ours', 'SHOULD, MAY', 'passed'];
   const table = [header, ...totals.map((t) => [t.document, t.rows, t.musts, t.passed, t.failed, t.notRun, t.notApplicable, t.others, t.othersPassed].map(String))];
-  const lines = table.map((cells) => cells.map((cell, i) => (i === 0 ? cell.padEnd(12) : cell.padStart(header[i]!.length + 2))).join(''));
+  const firstWidth = Math.max(...table.map(([name]) => name!.length)) + 1;
+  const lines = table.map((cells) => cells.map((cell, i) => (i === 0 ? cell.padEnd(firstWidth) : cell.padStart(header[i]!.length + 2))).join(''));
   const notable = rows.filter((row) => isFailure(row) || row.state === 'open' || row.state === 'not held');
   for (const { document, id, level, state, reason, failures, at } of notable) {
     lines.push('', `${document} ${id} (${level}) ${state}${reason && `: ${reason}`}  ${at}`, ...failures.map((failure) => `  ${failure}`));
