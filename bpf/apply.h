@@ -219,7 +219,8 @@ static __always_inline void session_merge(struct session *session, const struct 
 {
 	__u32 seen = tick_now() - bpf_ntohl(record->idle);
 
-	session->flags |= (record->session_flags & SESSION_REPLIED) | SESSION_COMMITTED;
+	session->flags = (session->flags & ~SESSION_DOUBTED) | SESSION_COMMITTED |
+			 (record->session_flags & (SESSION_REPLIED | SESSION_ESTABLISHED_COMMITTED));
 	if (record->state == SESSION_ESTABLISHED) {
 		session->flags |= SESSION_ESTABLISHED_COMMITTED;
 		if (session->state == SESSION_TRANSITORY)
@@ -233,7 +234,7 @@ static __always_inline void session_import(struct session *session, const struct
 					   __u32 sequence)
 {
 	session->state = record->state;
-	session->flags = record->session_flags | SESSION_COMMITTED;
+	session->flags = (record->session_flags & SESSION_FLAGS_REPLICATED) | SESSION_COMMITTED;
 	if (record->state == SESSION_ESTABLISHED)
 		session->flags |= SESSION_ESTABLISHED_COMMITTED;
 	session->internal_port = record->internal_port;
@@ -446,6 +447,8 @@ __noinline __u32 record_apply(const struct sync_record *record, __u32 sequence)
 			     tick_now(), &vm_index);
 	if (!vm)
 		return SYNC_UNAPPLIED;
+	if (vm->flags & VM_DOUBTED)
+		__sync_fetch_and_and(&vm->flags, ~(__u32)VM_DOUBTED);
 	if (record->kind == RECORD_SESSION)
 		return record_apply_session(record, vm, vm_index, router, router_index, gateway,
 					    sequence) & ~(__u32)RECORD_OVERTAKEN;

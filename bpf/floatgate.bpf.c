@@ -4,6 +4,7 @@
 #include "external.bpf.c"
 #include "ha.bpf.c"
 #include "maintain.bpf.c"
+#include "compare.bpf.c"
 
 /* Types that no map mentions still have to reach the generator. */
 #define LAYOUT_STRUCT(name) struct name *layout_struct_##name
@@ -35,6 +36,7 @@ LAYOUT_ENUM(route_kind);
 LAYOUT_ENUM(reason);
 LAYOUT_ENUM(walk_kind);
 LAYOUT_ENUM(walk_phase);
+LAYOUT_ENUM(sweep_phase);
 LAYOUT_ENUM(replay_direction);
 LAYOUT_ENUM(event_type);
 LAYOUT_ENUM(sync_type);

@@ -210,6 +210,8 @@ static __always_inline int sync_reply(struct xdp_md *ctx, const struct sync_pack
 			return REASON_DROP_SYNC_UNAPPLIED;
 		bpf_loop(packet->records & 15, sync_acknowledge_step, &walk, 0);
 		__sync_fetch_and_add(&state->acknowledged, 1);
+		if (packet->egress)
+			__sync_fetch_and_add(&state->bulk_acknowledged, 1);
 		return REASON_SYNC_ACKNOWLEDGED;
 	case SYNC_COMMIT: {
 		int reason = commit_release(ctx, packet);

@@ -100,6 +100,8 @@ enum session_flag {
 	SESSION_UNPROTECTED = 16,
 	/* The remote has answered. */
 	SESSION_REPLIED = 32,
+	/* On a standby: the Active has not spoken of it since it was asked what there is. */
+	SESSION_DOUBTED = 64,
 };
 
 enum external_address_kind {
@@ -117,6 +119,8 @@ enum vm_flag {
 	VM_HAS_FORWARDINGS = 4,
 	/* No longer found by address; its slot is free once everybody who holds it has let go. */
 	VM_RETIRED = 8,
+	/* As SESSION_DOUBTED. */
+	VM_DOUBTED = 16,
 };
 
 enum network_flag {
@@ -307,7 +311,8 @@ struct gateway_state {
 	__u32 vms;                    /* VM slots ever taken */
 	__u32 pad;
 	__u64 peer_heard_ns;          /* CLOCK_MONOTONIC of the last authentic frame of the peer */
-	__u64 acknowledged;           /* bulk frames acknowledged by the peer */
+	__u64 acknowledged;           /* frames of records acknowledged by the peer */
+	__u64 bulk_acknowledged;      /* those of them that are of bulk synchronisation or a repair */
 	__u64 unanswered_since_ns;    /* CLOCK_MONOTONIC of our first request since its last reply; 0: none */
 	/* Eight bytes that change together: a list that has changed meanwhile is never taken for the same. */
 	__u32 free_vm;                /* index + 1 of the first slot that was given back; 0: none */
@@ -316,7 +321,7 @@ struct gateway_state {
 	__u32 pad2;
 	__u64 peer_heard_underlay_ns; /* CLOCK_MONOTONIC of the peer's last heartbeat there */
 };
-ASSERT_SIZE(struct gateway_state, 64);
+ASSERT_SIZE(struct gateway_state, 72);
 
 /* Where heartbeats go: ways that no single fault takes away together. */
 enum sync_path {
@@ -623,7 +628,15 @@ ASSERT_SIZE(struct replay_window, 4112);
 enum walk_kind {
 	WALK_BULK = 0,
 	WALK_AGE = 1,
-	WALKS = 2,
+	/* Sums up what is replicated, by segments. */
+	WALK_DIGEST = 2,
+	/* A standby doubts what it holds of the segments that differ. */
+	WALK_DOUBT = 3,
+	/* The Active says what there is of them. */
+	WALK_REPAIR = 4,
+	/* What is still in doubt then ends. */
+	WALK_SWEEP = 5,
+	WALKS = 6,
 };
 
 enum walk_phase {
@@ -633,13 +646,30 @@ enum walk_phase {
 	WALK_ENDED = 3,
 };
 
+/* Of WALK_SWEEP: mappings go with their sessions, VMs with their mappings. */
+enum sweep_phase {
+	SWEEP_SESSIONS = 0,
+	SWEEP_MAPPINGS = 1,
+	SWEEP_VMS = 2,
+};
+
 struct walk {
 	__u32 phase;                  /* enum walk_phase; the control plane starts a pass by writing zeros */
 	__u32 position;
 	__u32 records;                /* in the frame of the present run */
 	__u32 pad;
+	__u64 seed;                   /* of the digests that are compared, and say which segment is whose */
 };
-ASSERT_SIZE(struct walk, 16);
+ASSERT_SIZE(struct walk, 24);
+
+/* segments[i]: what is replicated falls into one by the hash of its name. */
+#define SEGMENTS 1024
+struct segment {
+	__u64 digest;                 /* WALK_DIGEST adds; the control plane begins a pass by writing zeros */
+	__u32 wanted;                 /* 1 << WALK_REPAIR, 1 << WALK_DOUBT: those walks are about it */
+	__u32 pad;
+};
+ASSERT_SIZE(struct segment, 16);
 
 /* Context of vm_ensure: everything that the configuration says of a VM; what it no longer says ends. */
 struct vm_ensure {
@@ -760,7 +790,7 @@ struct sync_header {
 	__u8 flags;                   /* enum sync_flag */
 	__u8 records;
 	__u8 gateway;                 /* id of the gateway that sent it first */
-	__u8 egress;                  /* COMMIT: enum interface_role where the frame leaves */
+	__u8 egress;                  /* COMMIT: enum interface_role where the frame leaves; RECORDS: 1 in bulk */
 	__be16 length;                /* bytes after header and records */
 	__be32 epoch;
 	__u8 path;                    /* HEARTBEAT: enum sync_path */
@@ -791,7 +821,7 @@ struct sync_record {
 	__u8 kind;                    /* enum sync_record_kind */
 	__u8 protocol;                /* enum mapping_protocol */
 	__u8 state;                   /* enum session_state */
-	__u8 session_flags;           /* enum session_flag: FIN bits */
+	__u8 session_flags;           /* enum session_flag: SESSION_FLAGS_REPLICATED */
 	__be32 term;
 	__be32 vni;
 	__be32 internal_address;

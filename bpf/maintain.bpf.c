@@ -2,10 +2,8 @@
 /* Run by the control plane, never by a packet: sealing, bulk synchronisation, ageing, what the configuration says. */
 #include <errno.h>
 
-#include "apply.h"
+#include "digest.h"
 
-/* How far one run looks for something to say. */
-#define WALK_STEPS 4096
 /* So much longer than its last port rests a block stays with its VM, so that every port of it is seen to have rested. */
 #define BLOCK_MARGIN_TICKS 8
 /* So long a mapping may be without a session: far longer than any CPU takes to add it. */
@@ -31,84 +29,11 @@ int seal_xdp(struct xdp_md *ctx)
 	return XDP_TX;
 }
 
-/* One run of a walk: collects records into the frame until it is full or the steps are used up. */
-struct walk_run {
-	struct xdp_md *ctx;
-	struct walk *walk;
-	const struct gateway *gateway;
-	struct gateway_state *state;
-	/* Taken before the tables are read: a commit that changes what was read meanwhile comes after it. */
-	__u64 sequence;
-	struct sync_record record;
-};
-
-/* The routers that a VM's records speak of; false where its network, or the VM, has gone. */
-static __always_inline bool walk_find_routers(const struct vm *vm, struct router **router,
-					      struct virtual_router **virtual_router)
+/* Of everything, or for a repair: of the segments that differ, what this gateway is Active for. */
+static __always_inline bool bulk_is_about(const struct walk_run *run, __u64 begun,
+					  const struct virtual_router *router)
 {
-	__u32 index = vm->network;
-	struct network *network = bpf_map_lookup_elem(&networks, &index);
-
-	if (!network || network->vni != vm->vni || vm->flags & VM_RETIRED)
-		return false;
-	index = network->router;
-	*router = bpf_map_lookup_elem(&routers, &index);
-	if (!*router)
-		return false;
-	index = (*router)->virtual_router;
-	*virtual_router = bpf_map_lookup_elem(&virtual_routers, &index);
-	return *virtual_router;
-}
-
-/* The address that a mapping of the VM is at; 0 where the VM has another by now. */
-static __always_inline __be32 walk_find_address(const struct vm *vm, __u32 mapping)
-{
-	__u32 index = vm->network;
-	struct network *network = bpf_map_lookup_elem(&networks, &index);
-	__be32 address;
-
-	if (!network || vm->snat_address != mapping_address_index(mapping) + 1)
-		return 0;
-	return vm_snat_index(vm, network->router, &address) < 0 ? 0 : address;
-}
-
-static __always_inline void walk_write(struct walk_run *run)
-{
-	if (frame_store(run->ctx, SYNC_RECORDS_OFFSET + run->walk->records * sizeof(run->record),
-				&run->record, sizeof(run->record)))
-		return;
-	run->walk->records++;
-}
-
-static __always_inline void walk_next_phase(struct walk *walk)
-{
-	walk->phase++;
-	walk->position = 0;
-}
-
-/* A block that nobody holds is passed over in one step. */
-static __always_inline bool walk_skips_block(struct walk *walk)
-{
-	__u32 index = walk->position;
-	struct port_block *block;
-
-	if (index % PORT_BLOCK_SIZE)
-		return false;
-	block = port_block_at(index / 65536 / MAPPING_PROTOCOLS, index % 65536 / PORT_BLOCK_SIZE);
-	if (block && (block->vm || block->mappings))
-		return false;
-	walk->position += PORT_BLOCK_SIZE;
-	return true;
-}
-
-static __always_inline bool walk_mappings_end(const struct walk_run *run)
-{
-	return run->walk->position >= run->gateway->external_addresses * MAPPING_PROTOCOLS * 65536;
-}
-
-static __always_inline bool walk_sessions_end(const struct walk_run *run)
-{
-	return run->walk->position >= run->gateway->session_buckets * SESSION_BUCKET_SIZE;
+	return !run->repairs || (virtual_router_is_active(router) && segment_is_wanted(begun, WALK_REPAIR));
 }
 
 static __always_inline void bulk_vm(struct walk_run *run)
@@ -124,16 +49,10 @@ static __always_inline void bulk_vm(struct walk_run *run)
 	run->walk->position++;
 	if (!vm->address || !vm->tunnel_endpoint || !walk_find_routers(vm, &router, &virtual_router))
 		return;
+	if (!bulk_is_about(run, digest_begin_vm(run->walk->seed, vm), virtual_router))
+		return;
 	record_export_vm(&run->record, vm, router, virtual_router);
 	walk_write(run);
-}
-
-/* False for what an earlier mapping of the same VM has left behind. */
-static __always_inline bool walk_is_of_mapping(const struct session *session,
-					       const struct mapping *mapping,
-					       const struct router *router)
-{
-	return session->internal_port == mapping->internal_port || session_is_dependent(router);
 }
 
 static __always_inline void bulk_session(struct walk_run *run, __u32 index,
@@ -150,7 +69,7 @@ static __always_inline void bulk_session(struct walk_run *run, __u32 index,
 	    !walk_is_of_mapping(session, mapping, router))
 		return;
 	address = walk_find_address(vm, index);
-	if (!address)
+	if (!address || !bulk_is_about(run, digest_begin_mapping(run->walk->seed, index, address), virtual_router))
 		return;
 	record_export_vm(&run->record, vm, router, virtual_router);
 	record_export_session(&run->record, index, session, address);
@@ -203,45 +122,6 @@ static long bulk_step(__u32 i __attribute__((unused)), struct walk_run *run)
 	return run->walk->records == SYNC_MAX_RECORDS;
 }
 
-/* What the control plane sees of a run. */
-static __always_inline int walk_finish(struct walk_run *run)
-{
-	__u32 length = SYNC_RECORDS_OFFSET + run->walk->records * sizeof(struct sync_record);
-	__u32 zero = 0;
-	struct gateway_state *state = bpf_map_lookup_elem(&gateway_states, &zero);
-	struct sync_header *header;
-
-	if (!run->walk->records)
-		return run->walk->phase == WALK_ENDED ? XDP_DROP : XDP_PASS;
-	if (!state || frame_set_length(run->ctx, length, packet_length(run->ctx)) ||
-	    sync_write_envelope(run->ctx, run->gateway, length))
-		return XDP_ABORTED;
-	header = packet_at(run->ctx, SYNC_OFFSET, sizeof(*header));
-	if (!header)
-		return XDP_ABORTED;
-	*header = (struct sync_header){
-		.version = SYNC_VERSION, .type = SYNC_RECORDS, .records = run->walk->records,
-	};
-	return sync_seal(run->ctx, run->gateway, state, run->sequence, SYNC_OFFSET) ? XDP_ABORTED : XDP_TX;
-}
-
-static __always_inline bool walk_start(struct walk_run *run, struct xdp_md *ctx, __u32 kind)
-{
-	__u32 zero = 0;
-
-	*run = (struct walk_run){
-		.ctx = ctx,
-		.walk = bpf_map_lookup_elem(&walks, &kind),
-		.gateway = bpf_map_lookup_elem(&gateways, &zero),
-		.state = bpf_map_lookup_elem(&gateway_states, &zero),
-	};
-	if (!run->walk || !run->gateway || !run->state)
-		return false;
-	run->walk->records = 0;
-	run->sequence = sync_next_sequence(run->state);
-	return true;
-}
-
 /*
  * Everything that we hold, a frame at a time. data_in: room for a full frame.
  * XDP_TX: a sealed frame; XDP_PASS: nothing yet, run again; XDP_DROP: the end.
@@ -251,10 +131,23 @@ int bulk_xdp(struct xdp_md *ctx)
 {
 	struct walk_run run;
 
-	if (!walk_start(&run, ctx, WALK_BULK))
+	if (!walk_start_frame(&run, ctx, WALK_BULK))
 		return XDP_ABORTED;
 	bpf_loop(WALK_STEPS, bulk_step, &run, 0);
-	return walk_finish(&run);
+	return walk_finish(&run, 1);
+}
+
+/* As bulk_xdp, of the segments that are wanted. */
+SEC("xdp")
+int repair_xdp(struct xdp_md *ctx)
+{
+	struct walk_run run;
+
+	if (!walk_start_frame(&run, ctx, WALK_REPAIR))
+		return XDP_ABORTED;
+	run.repairs = true;
+	bpf_loop(WALK_STEPS, bulk_step, &run, 0);
+	return walk_finish(&run, 1);
 }
 
 /* A standby's own clock says nothing of use: from the takeover on every session starts a new life. */
@@ -520,10 +413,10 @@ int age_xdp(struct xdp_md *ctx)
 {
 	struct walk_run run;
 
-	if (!walk_start(&run, ctx, WALK_AGE))
+	if (!walk_start_frame(&run, ctx, WALK_AGE))
 		return XDP_ABORTED;
 	bpf_loop(WALK_STEPS, age_step, &run, 0);
-	return walk_finish(&run);
+	return walk_finish(&run, 0);
 }
 
 /* Where it lives is the configuration's word; an old next hop leads to an old endpoint. */

@@ -88,6 +88,7 @@ PERCPU_ARRAY(floating_ip_counters, struct floating_ip_counter, 65537); /* * */
 PERCPU_ARRAY(icmp_budgets, struct icmp_budget, 1);
 
 ARRAY(walks, struct walk, WALKS, 0);
+ARRAY(segments, struct segment, SEGMENTS, BPF_F_MMAPABLE);
 ARRAY(replay_windows, struct replay_window, REPLAY_DIRECTIONS, 0);
 
 PERCPU_ARRAY(counters, struct counter, REASONS);

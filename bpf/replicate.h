@@ -60,6 +60,10 @@ static __always_inline void record_export_vm(struct sync_record *record, const s
 	__builtin_memcpy(record->option, vm->option, 8);
 }
 
+/* A closing connection keeps in mind that it was established. */
+#define SESSION_FLAGS_REPLICATED                                                                   \
+	(SESSION_FIN_OUTBOUND | SESSION_FIN_INBOUND | SESSION_REPLIED | SESSION_ESTABLISHED_COMMITTED)
+
 /* Over record_export_vm's fields: which slot of shared SNAT, at which address. */
 static __always_inline void record_export_mapping(struct sync_record *record, __u8 kind, __u32 index,
 						  __be32 address, __be16 internal_port)
@@ -77,8 +81,10 @@ static __always_inline void record_export_session(struct sync_record *record, __
 {
 	record_export_mapping(record, RECORD_SESSION, index, address, session->internal_port);
 	record->state = session->state;
-	record->session_flags = session->flags &
-				(SESSION_FIN_OUTBOUND | SESSION_FIN_INBOUND | SESSION_REPLIED);
+	record->session_flags = session->flags & SESSION_FLAGS_REPLICATED;
+	/* Of a session that is established its state says so, told before or not. */
+	if (session->state != SESSION_CLOSING)
+		record->session_flags &= ~SESSION_ESTABLISHED_COMMITTED;
 	record->remote = session->remote;
 	record->remote_port = session->remote_port;
 	record->idle = bpf_htonl(tick_now() - session->last_seen);

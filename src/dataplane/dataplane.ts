@@ -155,7 +155,7 @@ export class DataPlane {
   }
 
   rewindWalk(kind: number): void {
-    this.maps.walks.set(kind, { phase: 0, position: 0, records: 0 });
+    this.maps.walks.set(kind, { phase: 0, position: 0, records: 0, seed: 0n });
   }
 
   /** One step of `bulk_xdp` or `age_xdp`. @throws Error when the program gives up, which it does for want of its maps only */

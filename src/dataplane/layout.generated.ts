@@ -2,7 +2,7 @@
 import type { Codec, EnumLayout, MapLayout, StructLayout } from 'libbpf-ts';
 
 /** Changes whenever a struct, an enum or a map changes its layout. */
-export const layoutHash = '8f7fd76a9610fccf2d9a5679fb84a85c';
+export const layoutHash = '6487cd79a6282e693021a008fed3b1cd';
 
 function expectLength(actual: number, expected: number, field: string): void {
   if (actual !== expected) throw new RangeError(`${field} takes ${expected} elements, not ${actual}`);
@@ -376,6 +376,7 @@ export const sessionFlag = {
   finInbound: 8,
   unprotected: 16,
   replied: 32,
+  doubted: 64,
 } as const;
 export type SessionFlag = (typeof sessionFlag)[keyof typeof sessionFlag];
 export const sessionFlagNames: Readonly<Record<number, string>> = {
@@ -385,6 +386,7 @@ export const sessionFlagNames: Readonly<Record<number, string>> = {
   8: 'fin_inbound',
   16: 'unprotected',
   32: 'replied',
+  64: 'doubted',
 };
 
 /** enum session_state */
@@ -400,6 +402,19 @@ export const sessionStateNames: readonly string[] = [
   'transitory',
   'established',
   'closing',
+];
+
+/** enum sweep_phase */
+export const sweepPhase = {
+  sessions: 0,
+  mappings: 1,
+  vms: 2,
+} as const;
+export type SweepPhase = (typeof sweepPhase)[keyof typeof sweepPhase];
+export const sweepPhaseNames: readonly string[] = [
+  'sessions',
+  'mappings',
+  'vms',
 ];
 
 /** enum sync_flag */
@@ -493,6 +508,7 @@ export const vmFlag = {
   pinned: 2,
   hasForwardings: 4,
   retired: 8,
+  doubted: 16,
 } as const;
 export type VmFlag = (typeof vmFlag)[keyof typeof vmFlag];
 export const vmFlagNames: Readonly<Record<number, string>> = {
@@ -500,19 +516,28 @@ export const vmFlagNames: Readonly<Record<number, string>> = {
   2: 'pinned',
   4: 'has_forwardings',
   8: 'retired',
+  16: 'doubted',
 };
 
 /** enum walk_kind */
 export const walkKind = {
   bulk: 0,
   age: 1,
+  digest: 2,
+  doubt: 3,
+  repair: 4,
+  sweep: 5,
 } as const;
 export type WalkKind = (typeof walkKind)[keyof typeof walkKind];
 export const walkKindNames: readonly string[] = [
   'bulk',
   'age',
+  'digest',
+  'doubt',
+  'repair',
+  'sweep',
 ];
-export const walkKindCount = 2;
+export const walkKindCount = 6;
 
 /** enum walk_phase */
 export const walkPhase = {
@@ -1311,12 +1336,13 @@ export const gatewayCodec: Codec<Gateway> = {
   },
 };
 
-/** struct gateway_state, 64 bytes */
+/** struct gateway_state, 72 bytes */
 export interface GatewayState {
   sequence: bigint;
   vms: number;
   peerHeardNs: bigint;
   acknowledged: bigint;
+  bulkAcknowledged: bigint;
   unansweredSinceNs: bigint;
   freeVm: number;
   freeVmChanges: number;
@@ -1326,19 +1352,20 @@ export interface GatewayState {
 
 export const gatewayStateLayout: StructLayout = {
   name: 'gateway_state',
-  size: 64,
+  size: 72,
   fields: [
     { name: 'sequence', offset: 0, size: 8, kind: 'u64' },
     { name: 'vms', offset: 8, size: 4, kind: 'u32' },
     { name: 'pad', offset: 12, size: 4, kind: 'u32' },
     { name: 'peer_heard_ns', offset: 16, size: 8, kind: 'u64' },
     { name: 'acknowledged', offset: 24, size: 8, kind: 'u64' },
-    { name: 'unanswered_since_ns', offset: 32, size: 8, kind: 'u64' },
-    { name: 'free_vm', offset: 40, size: 4, kind: 'u32' },
-    { name: 'free_vm_changes', offset: 44, size: 4, kind: 'u32' },
-    { name: 'resting_ports', offset: 48, size: 4, kind: 'u32' },
-    { name: 'pad2', offset: 52, size: 4, kind: 'u32' },
-    { name: 'peer_heard_underlay_ns', offset: 56, size: 8, kind: 'u64' },
+    { name: 'bulk_acknowledged', offset: 32, size: 8, kind: 'u64' },
+    { name: 'unanswered_since_ns', offset: 40, size: 8, kind: 'u64' },
+    { name: 'free_vm', offset: 48, size: 4, kind: 'u32' },
+    { name: 'free_vm_changes', offset: 52, size: 4, kind: 'u32' },
+    { name: 'resting_ports', offset: 56, size: 4, kind: 'u32' },
+    { name: 'pad2', offset: 60, size: 4, kind: 'u32' },
+    { name: 'peer_heard_underlay_ns', offset: 64, size: 8, kind: 'u64' },
   ],
 };
 
@@ -1348,41 +1375,44 @@ export const gatewayStateOffsets = {
   vms: 8,
   peerHeardNs: 16,
   acknowledged: 24,
-  unansweredSinceNs: 32,
-  freeVm: 40,
-  freeVmChanges: 44,
-  restingPorts: 48,
-  peerHeardUnderlayNs: 56,
+  bulkAcknowledged: 32,
+  unansweredSinceNs: 40,
+  freeVm: 48,
+  freeVmChanges: 52,
+  restingPorts: 56,
+  peerHeardUnderlayNs: 64,
 } as const;
 
 export const gatewayStateCodec: Codec<GatewayState> = {
   name: 'gateway_state',
-  size: 64,
+  size: 72,
   encode(value, into, offset = 0) {
-    expectRoom(into, offset, 64, 'gateway_state');
-    into.fill(0, offset, offset + 64);
+    expectRoom(into, offset, 72, 'gateway_state');
+    into.fill(0, offset, offset + 72);
     into.writeBigUInt64LE(value.sequence, offset);
     into.writeUInt32LE(value.vms, offset + 8);
     into.writeBigUInt64LE(value.peerHeardNs, offset + 16);
     into.writeBigUInt64LE(value.acknowledged, offset + 24);
-    into.writeBigUInt64LE(value.unansweredSinceNs, offset + 32);
-    into.writeUInt32LE(value.freeVm, offset + 40);
-    into.writeUInt32LE(value.freeVmChanges, offset + 44);
-    into.writeUInt32LE(value.restingPorts, offset + 48);
-    into.writeBigUInt64LE(value.peerHeardUnderlayNs, offset + 56);
+    into.writeBigUInt64LE(value.bulkAcknowledged, offset + 32);
+    into.writeBigUInt64LE(value.unansweredSinceNs, offset + 40);
+    into.writeUInt32LE(value.freeVm, offset + 48);
+    into.writeUInt32LE(value.freeVmChanges, offset + 52);
+    into.writeUInt32LE(value.restingPorts, offset + 56);
+    into.writeBigUInt64LE(value.peerHeardUnderlayNs, offset + 64);
   },
   decode(from, offset = 0) {
-    expectRoom(from, offset, 64, 'gateway_state');
+    expectRoom(from, offset, 72, 'gateway_state');
     return {
       sequence: from.readBigUInt64LE(offset),
       vms: from.readUInt32LE(offset + 8),
       peerHeardNs: from.readBigUInt64LE(offset + 16),
       acknowledged: from.readBigUInt64LE(offset + 24),
-      unansweredSinceNs: from.readBigUInt64LE(offset + 32),
-      freeVm: from.readUInt32LE(offset + 40),
-      freeVmChanges: from.readUInt32LE(offset + 44),
-      restingPorts: from.readUInt32LE(offset + 48),
-      peerHeardUnderlayNs: from.readBigUInt64LE(offset + 56),
+      bulkAcknowledged: from.readBigUInt64LE(offset + 32),
+      unansweredSinceNs: from.readBigUInt64LE(offset + 40),
+      freeVm: from.readUInt32LE(offset + 48),
+      freeVmChanges: from.readUInt32LE(offset + 52),
+      restingPorts: from.readUInt32LE(offset + 56),
+      peerHeardUnderlayNs: from.readBigUInt64LE(offset + 64),
     };
   },
 };
@@ -2882,6 +2912,46 @@ export const routerStateCodec: Codec<RouterState> = {
   },
 };
 
+/** struct segment, 16 bytes */
+export interface Segment {
+  digest: bigint;
+  wanted: number;
+}
+
+export const segmentLayout: StructLayout = {
+  name: 'segment',
+  size: 16,
+  fields: [
+    { name: 'digest', offset: 0, size: 8, kind: 'u64' },
+    { name: 'wanted', offset: 8, size: 4, kind: 'u32' },
+    { name: 'pad', offset: 12, size: 4, kind: 'u32' },
+  ],
+};
+
+/** Bytes from the start of struct segment. */
+export const segmentOffsets = {
+  digest: 0,
+  wanted: 8,
+} as const;
+
+export const segmentCodec: Codec<Segment> = {
+  name: 'segment',
+  size: 16,
+  encode(value, into, offset = 0) {
+    expectRoom(into, offset, 16, 'segment');
+    into.fill(0, offset, offset + 16);
+    into.writeBigUInt64LE(value.digest, offset);
+    into.writeUInt32LE(value.wanted, offset + 8);
+  },
+  decode(from, offset = 0) {
+    expectRoom(from, offset, 16, 'segment');
+    return {
+      digest: from.readBigUInt64LE(offset),
+      wanted: from.readUInt32LE(offset + 8),
+    };
+  },
+};
+
 /** struct sync_record, 72 bytes */
 export interface SyncRecord {
   kind: number;
@@ -3712,21 +3782,23 @@ export const vmKeyCodec: Codec<VmKey> = {
   },
 };
 
-/** struct walk, 16 bytes */
+/** struct walk, 24 bytes */
 export interface Walk {
   phase: number;
   position: number;
   records: number;
+  seed: bigint;
 }
 
 export const walkLayout: StructLayout = {
   name: 'walk',
-  size: 16,
+  size: 24,
   fields: [
     { name: 'phase', offset: 0, size: 4, kind: 'u32' },
     { name: 'position', offset: 4, size: 4, kind: 'u32' },
     { name: 'records', offset: 8, size: 4, kind: 'u32' },
     { name: 'pad', offset: 12, size: 4, kind: 'u32' },
+    { name: 'seed', offset: 16, size: 8, kind: 'u64' },
   ],
 };
 
@@ -3735,24 +3807,27 @@ export const walkOffsets = {
   phase: 0,
   position: 4,
   records: 8,
+  seed: 16,
 } as const;
 
 export const walkCodec: Codec<Walk> = {
   name: 'walk',
-  size: 16,
+  size: 24,
   encode(value, into, offset = 0) {
-    expectRoom(into, offset, 16, 'walk');
-    into.fill(0, offset, offset + 16);
+    expectRoom(into, offset, 24, 'walk');
+    into.fill(0, offset, offset + 24);
     into.writeUInt32LE(value.phase, offset);
     into.writeUInt32LE(value.position, offset + 4);
     into.writeUInt32LE(value.records, offset + 8);
+    into.writeBigUInt64LE(value.seed, offset + 16);
   },
   decode(from, offset = 0) {
-    expectRoom(from, offset, 16, 'walk');
+    expectRoom(from, offset, 24, 'walk');
     return {
       phase: from.readUInt32LE(offset),
       position: from.readUInt32LE(offset + 4),
       records: from.readUInt32LE(offset + 8),
+      seed: from.readBigUInt64LE(offset + 16),
     };
   },
 };
@@ -3768,7 +3843,7 @@ export const mapLayouts: Readonly<Record<string, MapLayout>> = {
   forwardings: { key: { size: 8, kind: 'struct', struct: forwardingKeyLayout }, value: { size: 8, kind: 'struct', struct: forwardingLayout } },
   fragments: { key: { size: 16, kind: 'struct', struct: fragmentKeyLayout }, value: { size: 12, kind: 'struct', struct: fragmentLayout } },
   free_vms: { key: { size: 4, kind: 'u32' }, value: { size: 4, kind: 'u32' } },
-  gateway_states: { key: { size: 4, kind: 'u32' }, value: { size: 64, kind: 'struct', struct: gatewayStateLayout } },
+  gateway_states: { key: { size: 4, kind: 'u32' }, value: { size: 72, kind: 'struct', struct: gatewayStateLayout } },
   gateways: { key: { size: 4, kind: 'u32' }, value: { size: 104, kind: 'struct', struct: gatewayLayout } },
   icmp_budgets: { key: { size: 4, kind: 'u32' }, value: { size: 16, kind: 'struct', struct: icmpBudgetLayout } },
   interfaces: { key: { size: 4, kind: 'u32' }, value: { size: 20, kind: 'struct', struct: interfaceLayout } },
@@ -3786,6 +3861,7 @@ export const mapLayouts: Readonly<Record<string, MapLayout>> = {
   router_states: { key: { size: 4, kind: 'u32' }, value: { size: 16, kind: 'struct', struct: routerStateLayout } },
   routers: { key: { size: 4, kind: 'u32' }, value: { size: 44, kind: 'struct', struct: routerLayout } },
   routes: { key: { size: 12, kind: 'struct', struct: routeKeyLayout }, value: { size: 16, kind: 'struct', struct: routeLayout } },
+  segments: { key: { size: 4, kind: 'u32' }, value: { size: 16, kind: 'struct', struct: segmentLayout } },
   sessions: { key: { size: 4, kind: 'u32' }, value: { size: 24, kind: 'struct', struct: sessionSlotLayout } },
   siphash_jobs: { key: { size: 4, kind: 'u32' }, value: { size: 56, kind: 'struct', struct: siphashJobLayout } },
   snat_addresses: { key: { size: 4, kind: 'u32' }, value: { size: 8, kind: 'struct', struct: snatAddressLayout } },
@@ -3793,7 +3869,7 @@ export const mapLayouts: Readonly<Record<string, MapLayout>> = {
   virtual_routers: { key: { size: 4, kind: 'u32' }, value: { size: 40, kind: 'struct', struct: virtualRouterLayout } },
   vm_by_address: { key: { size: 8, kind: 'struct', struct: vmKeyLayout }, value: { size: 4, kind: 'u32' } },
   vms: { key: { size: 4, kind: 'u32' }, value: { size: 192, kind: 'struct', struct: vmLayout } },
-  walks: { key: { size: 4, kind: 'u32' }, value: { size: 16, kind: 'struct', struct: walkLayout } },
+  walks: { key: { size: 4, kind: 'u32' }, value: { size: 24, kind: 'struct', struct: walkLayout } },
 };
 
 /** The enumerators under their names in C. */
@@ -4006,6 +4082,7 @@ export const enumLayouts: readonly EnumLayout[] = [
       SESSION_FIN_INBOUND: 8,
       SESSION_UNPROTECTED: 16,
       SESSION_REPLIED: 32,
+      SESSION_DOUBTED: 64,
     },
   },
   {
@@ -4015,6 +4092,14 @@ export const enumLayouts: readonly EnumLayout[] = [
       SESSION_TRANSITORY: 1,
       SESSION_ESTABLISHED: 2,
       SESSION_CLOSING: 3,
+    },
+  },
+  {
+    name: 'sweep_phase',
+    values: {
+      SWEEP_SESSIONS: 0,
+      SWEEP_MAPPINGS: 1,
+      SWEEP_VMS: 2,
     },
   },
   {
@@ -4076,6 +4161,7 @@ export const enumLayouts: readonly EnumLayout[] = [
       VM_PINNED: 2,
       VM_HAS_FORWARDINGS: 4,
       VM_RETIRED: 8,
+      VM_DOUBTED: 16,
     },
   },
   {
@@ -4083,7 +4169,11 @@ export const enumLayouts: readonly EnumLayout[] = [
     values: {
       WALK_BULK: 0,
       WALK_AGE: 1,
-      WALKS: 2,
+      WALK_DIGEST: 2,
+      WALK_DOUBT: 3,
+      WALK_REPAIR: 4,
+      WALK_SWEEP: 5,
+      WALKS: 6,
     },
   },
   {

@@ -91,6 +91,6 @@ function age(gateway: GatewayFixture): void {
 }
 
 function pass(gateway: GatewayFixture): void {
-  gateway.walks.set(1, { phase: 0, position: 0, records: 0 });
+  gateway.walks.set(1, { phase: 0, position: 0, records: 0, seed: 0n });
   while (gateway.execute('age_xdp', Buffer.alloc(1200)).verdict !== 'DROP');
 }

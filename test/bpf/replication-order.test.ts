@@ -46,7 +46,7 @@ const apply = (frames: readonly Buffer[]): void => {
 /** The sealed frames of a whole pass by A, on their way. */
 function walkFrames(program: 'bulk_xdp' | 'age_xdp'): Buffer[] {
   const frames: Buffer[] = [];
-  pair.a.walks.set(WALK[program], { phase: 0, position: 0, records: 0 });
+  pair.a.walks.set(WALK[program], { phase: 0, position: 0, records: 0, seed: 0n });
   for (;;) {
     const step = pair.a.run(program, ROOM);
     if (step.verdict === 'DROP') return frames;
@@ -381,6 +381,7 @@ function expectSame(): void {
   const vm = pair.a.vm(a1);
   if (vm !== undefined) expect(pair.b.vm(a1)!.tunnelEndpoint).toBe(vm.tunnelEndpoint);
   expect(tableFaults(pair.b)).toEqual([]);
+  expect(pair.differences()).toEqual([]);
 }
 
 describe('any order of the frames of a history', () => {

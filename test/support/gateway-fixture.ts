@@ -48,7 +48,7 @@ export function loadByDefault(hook: Hook): void {
   defaultHook = hook;
 }
 
-export type ProgramName = 'underlay' | 'external' | 'ha_xdp' | 'seal_xdp' | 'bulk_xdp' | 'age_xdp';
+export type ProgramName = 'underlay' | 'external' | 'ha_xdp' | 'seal_xdp' | 'bulk_xdp' | 'age_xdp' | 'digest_xdp' | 'doubt_xdp' | 'repair_xdp' | 'sweep_xdp';
 export type Verdict = 'ABORTED' | 'DROP' | 'PASS' | 'TX' | 'REDIRECT';
 const XDP_VERDICTS: readonly Verdict[] = ['ABORTED', 'DROP', 'PASS', 'TX', 'REDIRECT'];
 /** TC_ACT_OK, TC_ACT_SHOT, TC_ACT_PIPE, TC_ACT_REDIRECT. */
@@ -254,7 +254,7 @@ const hashMaps = [
   'virtual_router_by_address', 'network_by_vni', 'external_addresses', 'neighbours', 'vm_by_address', 'forwardings', 'routes', 'fragments',
 ] as const;
 const indexedMaps = [
-  ['walks', 2], ['replay_windows', 4], ['networks', INDEXES], ['routers', INDEXES], ['external_networks', INDEXES],
+  ['walks', 6], ['replay_windows', 4], ['networks', INDEXES], ['routers', INDEXES], ['external_networks', INDEXES],
   ['snat_addresses', SIZES.snatAddresses], ['pools', INDEXES], ['network_states', INDEXES], ['router_states', INDEXES],
 ] as const;
 
@@ -295,6 +295,7 @@ export class GatewayFixture {
   readonly neighbours: TypedMap<layout.NeighbourKey, layout.Neighbour>;
   readonly vmByAddress: TypedMap<layout.VmKey, number>;
   readonly walks: TypedMap<number, layout.Walk>;
+  readonly segments: SharedArray<layout.Segment>;
   readonly replayWindows: TypedMap<number, layout.ReplayWindow>;
   readonly ports: TypedMap<number, number>;
   private readonly counterMap: PerCpuMap<number, layout.Counter>;
@@ -336,6 +337,7 @@ export class GatewayFixture {
     this.neighbours = new TypedMap(object.map('neighbours'), layout.neighbourKeyCodec, layout.neighbourCodec);
     this.vmByAddress = new TypedMap(object.map('vm_by_address'), layout.vmKeyCodec, u32);
     this.walks = array('walks', layout.walkCodec);
+    this.segments = shared('segments', layout.segmentCodec);
     this.replayWindows = array('replay_windows', layout.replayWindowCodec);
     this.ports = array('ports', u32);
     this.counterMap = new PerCpuMap(object.map('counters'), u32, layout.counterCodec);
@@ -703,7 +705,7 @@ export class GatewayFixture {
   }
 
   private clear(): void {
-    for (const table of [this.vms, this.portBlockTable, this.mappingTable, this.sessionTable, this.states, this.liveness, this.virtualRouters]) {
+    for (const table of [this.vms, this.portBlockTable, this.mappingTable, this.sessionTable, this.states, this.liveness, this.virtualRouters, this.segments]) {
       table.clear();
     }
     for (const name of hashMaps) {

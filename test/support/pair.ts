@@ -13,7 +13,9 @@ const SYNC_OFFSET = 42;
 const MAX_RECORDS = 12;
 /** More runs than any walk over the fixture's small tables takes. */
 const MAX_WALK_RUNS = 2000;
-const WALK = { bulk_xdp: 0, age_xdp: 1 } as const;
+const WALK = { bulk_xdp: 0, age_xdp: 1, digest_xdp: 2, doubt_xdp: 3, repair_xdp: 4, sweep_xdp: 5 } as const;
+/** Of digests; any will do. */
+const SEED = 0x0123_4567_89ab_cdefn;
 
 export class Pair {
   readonly a: GatewayFixture;
@@ -71,10 +73,10 @@ export class Pair {
    * A whole pass of bulk synchronisation or ageing by `gateway`; each frame goes
    * to the peer and back. Returns the frames and what the peer made of them.
    */
-  walk(gateway: GatewayFixture, program: 'bulk_xdp' | 'age_xdp'): { sent: Buffer[]; applied: RunResult[]; acknowledged: RunResult[] } {
+  walk(gateway: GatewayFixture, program: keyof typeof WALK, seed = SEED): { sent: Buffer[]; applied: RunResult[]; acknowledged: RunResult[] } {
     const result = { sent: [] as Buffer[], applied: [] as RunResult[], acknowledged: [] as RunResult[] };
     const room = Buffer.alloc(SYNC_OFFSET + SYNC_HEADER_BYTES + MAX_RECORDS * SYNC_RECORD_BYTES);
-    gateway.walks.set(WALK[program], { phase: 0, position: 0, records: 0 });
+    gateway.walks.set(WALK[program], { phase: 0, position: 0, records: 0, seed });
     for (let run = 0; run < MAX_WALK_RUNS; run++) {
       const step = gateway.run(program, room);
       if (step.verdict === 'DROP') return result;
@@ -87,6 +89,38 @@ export class Pair {
     }
     throw new Error(`${program} has not come to an end after ${MAX_WALK_RUNS} runs`);
   }
+
+  /** The sum of each segment of what the gateway holds. */
+  digests(gateway: GatewayFixture, seed = SEED): bigint[] {
+    const segments = Array.from({ length: gateway.segments.length }, (_, index) => index);
+    for (const index of segments) gateway.segments.update(index, { digest: 0n });
+    this.walk(gateway, 'digest_xdp', seed);
+    return segments.map((index) => gateway.segments.get(index).digest);
+  }
+
+  /** Segments in which the two gateways differ. */
+  differences(): number[] {
+    return differing(this.digests(this.a), this.digests(this.b));
+  }
+
+  /** `active` says what there is of the segments, the other gives up what it has besides. Returns the frames. */
+  repair(active: GatewayFixture, segments: readonly number[]): Buffer[] {
+    const standby = this.other(active);
+    const want = (gateway: GatewayFixture, walk: 'repair_xdp' | 'doubt_xdp'): void => {
+      for (let index = 0; index < gateway.segments.length; index++) gateway.segments.update(index, { wanted: segments.includes(index) ? 1 << WALK[walk] : 0 });
+    };
+    want(active, 'repair_xdp');
+    want(standby, 'doubt_xdp');
+    this.walk(standby, 'doubt_xdp');
+    const { sent } = this.walk(active, 'repair_xdp');
+    this.walk(standby, 'sweep_xdp');
+    return sent;
+  }
+}
+
+/** Numbers of the segments in which two lists of digests differ. */
+export function differing(a: readonly bigint[], b: readonly bigint[]): number[] {
+  return a.flatMap((digest, segment) => (digest === b[segment] ? [] : [segment]));
 }
 
 export function isSyncFrame(frame: Buffer): boolean {
