@@ -77,15 +77,20 @@ export function daemonOf(state: LabState, node: string): ProcessRecord | undefin
   return state.processes.find((record) => record.name === node && isRunning(record));
 }
 
-/** `main`: the command line of another build than this one. */
-export function startGateway(state: LabState, node: string, main = program): ProcessRecord {
+export interface DaemonStart {
+  /** The command line of another build than this one. */
+  readonly program?: string;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+export function startGateway(state: LabState, node: string, { program: main = program, env = {} }: DaemonStart = {}): ProcessRecord {
   gatewayNamed(node);
   const previous = state.processes.find((record) => record.name === node);
   if (previous !== undefined) {
     if (isRunning(previous)) throw new LabError(`the daemon of ${node} is already running (pid ${previous.pid})`);
     state.removeProcess(previous);
   }
-  return startDaemon(state, { name: node, node, command: [process.execPath, main, 'run', '--config', configurationFile(node)], alone: true });
+  return startDaemon(state, { name: node, node, command: [process.execPath, main, 'run', '--config', configurationFile(node)], env, alone: true });
 }
 
 /**

@@ -2,7 +2,7 @@
 // something else. Traffic goes on through all of it, counted by sequence number.
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Document } from 'yaml';
-import { configurationFile, program } from '../../src/lab/gateway.js';
+import { configurationFile } from '../../src/lab/gateway.js';
 import { downIfOurs, up } from '../../src/lab/lab.js';
 import { Load } from '../../src/lab/load.js';
 import { runIn } from '../../src/lab/process.js';
@@ -101,7 +101,7 @@ describe('a build whose maps mean something else', () => {
     expect(await lab.pinned('gw-a')).toEqual(pinned);
     const upgraded = await lab.observe(load, async () => {
       await lab.floatgate('detach', '--config', configurationFile('gw-a'));
-      const status = await lab.start('gw-a', other.program);
+      const status = await lab.start('gw-a', { program: other.program });
       expect(await lab.reaches('gw-a', 'active')).toBe('preempting');
       return status;
     });
@@ -116,7 +116,7 @@ describe('a build whose maps mean something else', () => {
     const observed = await lab.observe(load, async () => {
       await lab.end('gw-a', 'SIGTERM');
       await lab.floatgate('detach', '--config', configurationFile('gw-a'));
-      await until('the first build to run again', () => lab.start('gw-a', program));
+      await until('the first build to run again', () => lab.start('gw-a'));
       return lab.reaches('gw-a', 'active');
     });
     expect(observed.result).toBe('preempting');

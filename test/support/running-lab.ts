@@ -7,12 +7,13 @@ import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isMap, isSeq, parseDocument, type Document, type YAMLMap, type YAMLSeq } from 'yaml';
 import { ApiClient } from '../../src/api/client.js';
+import type { SessionView } from '../../src/api/sessions.js';
 import type { Status, VirtualRouterStatus } from '../../src/api/status.js';
 import { LabClient } from '../../src/lab/client.js';
 import type { FlowReport } from '../../src/lab/clients/flow-client.js';
 import type { ProgressReport } from '../../src/lab/clients/session-client.js';
 import { monotonicMs } from '../../src/lab/clock.js';
-import { configurationFile, configureGateways, daemonOf, forgetGateway, gatewayFolder, program, readStatus, startGateway } from '../../src/lab/gateway.js';
+import { configurationFile, configureGateways, daemonOf, forgetGateway, gatewayFolder, program, readStatus, startGateway, type DaemonStart } from '../../src/lab/gateway.js';
 import { gatewaysReady, isSynchronised } from '../../src/lab/lab.js';
 import type { Load, Progress } from '../../src/lab/load.js';
 import type { NamedWindow } from '../../src/lab/measurements.js';
@@ -105,9 +106,9 @@ export class RunningLab {
     sendSignal(daemon.pid, signal);
   }
 
-  /** Starts a daemon and waits until it answers. `main`: of another build. */
-  async start(node: GatewayNode, main?: string): Promise<Status> {
-    startGateway(this.state, node, main);
+  /** Starts a daemon and waits until it answers. */
+  async start(node: GatewayNode, how?: DaemonStart): Promise<Status> {
+    startGateway(this.state, node, how);
     return until(`the daemon of ${node} to answer`, () => this.status(node), { deadlineMs: startDeadlineMs });
   }
 
@@ -117,10 +118,21 @@ export class RunningLab {
   }
 
   /** And comes back as after a reboot: without a map, without a program. */
-  async returnNode(node: GatewayNode): Promise<void> {
+  async returnNode(node: GatewayNode, how?: DaemonStart): Promise<void> {
     await forgetGateway(node);
     await setLinks(topology, node, 'up');
-    await this.start(node);
+    await this.start(node, how);
+  }
+
+  /** All that the gateway holds. */
+  async sessions(node: GatewayNode): Promise<SessionView[]> {
+    const all: SessionView[] = [];
+    for (let after: string | undefined; ; ) {
+      const { sessions, next } = await this.api(node).sessions({ limit: '1000', ...(after === undefined ? {} : { after }) });
+      all.push(...sessions);
+      if (next === undefined) return all;
+      after = next;
+    }
   }
 
   /** What the command line uses, without the start of a process each time. */
@@ -158,6 +170,17 @@ export class RunningLab {
     const text = document.toString();
     writeFileSync(file, text);
     return text;
+  }
+
+  textOf(node: GatewayNode): string {
+    return readFileSync(configurationFile(node), 'utf8');
+  }
+
+  /** Has a gateway read another file. */
+  async replace(node: GatewayNode, text: string): Promise<void> {
+    this.#edited = true;
+    writeFileSync(configurationFile(node), text);
+    await this.api(node).reload();
   }
 
   /** Changes the configuration of both and has both read it. */
