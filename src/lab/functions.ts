@@ -57,7 +57,7 @@ interface EchoPath {
   readonly wanted: readonly string[];
 }
 
-async function echo(state: LabState, { from, to, address, wanted }: EchoPath, signal?: AbortSignal): Promise<Measurements['echoes'][number]> {
+export async function echo(state: LabState, { from, to, address, wanted }: EchoPath, signal?: AbortSignal): Promise<Measurements['echoes'][number]> {
   const client = new LabClient(state, { program: 'flow-client', name: `${from}-echo-${to}`, node: from, args: [address, ports.datagrams, 1, 0, 10] });
   try {
     await client.call('start');

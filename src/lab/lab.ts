@@ -45,7 +45,7 @@ export async function up({ sync, say, signal }: UpOptions, phase: 'running' | 'u
 }
 
 /** An interrupted run that could not clean up after itself (killed, power lost) must not keep the next one from starting. */
-async function removeLeftovers(say: (line: string) => void): Promise<void> {
+export async function removeLeftovers(say: (line: string) => void): Promise<void> {
   const state = LabState.read();
   if (state === undefined || state.phase === 'up') return;
   if (state.isOwned) throw new LabError('another floatgate process is making or running the lab');

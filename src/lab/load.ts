@@ -12,7 +12,19 @@ import { until } from './wait.js';
 export interface LoadOptions {
   readonly connections: number;
   readonly flows: number;
+  /** Who talks to whom; by default the VMs of the lab. */
+  readonly places?: LoadPlaces;
+  /** Of each connection, and of each flow; default 10. */
+  readonly messagesPerSecond?: number;
   readonly signal?: AbortSignal | undefined;
+}
+
+/** The servers of the lab (ports) are at these addresses. */
+export interface LoadPlaces {
+  readonly server: { readonly node: string; readonly address: string };
+  /** The connections and flows are shared between them, and between their addresses; by default they have one. */
+  readonly senders: readonly { readonly node: string; readonly addresses?: readonly string[] }[];
+  readonly probes: readonly { readonly name: string; readonly node: string; readonly address: string }[];
 }
 
 export interface Progress {
@@ -21,9 +33,14 @@ export interface Progress {
 }
 
 /** Shared SNAT is what needs replicated sessions, so the sessions and flows are of the VMs without a floating IP. */
-const loaded = ['vm-a1', 'vm-b1'] as const;
-const messagesPerSecond = 10;
-const datagramsPerSecond = 10;
+const placesOfLab: LoadPlaces = {
+  server: { node: 'outside', address: outsideAddress },
+  senders: [{ node: 'vm-a1' }, { node: 'vm-b1' }],
+  probes: [
+    { name: 'shared SNAT', node: 'vm-a1', address: outsideAddress },
+    { name: 'floating IP', node: 'outside', address: vmNamed('vm-a2').floatingAddress ?? '' },
+  ],
+};
 const probesPerSecond = 1000;
 /** A new connection is retried by TCP after 1, 3 and 7 s. */
 const connectDeadlineMs = 20_000;
@@ -35,22 +52,19 @@ export class Load {
   readonly #probes: readonly { readonly name: string; readonly client: LabClient }[];
   readonly #signal: AbortSignal | undefined;
 
-  constructor(state: LabState, { connections, flows, signal }: LoadOptions) {
+  constructor(state: LabState, { connections, flows, places = placesOfLab, messagesPerSecond = 10, signal }: LoadOptions) {
+    const { server, senders, probes } = places;
     this.#signal = signal;
-    this.#server = new LabClient(state, { program: 'session-server', name: 'session-server', node: 'outside', args: [outsideAddress, ports.sessions] });
-    this.#sessions = shares(connections).map(({ node, first, count }) => {
-      const args = [outsideAddress, ports.sessions, count, first, messagesPerSecond];
+    this.#server = new LabClient(state, { program: 'session-server', name: 'session-server', node: server.node, args: [server.address, ports.sessions] });
+    this.#sessions = shares(senders, connections).map(({ node, addresses, first, count }) => {
+      const args = [server.address, ports.sessions, count, first, messagesPerSecond, ...addresses];
       return new LabClient(state, { program: 'session-client', name: `${node}-sessions`, node, args });
     });
-    this.#flows = shares(flows).map(({ node, first, count }) => {
-      const args = [outsideAddress, ports.datagrams, count, first, datagramsPerSecond];
+    this.#flows = shares(senders, flows).map(({ node, addresses, first, count }) => {
+      const args = [server.address, ports.datagrams, count, first, messagesPerSecond, ...addresses];
       return new LabClient(state, { program: 'flow-client', name: `${node}-flows`, node, args });
     });
-    const floating = vmNamed('vm-a2').floatingAddress ?? '';
-    this.#probes = [
-      { name: 'shared SNAT', client: probe(state, 'vm-a1', outsideAddress) },
-      { name: 'floating IP', client: probe(state, 'outside', floating) },
-    ];
+    this.#probes = probes.map(({ name, node, address }) => ({ name, client: probe(state, node, address) }));
   }
 
   /** Resolves when every session is connected and everything gets answers. */
@@ -89,9 +103,9 @@ export class Load {
     return Promise.all(this.#probes.map(async ({ name, client }) => ({ probe: name, window: await client.call<ProbeWindow>('window', { fromMs, toMs }) })));
   }
 
-  /** Stops sending, waits for what is under way, and returns what each side has seen. */
-  async stop(): Promise<{ sessions: SessionReport[]; connections: ConnectionReport[]; flows: FlowReport[] }> {
-    const sessions = await Promise.all(this.#sessions.map((client) => client.call<{ sessions: SessionReport[] }>('stop', { deadlineMs: 10_000 })));
+  /** Stops sending, waits for what is under way (at most `deadlineMs`), and returns what each side has seen. */
+  async stop(deadlineMs = 10_000): Promise<{ sessions: SessionReport[]; connections: ConnectionReport[]; flows: FlowReport[] }> {
+    const sessions = await Promise.all(this.#sessions.map((client) => client.call<{ sessions: SessionReport[] }>('stop', { deadlineMs })));
     const { connections } = await this.#server.call<{ connections: ConnectionReport[] }>('report');
     const flows = await Promise.all(this.#flows.map((client) => client.call<{ flows: FlowReport[] }>('stop')));
     await Promise.all(this.#probes.map(({ client }) => client.call('stop')));
@@ -118,10 +132,12 @@ function probe(state: LabState, node: string, address: string): LabClient {
   return new LabClient(state, { program: 'probe', name: `${node}-probe`, node, args, prompt: true });
 }
 
-/** Divides numbers 0 to total − 1 between the loaded VMs. */
-function shares(total: number): { node: string; first: number; count: number }[] {
-  const size = Math.ceil(total / loaded.length);
-  return loaded.map((node, index) => ({ node, first: index * size, count: Math.min(size, total - index * size) })).filter(({ count }) => count > 0);
+/** Divides numbers 0 to total − 1 between the senders. */
+function shares(senders: LoadPlaces['senders'], total: number): { node: string; addresses: readonly string[]; first: number; count: number }[] {
+  const size = Math.ceil(total / senders.length);
+  return senders
+    .map(({ node, addresses = [] }, index) => ({ node, addresses, first: index * size, count: Math.min(size, total - index * size) }))
+    .filter(({ count }) => count > 0);
 }
 
 async function merged(clients: readonly LabClient[]): Promise<ProgressReport> {

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { run, runIn } from './process.js';
 import type { LabState } from './state.js';
-import { facesGateway, furtherAddressesOf, namespaceOf, routesOf, type Link, type LinkEnd, type Node, type Topology } from './topology.js';
+import { facesGateway, namespaceOf, routesOf, type Cabling, type Link, type LinkEnd, type Node } from './topology.js';
 
 const passObject = fileURLToPath(new URL('../../dist/bpf/pass.bpf.o', import.meta.url));
 
@@ -11,13 +11,13 @@ const passObject = fileURLToPath(new URL('../../dist/bpf/pass.bpf.o', import.met
  * @param plug the line for `ip -batch` that makes a link; a veth pair by default
  * @throws LabError when the machine refuses; what was made until then is in the state file.
  */
-export async function makeNetwork(topology: Topology, state: LabState, plug: (link: Link) => string = addLink): Promise<void> {
-  const namespaces = topology.nodes.map(({ name }) => namespaceOf(name));
+export async function makeNetwork(cabling: Cabling, state: LabState, plug: (link: Link) => string = addLink): Promise<void> {
+  const namespaces = cabling.nodes.map(({ name }) => namespaceOf(name));
   state.addNamespaces(namespaces);
   await batch(namespaces.map((name) => `netns add ${name}`));
-  await Promise.all(topology.nodes.map(prepareNode));
-  await batch(topology.links.map(plug));
-  await Promise.all(topology.nodes.map((node) => configureNode(topology, node)));
+  await Promise.all(cabling.nodes.map(prepareNode));
+  await batch(cabling.links.map(plug));
+  await Promise.all(cabling.nodes.map((node) => configureNode(cabling, node)));
 }
 
 export async function removeNamespaces(namespaces: readonly string[]): Promise<void> {
@@ -26,8 +26,8 @@ export async function removeNamespaces(namespaces: readonly string[]): Promise<v
 }
 
 /** The links of a node, as its machine losing power would leave them: all down in one go. */
-export async function setLinks(topology: Topology, node: string, state: 'up' | 'down'): Promise<void> {
-  await batch(endsOf(topology, node).map(({ end }) => `link set ${end.interface} ${state}`), node);
+export async function setLinks(cabling: Cabling, node: string, state: 'up' | 'down'): Promise<void> {
+  await batch(endsOf(cabling, node).map(({ end }) => `link set ${end.interface} ${state}`), node);
 }
 
 export function addLink({ ends: [a, b], mtuBytes }: Link): string {
@@ -54,11 +54,11 @@ async function prepareNode({ name, kind }: Node): Promise<void> {
   await runIn(name, ['sh', '-ec', settings.map(write).join('\n')]);
 }
 
-async function configureNode(topology: Topology, node: Node): Promise<void> {
-  const ends = endsOf(topology, node.name);
+async function configureNode(cabling: Cabling, node: Node): Promise<void> {
+  const ends = endsOf(cabling, node.name);
   const bridge = node.kind === 'switch' ? [bridgeOf(ends)] : [];
   // What a trunk router routes with is Open vSwitch's, which comes later.
-  const isTrunk = topology.trunkRouters.some(({ node: name }) => name === node.name);
+  const isTrunk = cabling.trunkRouters.some(({ node: name }) => name === node.name);
   await takeFromXdp(node.name, ends);
   await setOffloads(node.name, ends);
   await batch(
@@ -67,16 +67,16 @@ async function configureNode(topology: Topology, node: Node): Promise<void> {
       ...bridge.flat(),
       ...ends.flatMap(({ end }) => (end.address === undefined ? [] : [`address add ${end.address} dev ${end.interface}`])),
       ...ends.map(({ end }) => `link set ${end.interface} up`),
-      ...furtherAddressesOf(node.name).map(({ interface: name, address }) => `address add ${address} dev ${name}`),
-      ...(isTrunk ? [] : routeLines(node.name)),
+      ...cabling.furtherAddresses.filter((further) => further.node === node.name).map(({ interface: name, address }) => `address add ${address} dev ${name}`),
+      ...(isTrunk ? [] : routeLines(node.name, cabling)),
     ],
     node.name,
   );
 }
 
 /** Lines for `ip -batch` in the node. */
-export function routeLines(node: string): string[] {
-  return routesOf(node).map(({ destination, via }) => `route add ${destination} via ${via}`);
+export function routeLines(node: string, cabling?: Cabling): string[] {
+  return routesOf(node, cabling).map(({ destination, via }) => `route add ${destination} via ${via}`);
 }
 
 /** A plain learning switch: no spanning tree (ports forward at once), no snooping (VRRP's multicast is flooded), no netfilter. */
@@ -110,8 +110,8 @@ async function takeFromXdp(node: string, ends: readonly { link: Link; end: LinkE
   if (facing.length > 0) await batch(facing.map(({ end }) => `link set ${end.interface} xdpdrv object ${passObject} section xdp`), node);
 }
 
-function endsOf(topology: Topology, node: string): { link: Link; end: LinkEnd }[] {
-  return topology.links.flatMap((link) => link.ends.filter((end) => end.node === node).map((end) => ({ link, end })));
+function endsOf(cabling: Cabling, node: string): { link: Link; end: LinkEnd }[] {
+  return cabling.links.flatMap((link) => link.ends.filter((end) => end.node === node).map((end) => ({ link, end })));
 }
 
 /** One process for all the lines: half of the time that the lab takes to come up would otherwise be spent starting `ip`. */

@@ -54,7 +54,7 @@ async function downWholly(say: (line: string) => void): Promise<void> {
 }
 
 /** While it runs, Ctrl-C ends the waits, not the process: what was made must be removed first. */
-function interruptedBySignals(say: (line: string) => void): { signal: AbortSignal; release: () => void } {
+export function interruptedBySignals(say: (line: string) => void): { signal: AbortSignal; release: () => void } {
   const controller = new AbortController();
   // Many wait for it at a time: Node takes more than ten for a leak.
   setMaxListeners(0, controller.signal);

@@ -46,10 +46,15 @@ async function startIperf(state: LabState, signal?: AbortSignal): Promise<void> 
 
 async function startPlace(state: LabState, node: string, address: string, signal?: AbortSignal): Promise<void> {
   startDaemon(state, { name: `${node}-nginx`, node, command: nginxCommand(node, address) });
+  await listening(node, 'tcp', ports.http, signal);
+  await startEcho(state, node, address, signal);
+}
+
+/** UDP echo, twice. */
+export async function startEcho(state: LabState, node: string, address: string, signal?: AbortSignal): Promise<void> {
   // The probe has an echo of its own: it measures the gateway, not the load of the flows' echo.
   startDaemon(state, { name: `${node}-echo`, node, command: clientCommand('datagram-echo', address, ports.datagrams), prompt: true });
   startDaemon(state, { name: `${node}-probe-echo`, node, command: clientCommand('datagram-echo', address, ports.probe), prompt: true });
-  await listening(node, 'tcp', ports.http, signal);
   await listening(node, 'udp', ports.datagrams, signal);
   await listening(node, 'udp', ports.probe, signal);
 }

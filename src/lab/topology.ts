@@ -124,15 +124,27 @@ export interface Gateway {
   readonly priority: number;
 }
 
-export interface Topology {
+/** Of a node, beside those to its own subnets. */
+export interface NodeRoute extends Route {
+  readonly node: string;
+}
+
+/** What network.ts makes: machines, cables and addresses, whatever runs there. */
+export interface Cabling {
   readonly nodes: readonly Node[];
   readonly links: readonly Link[];
+  readonly trunkRouters: readonly TrunkRouter[];
+  readonly routes: readonly NodeRoute[];
+  /** IPv4 addresses and prefix lengths on `lo`, or as further ones of an interface. */
+  readonly furtherAddresses: readonly { readonly node: string; readonly interface: string; readonly address: string }[];
+}
+
+export interface Topology extends Cabling {
   readonly externalNetworks: readonly ExternalNetwork[];
   readonly tenants: readonly Tenant[];
   readonly networks: readonly Network[];
   readonly vms: readonly Vm[];
   readonly computes: readonly Compute[];
-  readonly trunkRouters: readonly TrunkRouter[];
   readonly gateways: readonly Gateway[];
 }
 
@@ -153,7 +165,7 @@ export const taggedRouter = '198.51.100.1';
 export const routedAddress = '192.0.2.10';
 export const routedSubnet = '192.0.2.0/24';
 
-export const ports = { http: 80, sessions: 7001, datagrams: 7002, probe: 7003, iperf: 5201 } as const;
+export const ports = { http: 80, sessions: 7001, datagrams: 7002, probe: 7003, busy: 7004, iperf: 5201 } as const;
 /** At the address of tenant A's router. */
 export const forwardedPorts = { http: 8080, sessions: 7001, datagrams: 8002, probe: 8003 } as const;
 
@@ -261,21 +273,20 @@ export const topology: Topology = {
   computes,
   trunkRouters,
   gateways,
+  routes: [
+    { node: 'outside', destination: 'default', via: outsideRouter },
+    ...[taggedSubnet, routedSubnet].map((destination) => ({ node: 'router', destination, via: trunkRouter })),
+    { node: 'router-20', destination: 'default', via: externalRouter },
+    ...vms.map((vm) => ({ node: vm.node, destination: 'default', via: networkOf(vm).gatewayAddress })),
+  ],
+  furtherAddresses: [
+    { node: 'router', interface: 'external0', address: '10.0.3.1/24' },
+    { node: 'router-20', interface: 'lo', address: `${routedAddress}/32` },
+  ],
 };
 
-/** Routes by node beside those of its own subnets: the VMs' to their network's gateway, the server's to the router. */
-export function routesOf(node: string): Route[] {
-  if (node === 'outside') return [{ destination: 'default', via: outsideRouter }];
-  if (node === 'router') return [taggedSubnet, routedSubnet].map((destination) => ({ destination, via: trunkRouter }));
-  if (node === 'router-20') return [{ destination: 'default', via: externalRouter }];
-  const vm = vms.find((candidate) => candidate.node === node);
-  return vm === undefined ? [] : [{ destination: 'default', via: networkOf(vm).gatewayAddress }];
-}
-
-/** IPv4 addresses and prefix lengths that a node has on `lo` or as further ones of an interface. */
-export function furtherAddressesOf(node: string): { readonly interface: string; readonly address: string }[] {
-  if (node === 'router') return [{ interface: 'external0', address: '10.0.3.1/24' }];
-  return node === 'router-20' ? [{ interface: 'lo', address: `${routedAddress}/32` }] : [];
+export function routesOf(node: string, { routes }: Cabling = topology): readonly Route[] {
+  return routes.filter((route) => route.node === node);
 }
 
 export function networkOf(vm: Vm): Network {

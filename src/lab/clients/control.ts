@@ -30,3 +30,9 @@ export function argument(position: number, name: string): string {
   if (value === undefined) throw new Error(`missing argument ${position}: ${name}`);
   return value;
 }
+
+/** From the N-th word of the command line on: IPv4 addresses to send from, in turn. undefined, the system's choice, when there are none. */
+export function sourceOf(position: number, id: number): string | undefined {
+  const addresses = process.argv.slice(1 + position);
+  return addresses[id % Math.max(1, addresses.length)];
+}

@@ -1,8 +1,8 @@
 // N UDP flows, each from a socket of its own, with numbered datagrams that the server echoes together with the source that it saw.
-// usage: flow-client ADDRESS PORT COUNT FIRST_ID DATAGRAMS_PER_SECOND     commands: start, checkpoint, progress, stop
+// usage: flow-client ADDRESS PORT COUNT FIRST_ID DATAGRAMS_PER_SECOND [SOURCE…]     commands: start, checkpoint, progress, stop
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
-import { argument, serveCommands } from './control.js';
+import { argument, serveCommands, sourceOf } from './control.js';
 import { decodeEndpoint, endpointBytes } from './endpoint.js';
 import type { ProgressReport } from './session-client.js';
 
@@ -37,7 +37,7 @@ class Flow {
   }
 
   async open(): Promise<void> {
-    this.#socket.bind(0);
+    this.#socket.bind(0, sourceOf(6, this.id));
     await once(this.#socket, 'listening');
   }
 

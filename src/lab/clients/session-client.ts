@@ -1,9 +1,9 @@
 // N TCP connections that carry numbered messages both ways (the server echoes) until they are stopped.
-// usage: session-client ADDRESS PORT COUNT FIRST_ID MESSAGES_PER_SECOND     commands: connect, checkpoint, progress, stop
+// usage: session-client ADDRESS PORT COUNT FIRST_ID MESSAGES_PER_SECOND [SOURCE…]     commands: connect, openMore {perSecond}, openNoMore, checkpoint, progress, watch, waits, stop
 import { createHash } from 'node:crypto';
 import { connect, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import { argument, serveCommands } from './control.js';
+import { argument, serveCommands, sourceOf } from './control.js';
 import { message } from './pattern.js';
 
 export interface SessionReport {
@@ -33,16 +33,21 @@ class Session {
   #sentBytes = 0;
   #receivedBytes = 0;
   #checkpointBytes = 0;
+  /** What has no echo yet: where each message ends in the stream, and when it was sent. */
+  readonly #waiting: { readonly endBytes: number; readonly sentMs: number }[] = [];
+  #longestWaitMs = 0;
   #stopped = false;
   error: string | undefined;
   readonly connected: Promise<void>;
 
   constructor(id: number, address: string, port: number) {
     this.id = id;
-    this.#socket = connect({ host: address, port, noDelay: true });
+    const localAddress = sourceOf(6, id);
+    this.#socket = connect({ host: address, port, noDelay: true, ...(localAddress === undefined ? {} : { localAddress }) });
     this.#socket.on('data', (data) => {
       this.#received.update(data);
       this.#receivedBytes += data.length;
+      this.#noteEchoes();
     });
     this.#socket.on('error', (error: NodeJS.ErrnoException) => {
       this.error ??= error.code ?? error.message;
@@ -61,7 +66,26 @@ class Session {
     const bytes = message(this.id, this.#sequence++);
     this.#sent.update(bytes);
     this.#sentBytes += bytes.length;
+    this.#waiting.push({ endBytes: this.#sentBytes, sentMs: performance.now() });
     this.#socket.write(bytes);
+  }
+
+  #noteEchoes(): void {
+    const nowMs = performance.now();
+    for (let oldest = this.#waiting[0]; oldest !== undefined && oldest.endBytes <= this.#receivedBytes; oldest = this.#waiting[0]) {
+      this.#longestWaitMs = Math.max(this.#longestWaitMs, nowMs - oldest.sentMs);
+      this.#waiting.shift();
+    }
+  }
+
+  /** From here on `longestWaitMs` counts. */
+  watch(): void {
+    this.#longestWaitMs = 0;
+  }
+
+  /** The longest time from a message to its echo, one that has not come until now included. */
+  get longestWaitMs(): number {
+    return Math.max(this.#longestWaitMs, performance.now() - (this.#waiting[0]?.sentMs ?? Number.POSITIVE_INFINITY));
   }
 
   checkpoint(): void {
@@ -111,6 +135,22 @@ async function connectAll(): Promise<object> {
   return { connected: sessions.length };
 }
 
+let opening: NodeJS.Timeout | undefined;
+
+/** Further connections, one after the other, until openNoMore: there is always one that is half open, and one that is young. */
+function openMore({ perSecond: rate }: Record<string, unknown>): void {
+  const started = performance.now();
+  const before = sessions.length;
+  opening = setInterval(() => {
+    const due = before + Math.floor(((performance.now() - started) / 1000) * Number(rate));
+    while (sessions.length < due) {
+      const session = new Session(firstId + sessions.length, address, port);
+      session.connected.catch(() => {}); // its error is told by progress
+      sessions.push(session);
+    }
+  }, tickMs);
+}
+
 /** Sessions take turns, so that the load is even over the second. */
 function sendSpread(): void {
   const started = performance.now();
@@ -142,7 +182,11 @@ async function stop({ deadlineMs }: Record<string, unknown>): Promise<object> {
 
 serveCommands({
   connect: connectAll,
+  openMore,
+  openNoMore: () => clearInterval(opening),
   checkpoint: () => sessions.forEach((session) => session.checkpoint()),
   progress,
+  watch: () => sessions.forEach((session) => session.watch()),
+  waits: () => ({ longestMs: sessions.map(({ longestWaitMs }) => longestWaitMs) }),
   stop,
 });

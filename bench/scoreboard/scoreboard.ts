@@ -1,0 +1,89 @@
+/**
+ * The same failures, of floatgate and of keepalived + conntrackd + nftables: see README.md.
+ *
+ *   npm run scoreboard -- [--runs N] [--scenario LIST] [--adverts LIST] [--systems LIST] [--output DIRECTORY] [--quick]
+ */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { cpus, release } from 'node:os';
+import { join } from 'node:path';
+import { LabError, messageOf } from '../../src/lab/error.js';
+import { interruptedBySignals } from '../../src/lab/run.js';
+import { figuresOf } from './figures.js';
+import { readOptions, usage, type Options } from './options.js';
+import { legend, renderFigures, renderRun } from './report.js';
+import { measure, type RunOptions, type RunResult } from './run.js';
+
+// Root has no such folders in its path after `su` without a dash; the lab's tools are there.
+process.env['PATH'] = `${process.env['PATH']}:/usr/sbin:/sbin`;
+
+const write = (text: string) => void process.stdout.write(text);
+
+interface Planned extends Omit<RunOptions, 'signal'> {
+  readonly turn: number;
+}
+
+/** All systems in turn, and in the other order in every other run: what the machine does meanwhile does it to both. */
+function plan({ runs, scenarios, advertisementIntervalsMs, systems, connections, flows, openPerSecond }: Options): Planned[] {
+  return Array.from({ length: runs }, (_, turn) => turn).flatMap((turn) =>
+    scenarios.flatMap((scenario) =>
+      advertisementIntervalsMs.flatMap((advertisementIntervalMs) =>
+        (turn % 2 === 0 ? systems : systems.toReversed()).map((system) => ({ turn, scenario, advertisementIntervalMs, system, connections, flows, openPerSecond })),
+      ),
+    ),
+  );
+}
+
+interface Failure {
+  readonly run: string;
+  readonly reason: string;
+}
+
+/** A run that cannot be carried out is told, and counts against nobody; the others go on. */
+async function runAll(options: Options, signal: AbortSignal): Promise<{ results: RunResult[]; failures: Failure[] }> {
+  const planned = plan(options);
+  const results: RunResult[] = [];
+  const failures: Failure[] = [];
+  for (const [index, { turn, ...run }] of planned.entries()) {
+    const title = `run ${turn + 1}, ${run.scenario}, adverts ${run.advertisementIntervalMs} ms, ${run.system.name}`;
+    write(`[${index + 1}/${planned.length}] ${title}: `);
+    try {
+      const result = await measure({ ...run, signal });
+      results.push(result);
+      write(`${renderRun(result)}\n`);
+    } catch (error) {
+      if (signal.aborted) break;
+      failures.push({ run: title, reason: messageOf(error) });
+      write(`not measured: ${messageOf(error)}\n`);
+    }
+    save(options, results, failures);
+  }
+  return { results, failures };
+}
+
+/** After every run: what was measured is there also if the rest never comes. */
+function save({ output }: Options, runs: readonly RunResult[], failures: readonly Failure[]): void {
+  if (output === undefined) return;
+  mkdirSync(output, { recursive: true });
+  const machine = { cpus: cpus().length, model: cpus()[0]?.model, kernel: release(), node: process.version, at: new Date().toISOString() };
+  writeFileSync(join(output, 'results.json'), `${JSON.stringify({ machine, figures: figuresOf(runs), failures, runs }, undefined, 2)}\n`);
+}
+
+async function main(): Promise<void> {
+  const words = process.argv.slice(2);
+  if (words.includes('--help')) return write(usage);
+  if (process.getuid?.() !== 0) throw new LabError('the scoreboard needs root: it makes network namespaces and loads BPF programs');
+  const options = readOptions(words);
+  // vite-node would leave at once, and leave the lab behind.
+  process.removeAllListeners('SIGTERM');
+  const interruption = interruptedBySignals((line) => write(`\n${line}\n`));
+  const { results, failures } = await runAll(options, interruption.signal);
+  interruption.release();
+  if (results.length > 0) write(`\n${renderFigures(figuresOf(results))}\n\n${legend}\n`);
+  if (failures.length > 0) write(`\n${failures.length} runs could not be measured\n`);
+  if (failures.length > 0 || interruption.signal.aborted) process.exitCode = 1;
+}
+
+await main().catch((error: unknown) => {
+  process.stderr.write(`${error instanceof LabError ? error.message : ((error as Error).stack ?? String(error))}\n`);
+  process.exitCode = 1;
+});
