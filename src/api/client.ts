@@ -2,13 +2,21 @@
 import { request } from 'node:http';
 import type { FloatingIpPage } from './floating-ips.js';
 import type { SessionCount, SessionPage, SessionsKilled } from './sessions.js';
-import type { Status } from './status.js';
+import type { DrainAnswer, Status } from './status.js';
 
 /** Parameters as the user wrote them: the daemon says what is wrong with one. */
 export type Parameters = Readonly<Record<string, string | undefined>>;
 
 /** One sentence for the user: which daemon, and what it said. */
-export class ApiError extends Error {}
+export class ApiError extends Error {
+  /** The daemon has understood, and does not do it now. */
+  readonly refused: boolean;
+
+  constructor(sentence: string, refused = false) {
+    super(sentence);
+    this.refused = refused;
+  }
+}
 
 export class ApiClient {
   readonly #socketPath: string;
@@ -25,12 +33,13 @@ export class ApiClient {
     return (await this.#call('GET', '/counters')) as Status['counters'];
   }
 
-  async drain(): Promise<void> {
-    await this.#call('POST', '/drain');
+  /** `vrid`: some, with commas between them; without it all. */
+  async drain(parameters: Parameters = {}): Promise<DrainAnswer> {
+    return (await this.#call('POST', '/drain', parameters)) as DrainAnswer;
   }
 
-  async undrain(): Promise<void> {
-    await this.#call('POST', '/undrain');
+  async undrain(parameters: Parameters = {}): Promise<DrainAnswer> {
+    return (await this.#call('POST', '/undrain', parameters)) as DrainAnswer;
   }
 
   async reload(): Promise<{ changes: number }> {
@@ -88,5 +97,5 @@ function parseAnswer(statusCode: number, text: string): unknown {
   const body: unknown = text === '' ? undefined : JSON.parse(text);
   if (statusCode >= 200 && statusCode < 300) return body;
   const { error, message } = (body ?? {}) as { error?: string; message?: string };
-  throw new ApiError(message ?? error ?? `the daemon answered with HTTP ${statusCode}`);
+  throw new ApiError(message ?? error ?? `the daemon answered with HTTP ${statusCode}`, statusCode === 409);
 }

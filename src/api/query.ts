@@ -52,6 +52,13 @@ export function wholeNumber(min: number, max: number) {
   return text(`a whole number from ${min} to ${max}`, (value) => wholeNumberIn(value, min, max));
 }
 
+export function wholeNumbers(min: number, max: number) {
+  return text(`whole numbers from ${min} to ${max} with commas between them`, (value) => {
+    const numbers = value.split(',').map((each) => wholeNumberIn(each, min, max));
+    return numbers.every((each) => each !== undefined) ? numbers : undefined;
+  });
+}
+
 export function yes() {
   return text('true or false', (value) => ({ true: true, false: false })[value]);
 }

@@ -3,17 +3,19 @@ import { chmodSync, existsSync, rmSync } from 'node:fs';
 import fastify from 'fastify';
 import type { FastifyInstance } from 'fastify';
 import { answers } from './answers.js';
+import { parseQuery, wholeNumbers, yes } from './query.js';
 import { addSessionRoutes } from './session-routes.js';
 import type { SessionActions } from './session-routes.js';
-import type { Status } from './status.js';
+import type { DrainAnswer, Status } from './status.js';
 
 export interface ApiActions extends SessionActions {
   status(): Status;
   /** Every reason, also those that are zero. */
   counters(): Status['counters'];
-  /** Hands over what is Active and stays Backup until `undrain`. Resolves when done. */
-  drain(): Promise<void>;
-  undrain(): Promise<void>;
+  /** Hands over what is Active, of these or of all, and keeps it out of the election until `undrain`. Resolves when done, with the VRIDs. */
+  drain(request: { readonly vrids: readonly number[] | undefined; readonly force: boolean }): Promise<readonly number[]>;
+  /** Of these or of all. Resolves with the VRIDs that were drained. */
+  undrain(vrids: readonly number[] | undefined): Promise<readonly number[]>;
   /** Reads the configuration again. @throws Error when it is refused; the last good one stays in force. */
   reload(): Promise<{ readonly changes: number }>;
 }
@@ -23,17 +25,20 @@ export class ApiConflict extends Error {
   readonly statusCode = 409;
 }
 
+const undrainParameters = { vrid: wholeNumbers(1, 255).optional() };
+const drainParameters = { ...undrainParameters, force: yes().optional() };
+
 export function buildApi(actions: ApiActions): FastifyInstance {
   const server = fastify({ logger: false, forceCloseConnections: true });
   server.get('/status', async () => actions.status());
   server.get('/counters', async () => actions.counters());
-  server.post('/drain', async () => {
-    await actions.drain();
-    return { draining: true };
+  server.post('/drain', async ({ query }): Promise<DrainAnswer> => {
+    const { vrid: vrids, force = false } = parseQuery(drainParameters, query);
+    return { draining: true, virtualRouters: await actions.drain({ vrids, force }) };
   });
-  server.post('/undrain', async () => {
-    await actions.undrain();
-    return { draining: false };
+  server.post('/undrain', async ({ query }): Promise<DrainAnswer> => {
+    const { vrid: vrids } = parseQuery(undrainParameters, query);
+    return { draining: false, virtualRouters: await actions.undrain(vrids) };
   });
   server.post('/reload', async (_request, reply) => {
     try {

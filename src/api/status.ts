@@ -21,6 +21,12 @@ export interface Status {
   readonly counters: Readonly<Record<string, { readonly packets: number; readonly bytes: number }>>;
 }
 
+export interface DrainAnswer {
+  readonly draining: boolean;
+  /** VRIDs of those that it came true for. */
+  readonly virtualRouters: readonly number[];
+}
+
 export interface VirtualRouterStatus {
   readonly vrid: number;
   /** 'initialize' | 'backup' | 'active' | 'draining', as the programs hold it. */

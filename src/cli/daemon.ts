@@ -14,9 +14,11 @@ export function register(program: Command): void {
     .option('--detach-on-exit', 'give up sessions and programs at the end, instead of leaving them to forward until the next start')
     .action(runAction);
   forDaemon(program, 'status', 'Print the state of a running gateway: roles, peer, synchronisation, counters.').option('--json', 'print it as JSON').action(statusAction);
-  forDaemon(program, 'drain', 'Hand everything over to the peer without losing a packet; returns when it is done.')
-    .action(async (options: DaemonOptions) => (await clientOf(options)).drain());
-  forDaemon(program, 'undrain', 'Take part in the election again.').action(async (options: DaemonOptions) => (await clientOf(options)).undrain());
+  forDaemon(program, 'drain', 'Hand virtual routers over to the peer without losing a packet, and keep out of their elections until undrain, over restarts too; returns when it is done, or with code 3 when the peer could not go on without a loss.')
+    .option('--vrid <n...>', 'these, and those in a sync group with them (default: all)')
+    .option('--force', 'also when sessions are lost by it, or when nobody takes over')
+    .action(drainAction);
+  forDaemon(program, 'undrain', 'Take part in elections again.').option('--vrid <n...>', 'in these (default: all)').action(undrainAction);
   forDaemon(program, 'reload', 'Read the configuration again and apply what has changed.').action(reloadAction);
   forDaemon(program, 'detach', 'Give up what a stopped gateway has left in the kernel: its programs stop forwarding, its sessions are gone.').action(detachAction);
 }
@@ -33,6 +35,21 @@ async function statusAction(options: DaemonOptions & { json?: boolean }): Promis
   const { formatStatus } = await import('../api/format.js');
   const status = await (await clientOf(options)).status();
   process.stdout.write(options.json === true ? `${JSON.stringify(status, undefined, 2)}\n` : formatStatus(status));
+}
+
+interface DrainOptions extends DaemonOptions {
+  readonly vrid?: readonly string[];
+  readonly force?: boolean;
+}
+
+async function drainAction(options: DrainOptions): Promise<void> {
+  const { virtualRouters } = await (await clientOf(options)).drain({ vrid: options.vrid?.join(','), force: options.force === true ? 'true' : undefined });
+  process.stdout.write(`drained: virtual router ${virtualRouters.join(', ') || 'none'}\n`);
+}
+
+async function undrainAction(options: DrainOptions): Promise<void> {
+  const { virtualRouters } = await (await clientOf(options)).undrain({ vrid: options.vrid?.join(',') });
+  process.stdout.write(`takes part again: virtual router ${virtualRouters.join(', ')}\n`);
 }
 
 async function reloadAction(options: DaemonOptions): Promise<void> {

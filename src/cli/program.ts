@@ -28,11 +28,11 @@ const subcommands: Readonly<Record<string, () => Promise<Subcommand>>> = {
 };
 
 /** Every command keeps to these. */
-export const exitCodes = { ok: 0, failure: 1, usage: 2 } as const;
+export const exitCodes = { ok: 0, failure: 1, usage: 2, refused: 3 } as const;
 
 /**
  * Runs `floatgate` with these arguments and returns its exit code: 0 ok,
- * 1 failure (told on standard error), 2 wrong usage.
+ * 1 failure (told on standard error), 2 wrong usage, 3 a daemon that does not do it now.
  */
 export async function runCommandLine(args: readonly string[]): Promise<number> {
   const program = new Command('floatgate')
@@ -62,7 +62,12 @@ function report(error: unknown): number {
   // Commander has said what it had to say.
   if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
   process.stderr.write(`floatgate: ${sentenceOf(error)}\n`);
-  return exitCodes.failure;
+  return isRefusal(error) ? exitCodes.refused : exitCodes.failure;
+}
+
+/** By what it has: the client of the API is not loaded for commands that need none. */
+function isRefusal(error: unknown): boolean {
+  return error instanceof Error && 'refused' in error && error.refused === true;
 }
 
 /** A mistake in the program comes with its stack; everything else is told by its sentence. */

@@ -8,6 +8,8 @@ export interface StatePaths {
   readonly epoch: string;
   /** What the cards let in because of us. */
   readonly filters: string;
+  /** Which virtual routers were drained. */
+  readonly drained: string;
   /** Of the local API. */
   readonly socket: string;
 }
@@ -18,6 +20,7 @@ export function statePaths(stateDirectory: string): StatePaths {
     checkpoint: join(stateDirectory, 'checkpoint.json'),
     epoch: join(stateDirectory, 'epoch'),
     filters: join(stateDirectory, 'card-filters.json'),
+    drained: join(stateDirectory, 'drained.json'),
     socket: join(stateDirectory, 'api.sock'),
   };
 }

@@ -1,24 +1,30 @@
 /** One election for each virtual router, between the programs' roles and the world. */
 import { PacketSocket } from 'libbpf-ts';
+import { ApiConflict } from '../api/server.js';
 import type { Configuration, VirtualRouterConfiguration } from '../config/schema.js';
 import type { DataPlaneEvent } from '../dataplane/events.js';
 import type { Role } from '../dataplane/interfaces.js';
 import { virtualRouterState } from '../dataplane/layout.generated.js';
+import { statePaths } from '../dataplane/state-paths.js';
 import { RoleWriter } from '../dataplane/role-writer.js';
 import type { VirtualRouterView } from '../sync/messages.js';
 import { adoptedTerm } from '../sync/terms.js';
 import type { FrameSender } from '../vrrp/announcer.js';
 import { Election } from '../vrrp/election.js';
-import type { ElectionActions, ElectionSockets } from '../vrrp/election.js';
+import type { ElectionActions, ElectionSockets, ElectionStatus } from '../vrrp/election.js';
+import { parseIpv4 } from '../vrrp/ipv4.js';
 import type { VirtualRouterOptions } from '../vrrp/options.js';
 import { openSockets } from '../vrrp/sockets.js';
 import { monotonicNs } from './basis.js';
 import type { Basis } from './basis.js';
+import { Drained } from './drained.js';
 import { electionOptions } from './election-options.js';
 import { externalAddressesOf, externalSide } from './external-side.js';
 import type { Faults } from './faults.js';
 import { leaseUntil, wouldFollow } from './lease.js';
 import type { PeerView } from './lease.js';
+import { toYield, withSiblings } from './sync-groups.js';
+import type { Member } from './sync-groups.js';
 import type { Judgement } from './tracking.js';
 import { openTrunk, TaggedUnderlay } from './tagged-underlay.js';
 
@@ -50,12 +56,13 @@ export class Elections {
   readonly #announcers = new Map<Role, PacketSocket>();
   /** All that is said and heard on an underlay with a VLAN; made by the first election. */
   #tagged: TaggedUnderlay | undefined;
-  #draining = false;
+  readonly #drained: Drained;
   #leaving = false;
 
   constructor(basis: Basis, ports: ElectionsPorts) {
     this.#basis = basis;
     this.#ports = ports;
+    this.#drained = new Drained(statePaths(basis.configuration.stateDirectory).drained, (sentence) => basis.log.warn(sentence));
     this.#roles = new RoleWriter(basis.dataPlane.roles, monotonicNs);
   }
 
@@ -71,8 +78,9 @@ export class Elections {
     });
   }
 
+  /** All of them are drained, or being drained. */
   get draining(): boolean {
-    return this.#draining;
+    return this.#running.size > 0 && this.running.every(({ election }) => election.status().drained);
   }
 
   /** Every virtual router takes part that the configuration in force has; those that do already learn what is new about them. */
@@ -97,6 +105,22 @@ export class Elections {
   judgeFaults(): void {
     if (this.#leaving) return;
     for (const [vrid, { election }] of this.#running) this.#judge(vrid, election, election.status().state === 'Active');
+    this.#keepGroupsTogether();
+  }
+
+  #keepGroupsTogether(): void {
+    if (![...this.#running.values()].some(({ configuration }) => configuration.syncGroup !== undefined)) return;
+    const members = this.running.map(({ configuration, election }) => this.#memberOf(configuration, election.status()));
+    for (const vrid of toYield(members)) this.#running.get(vrid)?.election.yieldRole();
+  }
+
+  #memberOf({ vrid, interface: role, syncGroup: group }: VirtualRouterConfiguration, { state, effectivePriority, lastAdvertisement }: ElectionStatus): Member {
+    const fresh = lastAdvertisement !== undefined && lastAdvertisement.priority > 0
+      && monotonicNs() - lastAdvertisement.atNs < BigInt(lastAdvertisement.intervalUs) * 3_000n;
+    return {
+      vrid, group, state, rank: { priority: effectivePriority, address: this.#basis.node(role).address },
+      follows: fresh ? { priority: lastAdvertisement.priority, address: parseIpv4(lastAdvertisement.source) } : undefined,
+    };
   }
 
   #judge(vrid: number, election: Election, isActive: boolean): void {
@@ -136,19 +160,22 @@ export class Elections {
     this.#tagged?.received(event);
   }
 
-  drain(): void {
-    this.#draining = true;
-    for (const { election } of this.#running.values()) election.drain();
+  /** These, or all, and those that are in a sync group with one of them. @throws ApiConflict for a VRID that there is not */
+  chosen(vrids: readonly number[] | undefined): RunningElection[] {
+    const unknown = vrids?.find((vrid) => !this.#running.has(vrid));
+    if (unknown !== undefined) throw new ApiConflict(`this gateway has no virtual router ${unknown}: it has ${[...this.#running.keys()].join(', ') || 'none'}`);
+    const wanted = vrids && withSiblings(vrids, this.#basis.configuration.virtualRouters);
+    return this.running.filter(({ configuration: { vrid } }) => wanted === undefined || wanted.includes(vrid));
   }
 
-  undrain(): void {
-    this.#draining = false;
-    for (const { election } of this.#running.values()) election.undrain();
+  /** They stay so, also over a restart of the daemon. */
+  rememberDrained(vrids: readonly number[] | 'all'): void {
+    this.#drained.add(vrids);
   }
 
-  /** Nothing is forwarded by us, nor will be. */
-  get drained(): boolean {
-    return this.running.every(({ election }) => election.status().state === 'Initialize');
+  undrain(vrids: readonly number[] | 'all'): void {
+    this.#drained.remove(vrids, [...this.#running.keys()]);
+    for (const [vrid, { election }] of this.#running) if (vrids === 'all' || vrids.includes(vrid)) election.undrain();
   }
 
   /** Hands everything over for good; resolves when nothing is forwarded any more. */
@@ -180,7 +207,7 @@ export class Elections {
     });
     this.#running.set(vrid, { configuration, election });
     this.#judge(vrid, election, resume);
-    if (this.#draining) election.drain();
+    if (this.#drained.has(vrid)) election.drain();
     election.start(resume ? { term } : undefined);
   }
 
@@ -198,7 +225,11 @@ export class Elections {
         this.#ports.rolesChanged();
       },
       renewLease: (untilNs) => dataPlane.roles.renewLease(vrid, leaseUntil(untilNs, monotonicNs(), wouldFollow(this.#ports.peerView(), vrid))),
-      transition: ({ from, to, reason, term }) => log.info({ vrid, from, to, reason, term }, `virtual router ${vrid}: ${from} → ${to}`),
+      transition: ({ from, to, reason, term }) => {
+        log.info({ vrid, from, to, reason, term }, `virtual router ${vrid}: ${from} → ${to}`);
+        // After the effects of this one: siblings may have to follow.
+        setImmediate(() => this.judgeFaults());
+      },
       notice: (kind, sentence) => log.warn({ vrid, reason: kind }, sentence),
     };
   }

@@ -31,6 +31,7 @@ import { readConfigurationAside } from './configuration-reader.js';
 import { Elections } from './elections.js';
 import { Faults } from './faults.js';
 import { handOver, peerIsFilled } from './hand-over.js';
+import type { DrainRequest } from './hand-over.js';
 import { NextHops } from './next-hops.js';
 import { portLogLine } from './port-log.js';
 import { Servers } from './servers.js';
@@ -190,8 +191,8 @@ export class Gateway {
     await this.#servers.serveApi({
       status: () => this.status(),
       counters: () => countersOf(this.#basis, () => true),
-      drain: () => this.drain(),
-      undrain: async () => this.undrain(),
+      drain: (request) => this.drain(request),
+      undrain: async (vrids) => this.undrain(vrids),
       reload: () => this.reload(),
       sessions: (query) => this.#sessions.sessions(query),
       countSessions: (query) => this.#sessions.countSessions(query),
@@ -281,15 +282,17 @@ export class Gateway {
     return statusOf({ ...this.#parts, attached: this.#attached, startedAt: this.#startedAt, version: VERSION });
   }
 
-  /** Hands over everything; resolves when nothing is forwarded here any more. @throws ApiConflict when nobody can go on without a loss */
-  async drain(): Promise<void> {
-    await handOver({ ...this.#parts, configuration: this.#basis.configuration, stopping: () => this.#stopping !== undefined });
+  /** Hands over everything, or some virtual routers; resolves when nothing is forwarded for them here any more, with their VRIDs. @throws ApiConflict when nobody can go on without a loss */
+  async drain(request: DrainRequest): Promise<readonly number[]> {
+    return handOver({ ...this.#parts, configuration: this.#basis.configuration, stopping: () => this.#stopping !== undefined }, request);
   }
 
-  /** @throws ApiConflict */
-  undrain(): void {
-    if (!this.#elections.draining) throw new ApiConflict('this gateway is not drained');
-    this.#elections.undrain();
+  /** `vrids` undefined: all. @returns those that were drained @throws ApiConflict when none was */
+  undrain(vrids: readonly number[] | undefined): readonly number[] {
+    const drained = this.#elections.chosen(vrids).filter(({ election }) => election.status().drained).map(({ configuration: { vrid } }) => vrid);
+    if (drained.length === 0) throw new ApiConflict(vrids === undefined ? 'this gateway is not drained' : `not drained: virtual router ${vrids.join(', ')}`);
+    this.#elections.undrain(vrids === undefined ? 'all' : drained);
+    return drained;
   }
 
   /** Reads the configuration again and changes what differs; one at a time. @throws Error; the last good one stays in force then */

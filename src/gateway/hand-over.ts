@@ -3,12 +3,19 @@ import { ApiConflict } from '../api/server.js';
 import { formatIpv4 } from '../config/address.js';
 import type { Configuration } from '../config/schema.js';
 import { virtualRouterState } from '../dataplane/layout.generated.js';
-import type { Elections } from './elections.js';
+import type { Elections, RunningElection } from './elections.js';
 import type { Synchronisation } from './synchronisation.js';
 
 const POLL_MS = 10;
 /** A gateway that ends waits so long for its peer to be filled; service managers give a minute and a half. */
 const FILLING_LIMIT_MS = 10_000;
+
+export interface DrainRequest {
+  /** Undefined: all. */
+  readonly vrids: readonly number[] | undefined;
+  /** Whatever is lost by it, and though nobody may follow. */
+  readonly force: boolean;
+}
 
 export interface HandOverParts {
   readonly configuration: Configuration;
@@ -19,27 +26,37 @@ export interface HandOverParts {
 }
 
 /**
- * Resolves when nothing is forwarded here any more.
+ * Resolves when nothing is forwarded here any more, with the VRIDs of which that is so.
  * @throws ApiConflict when there is nobody who could go on without a loss, or when it is called off
  */
-export async function handOver(parts: HandOverParts): Promise<void> {
+export async function handOver(parts: HandOverParts, { vrids, force }: DrainRequest): Promise<readonly number[]> {
   const { elections } = parts;
-  const obstacle = obstacleOf(parts);
+  const chosen = elections.chosen(vrids);
+  const obstacle = force ? undefined : obstacleOf(parts, chosen);
   if (obstacle !== undefined) throw new ApiConflict(`not drained: ${obstacle}`);
-  elections.drain();
-  while (!elections.drained) {
+  for (const { election } of chosen) election.drain({ forced: force });
+  await complete(chosen, parts);
+  const drained = chosen.map(({ configuration: { vrid } }) => vrid);
+  elections.rememberDrained(vrids === undefined ? 'all' : drained);
+  return drained;
+}
+
+async function complete(chosen: readonly RunningElection[], { elections, stopping }: HandOverParts): Promise<void> {
+  while (chosen.some(({ election }) => election.status().state !== 'Initialize')) {
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
-    if (!elections.draining || parts.stopping()) throw new ApiConflict('the hand-over was called off before it was complete');
-    // An election that nobody has followed takes itself back.
-    if (elections.running.every(({ election }) => election.status().drained)) continue;
-    elections.undrain();
-    throw new ApiConflict('not drained: the peer has not taken over, so this gateway goes on');
+    if (stopping()) throw new ApiConflict('the hand-over was called off before it was complete');
+    const back = chosen.filter(({ election }) => !election.status().drained);
+    if (back.length === 0) continue;
+    // One that nobody has followed takes itself back; one that was undrained has been asked to.
+    const alone = back.some(({ election }) => election.status().history[0]?.reason === 'no-successor');
+    elections.undrain(chosen.map(({ configuration: { vrid } }) => vrid));
+    throw new ApiConflict(alone ? 'not drained: the peer has not taken over, so this gateway goes on' : 'the hand-over was called off before it was complete');
   }
 }
 
 /** Why what is Active here cannot be handed over now. A gateway that is Backup everywhere needs nobody. */
-function obstacleOf({ configuration, elections, synchronisation }: HandOverParts): string | undefined {
-  const active = elections.running.filter(({ election }) => election.status().state === 'Active').map(({ configuration: { vrid } }) => vrid);
+function obstacleOf({ configuration, synchronisation }: HandOverParts, chosen: readonly RunningElection[]): string | undefined {
+  const active = chosen.filter(({ election }) => election.status().state === 'Active').map(({ configuration: { vrid } }) => vrid);
   if (active.length === 0) return undefined;
   if (configuration.peer === undefined) return 'this gateway is Active and has no peer to hand over to';
   const { peer, peerListens } = synchronisation;

@@ -149,12 +149,18 @@ export class Election {
     });
   }
 
-  drain(): void {
-    this.#dispatch({ type: 'Drain' });
+  /** `forced`: also when nobody follows. Default false: then we take the role back. */
+  drain({ forced = false }: { readonly forced?: boolean } = {}): void {
+    this.#dispatch({ type: 'Drain', forced });
   }
 
   undrain(): void {
     this.#dispatch({ type: 'Undrain' });
+  }
+
+  /** Hands the role to whom another member of our sync group follows. */
+  yieldRole(): void {
+    this.#dispatch({ type: 'Yield' });
   }
 
   /** Something without which we cannot be Active is missing, or is there again. */

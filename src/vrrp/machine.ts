@@ -37,7 +37,7 @@ export function createMachine(config: MachineConfig, initial: { synchronised: bo
     config,
     penalty: 0,
     state: { name: 'Initialize' },
-    holds: { stopped: true, drained: false, faulty: false },
+    holds: { stopped: true, drained: false, faulty: false, forced: false },
     synchronised: initial.synchronised,
     highestTerm: initial.highestTerm ?? 0,
     generation: 0,
@@ -59,8 +59,9 @@ function handle(draft: Draft, event: Event): void {
   switch (event.type) {
     case 'Startup': return startup(draft, event);
     case 'Shutdown': return hold(draft, { stopped: true }, 'shutdown');
-    case 'Drain': return hold(draft, { drained: true }, 'drain');
-    case 'Undrain': return release(draft, { drained: false }, 'undrain');
+    case 'Drain': return hold(draft, { drained: true, forced: event.forced === true }, 'drain');
+    case 'Undrain': return release(draft, { drained: false, forced: false }, 'undrain');
+    case 'Yield': return yieldRole(draft);
     case 'FaultRaised': return hold(draft, { faulty: true }, 'fault');
     case 'FaultCleared': return release(draft, { faulty: false }, 'fault-cleared');
     case 'SynchronisedChanged': return void (draft.synchronised = event.synchronised);
@@ -266,8 +267,15 @@ function announceAgain(draft: Draft, state: Active): Active {
   return { ...state, gratuitousArp: { phase: 'repeat', timer } };
 }
 
+/** No hold is raised: whoever follows makes us a Backup at once. */
+function yieldRole(draft: Draft): void {
+  if (draft.state.name === 'Active') resign(draft, 'sync-group');
+}
+
 function successorReceived(draft: Draft, state: HandingOver, event: AdvertisementReceived): void {
   if (event.priority === PRIORITY_RESIGN || state.lingerTimer !== undefined) return;
+  const { stopped, drained, faulty } = draft.holds;
+  if (!stopped && !drained && !faulty) return becomeBackup(draft, 'handed-over', event.intervalUs);
   cancel(draft, 'Adver');
   const lingerTimer = startTimer(draft, 'Linger', draft.config.lingerUs);
   draft.state = { name: 'HandingOver', limitTimer: state.limitTimer, lingerTimer };
@@ -344,7 +352,7 @@ function handOverTimerExpired(draft: Draft, generation: Generation): void {
   const { state, holds } = draft;
   if (state.name !== 'HandingOver' || state.limitTimer !== generation) return;
   const heard = state.lingerTimer !== undefined;
-  if (!heard && !holds.stopped && !holds.faulty) {
+  if (!heard && !holds.stopped && !holds.faulty && !holds.forced) {
     // Only a drain, and nobody to drain to: an outage is not what was asked for.
     draft.holds = { ...holds, drained: false };
     return becomeActive(draft, 'no-successor');

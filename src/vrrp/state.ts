@@ -96,6 +96,8 @@ export interface Holds {
   readonly stopped: boolean;
   readonly drained: boolean;
   readonly faulty: boolean;
+  /** Drained, and to stay so though nobody may follow. */
+  readonly forced: boolean;
 }
 
 export interface Machine {
@@ -134,9 +136,11 @@ export type Event =
   | { readonly type: 'Shutdown' }
   | AdvertisementReceived
   | TimerExpired
-  /** Planned hand-over; the router stays out of the election until `Undrain`. */
-  | { readonly type: 'Drain' }
+  /** Planned hand-over; the router stays out of the election until `Undrain`. `forced`: also when nobody follows. */
+  | { readonly type: 'Drain'; readonly forced?: boolean }
   | { readonly type: 'Undrain' }
+  /** Hand the role to a better router and be its Backup: another one of our sync group follows it already. */
+  | { readonly type: 'Yield' }
   /** A link or another thing that we need as Active is gone, or back. */
   | { readonly type: 'FaultRaised' }
   | { readonly type: 'FaultCleared' }
@@ -160,6 +164,7 @@ export const transitionReasons = [
   'shutdown',
   'drain',
   'undrain',
+  'sync-group',
   'fault',
   'fault-cleared',
   'handed-over',

@@ -70,7 +70,7 @@ export class Faults {
       case 'drain': {
         await lab.synchronised();
         await lab.api(fault.node).drain();
-        return () => lab.api(fault.node).undrain();
+        return async () => void (await lab.api(fault.node).undrain());
       }
       case 'floating-ip':
         return this.#reconfigured((configuration) => {

@@ -39,7 +39,7 @@ export const rules: Readonly<Record<string, Rule>> = {
   files: { packages: ['node:*'], sources: ['config/*'] },
   gateway: {
     packages: ['fastify', 'libbpf-ts', 'node:*'],
-    pure: ['election-options', 'tracking'],
+    pure: ['election-options', 'tracking', 'sync-groups'],
     sources: ['api/*', 'compile/*', 'config/*', 'dataplane/*', 'files/*', 'metrics/*', 'sessions/*', 'sync/*', 'vrrp/*', 'log.js'],
   },
 };

@@ -37,7 +37,10 @@ beforeEach(async () => {
     calls,
     status: () => status,
     counters: () => status.counters,
-    drain: async () => void calls.push('drain'),
+    drain: async ({ vrids, force }) => {
+      calls.push(`drain ${vrids?.join() ?? 'all'} ${force}`);
+      return vrids ?? [51, 52];
+    },
     undrain: async () => {
       throw new ApiConflict('nothing is drained');
     },
@@ -64,8 +67,10 @@ describe('the local API', () => {
   });
 
   it('passes on what it is asked to do', async () => {
-    await client.drain();
-    expect(actions.calls).toEqual(['drain']);
+    expect(await client.drain()).toEqual({ draining: true, virtualRouters: [51, 52] });
+    expect(await client.drain({ vrid: '51,53', force: 'true' })).toEqual({ draining: true, virtualRouters: [51, 53] });
+    expect(actions.calls).toEqual(['drain all false', 'drain 51,53 true']);
+    await expect(client.drain({ vrid: '51,0' })).rejects.toThrow('vrid is 51,0, but must be whole numbers from 1 to 255 with commas between them');
   });
 
   it('says in one sentence why it cannot', async () => {

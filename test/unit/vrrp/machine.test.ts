@@ -272,6 +272,43 @@ describe('ConfigChanged', () => {
   });
 });
 
+describe('Yield', () => {
+  it('resigns, and makes a Backup of us once somebody follows', () => {
+    const { machine, effects } = step(active(), { type: 'Yield' });
+    expect(lines(effects).slice(0, 2)).toEqual(['SetRole draining', 'SendAdvertisement 0']);
+    expect(lines(effects)).toContain('Active > HandingOver (sync-group)');
+    const followed = step(machine, advert(50));
+    expect(lines(followed.effects)).toEqual([
+      'SetRole draining', 'CancelTimer Adver', 'CancelTimer HandOver', 'StartTimer ActiveDown 3609375', 'StartTimer Linger 500000', 'HandingOver > Backup (handed-over)',
+    ]);
+    expect(lines(step(followed.machine, expiry(followed.machine, 'Linger')).effects)).toEqual(['SetRole backup']);
+  });
+
+  it('takes the role back when nobody follows', () => {
+    const yielding = run(active(), { type: 'Yield' });
+    expect(effectsOf(yielding, expiry(yielding, 'HandOver'))).toContain('HandingOver > Active (no-successor)');
+  });
+
+  it('is nothing to who is not Active', () => {
+    for (const machine of [initialize(), backup(), handingOver()]) expect(effectsOf(machine, { type: 'Yield' })).toEqual([]);
+  });
+});
+
+describe('Drain/forced', () => {
+  const drained = run(active(), { type: 'Drain', forced: true });
+
+  it('ends without a successor, too', () => {
+    const { machine, effects } = step(drained, expiry(drained, 'HandOver'));
+    expect(lines(effects)).toEqual(['CancelTimer Adver', 'SetRole initialize', 'HandingOver > Initialize (no-successor)']);
+    expect(run(machine, { type: 'Undrain' }).state.name).toBe('Backup');
+  });
+
+  it('is taken back by an ordinary one that follows it', () => {
+    const again = run(drained, { type: 'Undrain' }, { type: 'Drain' });
+    expect(run(again, (machine) => expiry(machine, 'HandOver')).state.name).toBe('Active');
+  });
+});
+
 describe('PenaltyChanged', () => {
   const penalty = (points: number): Event => ({ type: 'PenaltyChanged', penalty: points });
 
@@ -341,6 +378,8 @@ describe('timers', () => {
       { type: 'Startup', resume: { term: 3 } },
       { type: 'Shutdown' },
       { type: 'Drain' },
+      { type: 'Drain', forced: true },
+      { type: 'Yield' },
       { type: 'Undrain' },
       { type: 'FaultRaised' },
       { type: 'FaultCleared' },
