@@ -30,7 +30,12 @@ function formatPeer(status: Status): string {
   if (peer.syncMode === 'none') return `peer       ${peer.address ?? ''}, sync none: sessions are not replicated`;
   const heard = peer.lastHeardMs === undefined ? 'never heard' : `heard ${peer.lastHeardMs.toFixed(1)} ms ago`;
   const holds = `${peer.synchronised ? 'we hold all it has' : 'we lack what it has'}, ${peer.holdsOurs ? 'it holds all we have' : 'it lacks what we have'}`;
-  return `peer       ${peer.name ?? '?'} ${peer.address ?? ''} ${peer.alive ? 'alive' : 'silent'}, ${heard}; sync ${peer.syncMode}: ${holds}`;
+  return `peer       ${peer.name ?? '?'} ${peer.address ?? ''} ${peer.alive ? 'alive' : 'silent'}, ${heard}; sync ${peer.syncMode}: ${holds}; ${formatTables(peer)}`;
+}
+
+function formatTables({ tablesEqual, tablesComparedMs = 0 }: Status['peer']): string {
+  if (tablesEqual === undefined) return 'tables not compared';
+  return `tables ${tablesEqual ? 'equal' : 'different'} ${formatMilliseconds(tablesComparedMs)} ago`;
 }
 
 function formatCounters(counters: Status['counters']): string[] {

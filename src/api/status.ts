@@ -61,6 +61,10 @@ export interface PeerStatus {
   /** The peer holds all that this gateway has. */
   readonly holdsOurs: boolean;
   readonly syncMode: string;
+  /** Whether the sums of all that both hold are the same; absent: not known, for they have not been compared yet or too much changes. */
+  readonly tablesEqual?: boolean | undefined;
+  /** Since they were found so. */
+  readonly tablesComparedMs?: number | undefined;
   /** Of the last authentic frame; absent: never. */
   readonly lastHeardMs?: number | undefined;
   readonly virtualRouters: readonly { readonly vrid: number; readonly state: string; readonly term: number }[];

@@ -24,6 +24,7 @@ import type { DataPlaneMaps } from './maps.js';
 import type { NeighbourId } from './neighbour-table.js';
 import { PortTables } from './port-tables.js';
 import { Roles } from './roles.js';
+import { Segments } from './segments.js';
 import { SessionMaps } from './session-maps.js';
 import { Tables } from './tables.js';
 import { detachFilters } from './tc.js';
@@ -41,6 +42,9 @@ export interface DataPlaneOptions {
   readonly checkLayout: (object: BpfObject, name: string, pinned: BpfMap) => void;
 }
 
+/** The passes over all tables, by their programs' names. */
+export type WalkName = 'bulk' | 'age' | 'digest' | 'doubt' | 'repair' | 'sweep';
+
 /** Where session_end writes what it has ended. */
 const NO_RECORD = syncRecordCodec.decode(Buffer.alloc(syncRecordCodec.size));
 
@@ -55,6 +59,7 @@ export class DataPlane {
   readonly roles: Roles;
   readonly counters: Counters;
   readonly tables: Tables;
+  readonly segments: Segments;
   readonly #object: BpfObject;
   readonly #options: DataPlaneOptions;
   readonly #frames = new FrameReturn();
@@ -77,6 +82,7 @@ export class DataPlane {
     this.roles = new Roles(object.map('virtual_routers'));
     this.counters = new Counters(this.maps.counters, reasonNames);
     this.tables = new Tables({ gatewayStates: object.map('gateway_states'), portBlocks: object.map('port_blocks') });
+    this.segments = new Segments(object.map('segments'));
   }
 
   /** For Beacon. */
@@ -154,12 +160,13 @@ export class DataPlane {
     return returnValue === XDP_TX ? data : undefined;
   }
 
-  rewindWalk(kind: number): void {
-    this.maps.walks.set(kind, { phase: 0, position: 0, records: 0, seed: 0n });
+  /** @param seed of the sums by which a comparison's walks tell segments apart */
+  rewindWalk(kind: number, seed = 0n): void {
+    this.maps.walks.set(kind, { phase: 0, position: 0, records: 0, seed });
   }
 
-  /** One step of `bulk_xdp` or `age_xdp`. @throws Error when the program gives up, which it does for want of its maps only */
-  stepWalk(program: 'bulk_xdp' | 'age_xdp', template: Buffer): { kind: 'Frame'; frame: Buffer } | { kind: 'Nothing' } | { kind: 'Ended' } {
+  /** One step of a walk. @throws Error when the program gives up, which it does for want of its maps only */
+  stepWalk(program: `${WalkName}_xdp`, template: Buffer): { kind: 'Frame'; frame: Buffer } | { kind: 'Nothing' } | { kind: 'Ended' } {
     const { returnValue, data } = this.#object.program(program).testRun({ data: template, dataOutSize: template.length });
     if (returnValue === XDP_TX) return { kind: 'Frame', frame: data };
     if (returnValue === XDP_PASS) return { kind: 'Nothing' };

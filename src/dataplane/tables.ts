@@ -7,6 +7,8 @@ export interface GatewayStateView {
   readonly peerHeardNs: bigint;
   /** Records frames that the peer has applied. */
   readonly acknowledged: bigint;
+  /** Those of them that are of bulk synchronisation or a repair. */
+  readonly bulkAcknowledged: bigint;
   /** VM slots ever taken. */
   readonly vms: number;
 }
@@ -27,6 +29,7 @@ export class Tables {
     return {
       peerHeardNs: word(gatewayStateOffsets.peerHeardNs),
       acknowledged: word(gatewayStateOffsets.acknowledged),
+      bulkAcknowledged: word(gatewayStateOffsets.bulkAcknowledged),
       vms: this.#state.readUInt32LE(gatewayStateOffsets.vms),
     };
   }

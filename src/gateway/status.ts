@@ -69,6 +69,8 @@ function peerStatus({ configuration }: Basis, synchronisation: Synchronisation):
     synchronised: synchronisation.synchronised,
     holdsOurs: status?.holdsOurs ?? !replicates(configuration),
     syncMode: sync.mode,
+    tablesEqual: status?.tablesEqual,
+    tablesComparedMs: status?.tablesComparedMs,
     lastHeardMs: status?.lastHeardMs,
     virtualRouters: (status?.virtualRouters ?? []).map(({ vrid, state, term }) => ({ vrid, state: nameOf(state), term })),
   };
@@ -95,8 +97,8 @@ export function metricsSource({ basis, elections, nextHops, slowPackets, synchro
       return { vrid, state, term, transitions: sum(Object.values(election.counters.transitions)) };
     }),
     peer: () => {
-      const { alive, synchronised, holdsOurs } = peerStatus(basis, synchronisation);
-      return { alive, synchronised, holdsOurs };
+      const { alive, synchronised, holdsOurs, tablesEqual } = peerStatus(basis, synchronisation);
+      return { alive, synchronised, holdsOurs, tablesEqual };
     },
     sessions: () => ({ mappings: dataPlane.tables.mappingsInUse(), vms: dataPlane.tables.gatewayState().vms }),
     floatingIps: async () => (basis.configuration.metrics?.floatingIps === true ? sessions.floatingIpTraffic() : []),

@@ -1,4 +1,5 @@
 /** The link to the peer, over what the data plane offers. */
+import { randomBytes } from 'node:crypto';
 import { Beacon, PacketSocket } from 'libbpf-ts';
 import { toNanoseconds } from '../config/duration.js';
 import type { DataPlaneEvent } from '../dataplane/events.js';
@@ -123,7 +124,7 @@ export class Synchronisation {
     const { configuration: { gateway, sync }, dataPlane } = this.#basis;
     return new SyncLink({
       name: gateway.name, id: gateway.id, epoch: dataPlane.readGateway().epoch, instance: Date.now(),
-      soloAfterNs: toNanoseconds(sync.soloAfter), ...SYNC_MACHINE_DEFAULTS,
+      soloAfterNs: toNanoseconds(sync.soloAfter), ...SYNC_MACHINE_DEFAULTS, seed: randomBytes(8).toString('hex'),
     }, this.#linkPorts(), this.#linkEvents());
   }
 
@@ -137,7 +138,10 @@ export class Synchronisation {
       virtualRouters: () => this.#ports.views(),
       seal: (frame) => dataPlane.seal(frame),
       transmit: (frame) => this.#socket?.send(frame),
-      rewind: (walk) => dataPlane.rewindWalk(walkKind[walk]),
+      rewind: (walk, seed) => dataPlane.rewindWalk(walkKind[walk], BigInt(`0x${seed}`)),
+      clearDigests: () => dataPlane.segments.clear(),
+      readDigests: () => dataPlane.segments.digests(),
+      wantSegments: (walk, segments) => dataPlane.segments.want(walk, segments),
       step: (walk) => dataPlane.stepWalk(`${walk}_xdp`, template),
       startBeacon: (frame) => {
         const intervalUs = this.#basis.configuration.sync.heartbeatInterval;
@@ -157,6 +161,11 @@ export class Synchronisation {
       peerRolesHeard: (views) => this.#ports.peerRolesHeard(views),
       bulkCompleted: (rounds, frames) => log.info({ reason: 'bulk_complete', rounds, frames: Number(frames) }, 'peer holds all that we have'),
       bulkFailed: (rounds, missing) => log.warn({ reason: 'bulk_failed', rounds, missing: Number(missing) }, 'peer did not take all that we have'),
+      tablesCompared: (verdict) => {
+        if (verdict.kind === 'Equal') log.info({ reason: 'tables_equal' }, 'both gateways hold the same');
+        if (verdict.kind === 'Different') log.warn({ reason: 'tables_differ', segments: verdict.segments.length }, 'the gateways do not hold the same: the Active repairs it');
+      },
+      tablesRepaired: (segments, complete) => log[complete ? 'info' : 'warn']({ reason: complete ? 'tables_repaired' : 'tables_not_repaired', segments }, complete ? 'peer holds what we have of the segments that differed' : 'peer did not take what we have of the segments that differ'),
     };
   }
 }

@@ -13,7 +13,7 @@ export interface MetricsSource {
   /** By reason; monotonic as long as the pinned maps live. */
   counters(): Iterable<readonly [string, { readonly packets: bigint; readonly bytes: bigint }]>;
   virtualRouters(): readonly { readonly vrid: number; readonly state: number; readonly term: number; readonly transitions: number }[];
-  peer(): { readonly alive: boolean; readonly synchronised: boolean; readonly holdsOurs: boolean };
+  peer(): { readonly alive: boolean; readonly synchronised: boolean; readonly holdsOurs: boolean; readonly tablesEqual?: boolean | undefined };
   sessions(): { readonly mappings: number; readonly vms: number };
   /** None unless the configuration wants them. */
   floatingIps(): Promise<readonly FloatingIpTraffic[]>;
@@ -88,6 +88,10 @@ function replicationMetrics(registry: Registry, source: MetricsSource): void {
   gauge(registry, 'floatgate_peer_alive', '1 while authentic frames of the peer arrive', () => Number(source.peer().alive));
   gauge(registry, 'floatgate_synchronised', '1 while this gateway holds all that its peer has', () => Number(source.peer().synchronised));
   gauge(registry, 'floatgate_peer_synchronised', '1 while the peer holds all that this gateway has', () => Number(source.peer().holdsOurs));
+  absoluteGauge(registry, 'floatgate_sync_tables_equal', '1 where the sums of all that both gateways hold are the same, 0 where they differ; absent: not known', 'peer', () => {
+    const { tablesEqual } = source.peer();
+    return tablesEqual === undefined ? [] : [['ha', Number(tablesEqual)]];
+  });
   absoluteCounter(registry, 'floatgate_sync_frames_total', 'Frames that the control plane sent to the peer, and those that it could not send', 'kind', () => Object.entries(source.syncFrames()));
   absoluteCounter(registry, 'floatgate_heartbeats_total', 'Heartbeats by result', 'result', () => {
     const stats = source.heartbeats();

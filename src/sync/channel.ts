@@ -18,6 +18,8 @@ export interface ChannelPorts {
 export interface ChannelStats {
   readonly messagesSent: number;
   readonly recordFramesSent: bigint;
+  /** Those of them that are of bulk synchronisation or a repair. */
+  readonly bulkFramesSent: bigint;
   readonly failed: number;
 }
 
@@ -26,6 +28,7 @@ export class Channel {
   #path: HaPath | undefined;
   #messagesSent = 0;
   #recordFramesSent = 0n;
+  #bulkFramesSent = 0n;
   #failed = 0;
 
   constructor(ports: ChannelPorts) {
@@ -38,7 +41,7 @@ export class Channel {
   }
 
   get stats(): ChannelStats {
-    return { messagesSent: this.#messagesSent, recordFramesSent: this.#recordFramesSent, failed: this.#failed };
+    return { messagesSent: this.#messagesSent, recordFramesSent: this.#recordFramesSent, bulkFramesSent: this.#bulkFramesSent, failed: this.#failed };
   }
 
   heartbeatTemplate(): Buffer | undefined {
@@ -54,8 +57,10 @@ export class Channel {
   }
 
   /** A frame that a walk has sealed already. Without a path it ends here: whoever joins later is told everything. */
-  sendSealedRecords(frame: Buffer): void {
-    if (this.#path !== undefined && this.#transmit(frame)) this.#recordFramesSent += 1n;
+  sendSealedRecords(frame: Buffer, bulk: boolean): void {
+    if (this.#path === undefined || !this.#transmit(frame)) return;
+    this.#recordFramesSent += 1n;
+    if (bulk) this.#bulkFramesSent += 1n;
   }
 
   #sealAndSend(type: number, records: number, body: Buffer): boolean {

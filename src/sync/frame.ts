@@ -44,7 +44,7 @@ export function syncFrame(path: HaPath, type: number, records: number, body: Buf
   return frame;
 }
 
-/** Room for the largest records frame: what `bulk_xdp` and `age_xdp` are given, and fill by themselves. */
+/** Room for the largest records frame: what walks are given, and fill by themselves. */
 export const RECORDS_FRAME_BYTES = SYNC_FRAME_HEAD_BYTES + SYNC_MAX_RECORDS * SYNC_RECORD_BYTES;
 
 function writeIpv4(frame: Buffer, path: HaPath, bytes: number): void {

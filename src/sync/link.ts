@@ -6,11 +6,13 @@
 import { RecordBatch } from './batch.js';
 import { Channel } from './channel.js';
 import type { ChannelStats } from './channel.js';
+import { COMPARISON_DEFAULTS } from './comparison.js';
+import type { ComparisonConfig } from './comparison.js';
 import type { HaPath } from './frame.js';
 import type { SyncMachineConfig } from './machine.js';
 import { Synchroniser } from './synchroniser.js';
-import type { SynchroniserEvents, SynchroniserPorts } from './synchroniser.js';
-import { AGE_LIMITS, BULK_LIMITS, Walk } from './walk.js';
+import type { SynchroniserEvents, SynchroniserPorts, WalkName } from './synchroniser.js';
+import { AGE_LIMITS, BULK_LIMITS, COMPARISON_LIMITS, Walk } from './walk.js';
 import type { WalkLimits, WalkStep } from './walk.js';
 
 export interface BeaconStats {
@@ -20,16 +22,17 @@ export interface BeaconStats {
 }
 
 /** What the data plane does for the link. */
-export interface LinkPorts extends Omit<SynchroniserPorts, 'channel' | 'bulk' | 'age'> {
+export interface LinkPorts extends Omit<SynchroniserPorts, 'channel' | 'walks'> {
   seal(template: Buffer): Buffer | undefined;
   transmit(frame: Buffer): void;
-  rewind(walk: WalkName): void;
+  /** Back to the first slot. @param seed of the sums by which a comparison's walks tell segments apart */
+  rewind(walk: WalkName, seed: string): void;
   step(walk: WalkName): WalkStep;
   /** Sends `template`, sealed anew each time, at the configured interval until closed. */
   startBeacon(template: Buffer): { readonly stats: BeaconStats; close(): void };
 }
 
-export type WalkName = 'bulk' | 'age';
+export type { WalkName } from './synchroniser.js';
 
 export class SyncLink {
   readonly synchroniser: Synchroniser;
@@ -38,18 +41,20 @@ export class SyncLink {
   readonly #batch: RecordBatch;
   #beacon: ReturnType<LinkPorts['startBeacon']> | undefined;
 
-  constructor(config: SyncMachineConfig, ports: LinkPorts, events: SynchroniserEvents) {
+  constructor(config: SyncMachineConfig & Partial<ComparisonConfig> & Pick<ComparisonConfig, 'seed'>, ports: LinkPorts, events: SynchroniserEvents) {
     this.#ports = ports;
     this.#channel = new Channel({ seal: (template) => ports.seal(template), transmit: (frame) => ports.transmit(frame) });
     this.#batch = new RecordBatch({
       send: (records, count) => this.#channel.sendRecords(records, count),
       defer: (flush) => void setImmediate(flush),
     });
-    this.synchroniser = new Synchroniser(config, {
+    this.synchroniser = new Synchroniser({ ...COMPARISON_DEFAULTS, ...config }, {
       ...ports,
       channel: this.#channel,
-      bulk: this.#walk('bulk', BULK_LIMITS),
-      age: this.#walk('age', AGE_LIMITS),
+      walks: {
+        bulk: this.#walk('bulk', BULK_LIMITS), repair: this.#walk('repair', BULK_LIMITS), age: this.#walk('age', AGE_LIMITS),
+        digest: this.#walk('digest', COMPARISON_LIMITS), doubt: this.#walk('doubt', COMPARISON_LIMITS), sweep: this.#walk('sweep', COMPARISON_LIMITS),
+      },
     }, events);
   }
 
@@ -88,9 +93,9 @@ export class SyncLink {
   #walk(name: WalkName, limits: WalkLimits): Walk {
     const before = this.#ports.readGatewayState().acknowledged;
     return new Walk({
-      rewind: () => this.#ports.rewind(name),
+      rewind: (seed) => this.#ports.rewind(name, seed),
       step: () => this.#ports.step(name),
-      send: (frame) => this.#channel.sendSealedRecords(frame),
+      send: (frame) => this.#channel.sendSealedRecords(frame, name === 'bulk' || name === 'repair'),
       outstanding: () => Number(this.#channel.stats.recordFramesSent - (this.#ports.readGatewayState().acknowledged - before)),
       nowNs: () => this.#ports.nowNs(),
       schedule: (turn, afterMs) => void (afterMs === 0 ? setImmediate(turn) : setTimeout(turn, afterMs)),

@@ -81,9 +81,9 @@ export interface Reading {
   readonly nowNs: bigint;
   /** CLOCK_MONOTONIC of the peer's last authentic frame; 0: never. */
   readonly peerHeardNs: bigint;
-  /** SYNC_RECORDS frames that this daemon sent. */
+  /** SYNC_RECORDS frames of bulk synchronisation that this daemon sent. */
   readonly sent: bigint;
-  /** SYNC_RECORDS frames that the peer applied and turned round. */
+  /** Those that the peer applied and turned round. */
   readonly acknowledged: bigint;
   /** Sessions created while the peer was silent. */
   readonly unprotected: bigint;
@@ -91,7 +91,7 @@ export interface Reading {
 
 export type SyncEvent =
   | { readonly type: 'Polled'; readonly reading: Reading; readonly virtualRouters: readonly VirtualRouterView[] }
-  | { readonly type: 'MessageReceived'; readonly nowNs: bigint; readonly message: Message }
+  | { readonly type: 'MessageReceived'; readonly nowNs: bigint; readonly message: Hello | BulkComplete }
   /** A program noticed a silence that may have been over before the next poll. */
   | { readonly type: 'PeerSilenceReported'; readonly nowNs: bigint }
   | { readonly type: 'BulkWalkEnded'; readonly nowNs: bigint }

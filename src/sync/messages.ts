@@ -39,18 +39,56 @@ export interface BulkComplete {
   readonly want: number;
 }
 
-export type Message = Hello | BulkComplete;
+/** Asks for the sums of these parts of a round; the first one begins it. */
+export interface Compare {
+  readonly type: 'compare';
+  readonly round: number;
+  /** 64 bits, 16 hexadecimal digits. */
+  readonly seed: string;
+  readonly parts: readonly number[];
+}
+
+/** One part of what the sender holds, summed up: segments from `part` times SEGMENTS_PER_MESSAGE on. */
+export interface Digests {
+  readonly type: 'digests';
+  readonly round: number;
+  readonly part: number;
+  /** 16 hexadecimal digits each. */
+  readonly digests: readonly string[];
+}
+
+/** Asks the standby to doubt what it holds of these segments, or to end what is still in doubt; `done`: its answer. */
+export interface Repair {
+  readonly type: 'repair';
+  readonly repair: number;
+  readonly step: 'doubt' | 'sweep';
+  readonly seed: string;
+  /** Ascending. On the wire 1024 bits in hexadecimal digits, segment 0 first. */
+  readonly segments: readonly number[];
+  readonly done: boolean;
+}
+
+export type Message = Hello | BulkComplete | Compare | Digests | Repair;
 
 /** Keeps a hello below 1 KiB, so that it fits any ha MTU and any ring buffer record. */
 export const VIRTUAL_ROUTERS_PER_HELLO = 32;
 
 const MESSAGE_VERSION = 1;
 
+/** What is replicated falls into so many segments; SEGMENTS of bpf/layout.h. */
+export const SEGMENTS = 1024;
+/** Sums in one message: they keep it below any MTU. */
+export const SEGMENTS_PER_MESSAGE = 32;
+const DIGEST_DIGITS = 16;
+
 export function encodeMessage(message: Message): Buffer {
-  const body = message.type === 'hello'
-    ? { ...message, virtualRouters: message.virtualRouters.map((v) => [v.vrid, v.state, v.term]) }
-    : message;
-  return Buffer.from(JSON.stringify({ version: MESSAGE_VERSION, ...body }), 'utf8');
+  return Buffer.from(JSON.stringify({ version: MESSAGE_VERSION, ...bodyOf(message) }), 'utf8');
+}
+
+function bodyOf(message: Message): object {
+  if (message.type === 'hello') return { ...message, virtualRouters: message.virtualRouters.map((v) => [v.vrid, v.state, v.term]) };
+  if (message.type === 'digests') return { ...message, digests: message.digests.join('') };
+  return message.type === 'repair' ? { ...message, segments: encodeSegments(message.segments) } : message;
 }
 
 /** The message in `payload`, or undefined when it is not one that this version understands. */
@@ -64,6 +102,9 @@ export function decodeMessage(payload: Buffer): Message | undefined {
   if (!isRecord(body)) return undefined;
   if (body['type'] === 'hello') return decodeHello(body);
   if (body['type'] === 'bulkComplete') return decodeBulkComplete(body);
+  if (body['type'] === 'compare') return decodeCompare(body);
+  if (body['type'] === 'digests') return decodeDigests(body);
+  if (body['type'] === 'repair') return decodeRepair(body);
   return undefined;
 }
 
@@ -84,6 +125,39 @@ function decodeHello(body: Record<string, unknown>): Hello | undefined {
 function decodeBulkComplete(body: Record<string, unknown>): BulkComplete | undefined {
   const { generation, want } = body;
   return isCount(generation) && isCount(want) ? { type: 'bulkComplete', generation, want } : undefined;
+}
+
+function decodeCompare(body: Record<string, unknown>): Compare | undefined {
+  const { round, seed, parts } = body;
+  if (!isCount(round) || !isDigits(seed, DIGEST_DIGITS) || !Array.isArray(parts) || !parts.every(isCount)) return undefined;
+  return { type: 'compare', round, seed, parts: parts as number[] };
+}
+
+function decodeDigests(body: Record<string, unknown>): Digests | undefined {
+  const { round, part, digests } = body;
+  if (!isCount(round) || !isCount(part) || !isDigits(digests) || digests.length % DIGEST_DIGITS !== 0) return undefined;
+  return { type: 'digests', round, part, digests: Array.from({ length: digests.length / DIGEST_DIGITS }, (_, i) => digests.slice(i * DIGEST_DIGITS, (i + 1) * DIGEST_DIGITS)) };
+}
+
+function decodeRepair(body: Record<string, unknown>): Repair | undefined {
+  const { repair, step, seed, segments, done } = body;
+  if (!isCount(repair) || (step !== 'doubt' && step !== 'sweep') || !isDigits(seed, DIGEST_DIGITS) || !isDigits(segments, SEGMENTS / 4) || typeof done !== 'boolean') return undefined;
+  return { type: 'repair', repair, step, seed, segments: decodeSegments(segments), done };
+}
+
+function encodeSegments(segments: readonly number[]): string {
+  const bits = Buffer.alloc(SEGMENTS / 8);
+  for (const segment of segments) bits.writeUInt8(bits.readUInt8(segment >> 3) | (0x80 >> (segment & 7)), segment >> 3);
+  return bits.toString('hex');
+}
+
+function decodeSegments(digits: string): number[] {
+  const bits = Buffer.from(digits, 'hex');
+  return Array.from({ length: SEGMENTS }, (_, segment) => segment).filter((segment) => (bits.readUInt8(segment >> 3) & (0x80 >> (segment & 7))) !== 0);
+}
+
+function isDigits(value: unknown, length?: number): value is string {
+  return typeof value === 'string' && /^[0-9a-f]*$/.test(value) && (length === undefined || value.length === length);
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

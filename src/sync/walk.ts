@@ -1,5 +1,5 @@
 /**
- * Drives a table walk that runs in BPF (`bulk_xdp`, `age_xdp`) one test run at a
+ * Drives a table walk that runs in BPF (`bulk_xdp`, `age_xdp` and others) one test run at a
  * time: as fast as acknowledgements allow, never longer than a time slice per
  * turn of the event loop.
  */
@@ -13,7 +13,7 @@ export type WalkStep =
 
 export interface WalkPorts {
   /** Puts the walk back to the first slot. */
-  rewind(): void;
+  rewind(seed: string): void;
   step(): WalkStep;
   /** Sends one sealed records frame to the peer. */
   send(frame: Buffer): void;
@@ -40,6 +40,10 @@ export interface WalkLimits {
 
 export const BULK_LIMITS: WalkLimits = { sliceNs: 1_500_000n, window: 256, pauseMs: 1, stallNs: 100_000_000n, leisurely: false };
 export const AGE_LIMITS: WalkLimits = { sliceNs: 1_000_000n, window: 64, pauseMs: 10, stallNs: 100_000_000n, leisurely: true };
+/** A comparison is in no hurry: its two sides need not look at one moment. */
+export const COMPARISON_LIMITS: WalkLimits = { ...AGE_LIMITS, pauseMs: 5 };
+
+const NO_SEED = '0'.repeat(16);
 
 export class Walk {
   readonly #ports: WalkPorts;
@@ -60,13 +64,16 @@ export class Walk {
     return this.#active;
   }
 
-  /** Walks the whole table from the start; `onEnd` is called once, unless `stop` comes first. */
-  start(onEnd: () => void): void {
+  /**
+   * Walks the whole table from the start; `onEnd` is called once, unless `stop` comes first.
+   * `seed`: 16 hexadecimal digits, for walks of a comparison.
+   */
+  start(onEnd: () => void, seed = NO_SEED): void {
     this.#run += 1;
     this.#active = true;
     this.#fullSinceNs = undefined;
     this.#lost = 0;
-    this.#ports.rewind();
+    this.#ports.rewind(seed);
     this.#schedule(this.#run, onEnd, 0);
   }
 

@@ -11,7 +11,7 @@ function source(): MetricsSource & { packets: bigint } {
       return [['drop_vni_unknown', { packets: this.packets, bytes: 700n }]];
     },
     virtualRouters: () => [{ vrid: 51, state: 2, term: 9, transitions: 3 }],
-    peer: () => ({ alive: true, synchronised: false, holdsOurs: true }),
+    peer: () => ({ alive: true, synchronised: false, holdsOurs: true, tablesEqual: false }),
     sessions: () => ({ mappings: 1234, vms: 2 }),
     floatingIps: async () => [{ address: '10.0.2.215', router: 'tenant-a', inbound: { packets: 3, bytes: 30 }, outbound: { packets: 4, bytes: 40 } }],
     neighbours: () => ({ resolved: 2, unresolved: 1 }),
@@ -38,6 +38,7 @@ describe('metrics', () => {
       'floatgate_advertisements_total{result="checksum"} 2',
       'floatgate_peer_alive 1',
       'floatgate_synchronised 0',
+      'floatgate_sync_tables_equal{peer="ha"} 0',
       'floatgate_mappings 1234',
       'floatgate_floating_ip_packets_total{address="10.0.2.215",router="tenant-a",direction="inbound"} 3',
       'floatgate_floating_ip_bytes_total{address="10.0.2.215",router="tenant-a",direction="outbound"} 40',

@@ -15,6 +15,8 @@ class Side {
   records: Buffer[];
   received = new Set<string>();
   acknowledged = 0n;
+  bulkAcknowledged = 0n;
+  digests = Array.from({ length: 1024 }, () => '0'.repeat(16));
   peerHeardNs = 0n;
   unprotected = 0n;
   position = 0;
@@ -27,9 +29,12 @@ class Side {
 
   constructor(name: string, id: number, records: number) {
     this.records = Array.from({ length: records }, (_, i) => Buffer.alloc(SYNC_RECORD_BYTES, `${name}${i} `));
-    this.link = new SyncLink({ name, id, epoch: 1, instance: Date.now(), soloAfterNs: 50_000_000n, ...SYNC_MACHINE_DEFAULTS, helloIntervalNs: 10_000_000n, acknowledgementTimeoutNs: 20_000_000n }, {
+    this.link = new SyncLink({ name, id, epoch: 1, instance: Date.now(), soloAfterNs: 50_000_000n, ...SYNC_MACHINE_DEFAULTS, seed: '0123456789abcdef', helloIntervalNs: 10_000_000n, acknowledgementTimeoutNs: 20_000_000n }, {
       nowNs: () => process.hrtime.bigint(),
-      readGatewayState: () => ({ peerHeardNs: this.peerHeardNs, acknowledged: this.acknowledged }),
+      readGatewayState: () => ({ peerHeardNs: this.peerHeardNs, acknowledged: this.acknowledged, bulkAcknowledged: this.bulkAcknowledged }),
+      clearDigests: () => undefined,
+      readDigests: () => this.digests,
+      wantSegments: () => undefined,
       unprotectedSessions: () => this.unprotected,
       virtualRouters: () => this.virtualRouters,
       seal: (frame) => frame,
@@ -47,6 +52,8 @@ class Side {
       peerRolesHeard: (views) => void this.log.push(`roles ${views.map(({ term }) => term).join()}`),
       bulkCompleted: (rounds) => void this.log.push(`bulk complete in ${rounds}`),
       bulkFailed: () => void this.log.push('bulk failed'),
+      tablesCompared: ({ kind }) => void this.log.push(`tables ${kind}`),
+      tablesRepaired: () => void this.log.push('repaired'),
     });
   }
 
@@ -62,6 +69,7 @@ class Side {
     const frame = Buffer.concat([Buffer.alloc(SYNC_FRAME_HEAD_BYTES), ...batch]);
     frame[HEADER + 1] = SYNC_TYPE_RECORDS;
     frame[HEADER + 3] = batch.length;
+    frame[HEADER + 5] = 1;
     return { kind: 'Frame', frame };
   }
 
@@ -84,6 +92,7 @@ class Side {
       this.received.add(frame.toString('latin1', at, at + SYNC_RECORD_BYTES));
     }
     this.peer!.acknowledged += 1n;
+    if (frame[HEADER + 5] === 1) this.peer!.bulkAcknowledged += 1n;
   }
 }
 
@@ -108,6 +117,24 @@ describe('two gateways over the ha link', () => {
     expect(b.received.size).toBe(5000);
     await until(() => a.link.synchroniser.peerStatus().holdsOurs);
     expect(a.log).toContain('roles 3');
+  });
+
+  it('compare what they hold as soon as each holds all, and say so', async () => {
+    const [a, b] = pair(12);
+    a.start();
+    b.start();
+    await until(() => a.log.includes('tables Equal') && b.log.includes('tables Equal'));
+    expect(a.link.synchroniser.peerStatus()).toMatchObject({ tablesEqual: true });
+    expect(b.link.synchroniser.peerStatus().tablesComparedMs).toBeLessThan(5000);
+  });
+
+  it('do not wait for what others send meanwhile: a round counts its own answers', async () => {
+    const [a, b] = pair(600);
+    const busy = setInterval(() => a.link.record(Buffer.alloc(SYNC_RECORD_BYTES, `r${Math.random()}`)), 0);
+    a.start();
+    b.start();
+    await until(() => b.link.synchroniser.synchronised && a.link.synchroniser.synchronised);
+    clearInterval(busy);
   });
 
   it('repeat rounds until no frame is missing', async () => {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { initialSyncState, stepSync, SYNC_MACHINE_DEFAULTS } from '../../../src/sync/machine.js';
 import type { Reading, SyncEffect, SyncEvent, SyncMachineConfig, SyncState } from '../../../src/sync/machine.js';
-import type { Hello, Message } from '../../../src/sync/messages.js';
+import type { BulkComplete, Hello, Message } from '../../../src/sync/messages.js';
 
 const MS = 1_000_000n;
 
@@ -38,7 +38,7 @@ class Gateway {
     return this.poll({ nowNs: atMs * MS, peerHeardNs: atMs * MS - MS, ...change });
   }
 
-  receive(message: Message): SyncEffect[] {
+  receive(message: Hello | BulkComplete): SyncEffect[] {
     return this.step({ type: 'MessageReceived', nowNs: this.reading.nowNs, message });
   }
 }
@@ -254,7 +254,7 @@ describe('two gateways over a lossy link', () => {
     const lost = lossy(seed);
     const gateways = [new Gateway('gw-a', 0, 500), new Gateway('gw-b', 1, 900)] as const;
     const deliver = (from: number, effects: readonly SyncEffect[]): void => {
-      for (const message of sentBy(effects)) if (!lost()) deliver(1 - from, gateways[1 - from]!.receive(message));
+      for (const message of sentBy(effects) as (Hello | BulkComplete)[]) if (!lost()) deliver(1 - from, gateways[1 - from]!.receive(message));
     };
     for (let ms = 1000n; ms < 20_000n; ms += 5n) {
       gateways.forEach((gateway, i) => {

@@ -3,8 +3,8 @@ import { RecordBatch } from '../../../src/sync/batch.js';
 import { Channel } from '../../../src/sync/channel.js';
 import { ipv4Checksum, syncFrame, SYNC_RECORD_BYTES, SYNC_TYPE_CONTROL, SYNC_TYPE_RECORDS } from '../../../src/sync/frame.js';
 import type { HaPath } from '../../../src/sync/frame.js';
-import { decodeMessage, encodeMessage, VIRTUAL_ROUTERS_PER_HELLO } from '../../../src/sync/messages.js';
-import type { Hello } from '../../../src/sync/messages.js';
+import { decodeMessage, encodeMessage, SEGMENTS, SEGMENTS_PER_MESSAGE, VIRTUAL_ROUTERS_PER_HELLO } from '../../../src/sync/messages.js';
+import type { Hello, Message } from '../../../src/sync/messages.js';
 import { adoptedTerm } from '../../../src/sync/terms.js';
 
 const path: HaPath = {
@@ -46,6 +46,24 @@ describe('messages', () => {
     expect(decodeMessage(encodeMessage({ type: 'bulkComplete', generation: 1, want: 2 }))).toEqual({ type: 'bulkComplete', generation: 1, want: 2 });
   });
 
+  it.each<Message>([
+    { type: 'compare', round: 7, seed: '0123456789abcdef', parts: [0, 31] },
+    { type: 'digests', round: 7, part: 3, digests: ['0123456789abcdef', 'f'.repeat(16)] },
+    { type: 'repair', repair: 9, step: 'doubt', seed: '0123456789abcdef', segments: [0, 1, 8, 511, 1023], done: false },
+    { type: 'repair', repair: 9, step: 'sweep', seed: '0123456789abcdef', segments: [], done: true },
+  ])('of a comparison survive the wire: $type $step', (message) => {
+    expect(decodeMessage(encodeMessage(message))).toEqual(message);
+  });
+
+  it.each([
+    '{"type":"compare","round":1,"seed":"xyz","parts":[]}', '{"type":"compare","round":1,"seed":"0123456789abcdef","parts":[-1]}',
+    '{"type":"digests","round":1,"part":0,"digests":"0123"}', '{"type":"digests","round":1,"part":0,"digests":[1]}',
+    '{"type":"repair","repair":1,"step":"doubt","seed":"0123456789abcdef","segments":"ff","done":false}',
+    `{"type":"repair","repair":1,"step":"burn","seed":"0123456789abcdef","segments":"${'0'.repeat(256)}","done":false}`,
+  ])('of a comparison that are none are dropped: %s', (text) => {
+    expect(decodeMessage(Buffer.from(text))).toBeUndefined();
+  });
+
   it('of a later version are understood as far as they go', () => {
     const later = { ...JSON.parse(encodeMessage(hello).toString()) as object, version: 2, mood: 'sunny' };
     expect(decodeMessage(Buffer.from(JSON.stringify(later)))).toEqual(hello);
@@ -60,6 +78,12 @@ describe('messages', () => {
     const virtualRouters = Array.from({ length: VIRTUAL_ROUTERS_PER_HELLO }, () => ({ vrid: 255, state: 3, term: 0xffffffff }));
     const longest = encodeMessage({ ...hello, name: 'n'.repeat(63), generation: Number.MAX_SAFE_INTEGER, holds: Number.MAX_SAFE_INTEGER, want: Number.MAX_SAFE_INTEGER, epoch: 0xffffffff, virtualRouters });
     expect(longest.length).toBeLessThan(1024);
+    const digests = Array.from({ length: SEGMENTS_PER_MESSAGE }, () => 'f'.repeat(16));
+    expect(encodeMessage({ type: 'digests', round: Number.MAX_SAFE_INTEGER, part: 31, digests }).length).toBeLessThan(1024);
+    const parts = Array.from({ length: SEGMENTS / SEGMENTS_PER_MESSAGE }, (_, part) => part);
+    expect(encodeMessage({ type: 'compare', round: Number.MAX_SAFE_INTEGER, seed: 'f'.repeat(16), parts }).length).toBeLessThan(1024);
+    const segments = Array.from({ length: SEGMENTS }, (_, segment) => segment);
+    expect(encodeMessage({ type: 'repair', repair: Number.MAX_SAFE_INTEGER, step: 'doubt', seed: 'f'.repeat(16), segments, done: false }).length).toBeLessThan(1024);
   });
 });
 
@@ -80,7 +104,7 @@ describe('the channel', () => {
     channel.sendRecords(Buffer.alloc(144), 2);
     expect(transmitted.every((frame) => frame.at(-1) === 0x21)).toBe(true);
     expect(transmitted[1]!.readUInt8(14 + 28 + 3)).toBe(2);
-    expect(channel.stats).toEqual({ messagesSent: 1, recordFramesSent: 1n, failed: 0 });
+    expect(channel.stats).toEqual({ messagesSent: 1, recordFramesSent: 1n, bulkFramesSent: 0n, failed: 0 });
   });
 
   it('counts refusals and full queues as failures, not as sent', () => {
@@ -94,7 +118,7 @@ describe('the channel', () => {
     channel.setPath(path);
     channel.sendRecords(Buffer.alloc(72), 1);
     channel.sendRecords(Buffer.alloc(72), 1);
-    expect(channel.stats).toEqual({ messagesSent: 0, recordFramesSent: 0n, failed: 2 });
+    expect(channel.stats).toEqual({ messagesSent: 0, recordFramesSent: 0n, bulkFramesSent: 0n, failed: 2 });
   });
 });
 
