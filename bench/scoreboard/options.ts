@@ -16,6 +16,7 @@ export const usage = `npm run scoreboard -- [options]
   --flows N           UDP flows (default 200)
   --open N            new TCP connections per second from a second before the fault (default 100)
   --output DIRECTORY  for results.json and the distributions as SVG (default none)
+  --continue          add to the runs that are in DIRECTORY already
   --quick             one run of crash, 50 connections, 50 flows: below a minute
 `;
 
@@ -28,6 +29,8 @@ export interface Options {
   readonly flows: number;
   readonly openPerSecond: number;
   readonly output?: string;
+  /** The runs in `output` stay, and are counted among the others. */
+  readonly continued: boolean;
 }
 
 const systems: readonly System[] = [floatgate, keepalived('external'), keepalived('direct')];
@@ -45,12 +48,18 @@ export function readOptions(words: readonly string[]): Options {
     flows: wholeNumber('--flows', values.flows ?? (quick ? '50' : '200'), 1, 28_000),
     openPerSecond: wholeNumber('--open', values.open ?? '100', 0, 1000),
     ...(values.output === undefined ? {} : { output: values.output }),
+    continued: continues(values),
   };
+}
+
+function continues(values: ReturnType<typeof parsed>): boolean {
+  if (values.continue === true && values.output === undefined) throw new LabError('--continue: which runs? --output names their directory');
+  return values.continue === true;
 }
 
 function parsed(words: readonly string[]) {
   const text = { type: 'string' } as const;
-  const options = { runs: text, scenario: text, adverts: text, systems: text, connections: text, flows: text, open: text, output: text, quick: { type: 'boolean' } } as const;
+  const options = { runs: text, scenario: text, adverts: text, systems: text, connections: text, flows: text, open: text, output: text, quick: { type: 'boolean' }, continue: { type: 'boolean' } } as const;
   try {
     return parseArgs({ args: [...words], options }).values;
   } catch (error) {

@@ -3,13 +3,14 @@
  *
  *   npm run scoreboard -- [--runs N] [--scenario LIST] [--adverts LIST] [--systems LIST] [--output DIRECTORY] [--quick]
  */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus, release } from 'node:os';
 import { join } from 'node:path';
 import { LabError, messageOf } from '../../src/lab/error.js';
 import { interruptedBySignals } from '../../src/lab/run.js';
 import { figuresOf } from './figures.js';
 import { readOptions, usage, type Options } from './options.js';
+import { drawOutages } from './plot.js';
 import { legend, renderFigures, renderRun } from './report.js';
 import { measure, type RunOptions, type RunResult } from './run.js';
 
@@ -23,8 +24,8 @@ interface Planned extends Omit<RunOptions, 'signal'> {
 }
 
 /** All systems in turn, and in the other order in every other run: what the machine does meanwhile does it to both. */
-function plan({ runs, scenarios, advertisementIntervalsMs, systems, connections, flows, openPerSecond }: Options): Planned[] {
-  return Array.from({ length: runs }, (_, turn) => turn).flatMap((turn) =>
+function plan({ runs, scenarios, advertisementIntervalsMs, systems, connections, flows, openPerSecond }: Options, from: number): Planned[] {
+  return Array.from({ length: runs }, (_, index) => from + index).flatMap((turn) =>
     scenarios.flatMap((scenario) =>
       advertisementIntervalsMs.flatMap((advertisementIntervalMs) =>
         (turn % 2 === 0 ? systems : systems.toReversed()).map((system) => ({ turn, scenario, advertisementIntervalMs, system, connections, flows, openPerSecond })),
@@ -39,10 +40,9 @@ interface Failure {
 }
 
 /** A run that cannot be carried out is told, and counts against nobody; the others go on. */
-async function runAll(options: Options, signal: AbortSignal): Promise<{ results: RunResult[]; failures: Failure[] }> {
-  const planned = plan(options);
-  const results: RunResult[] = [];
-  const failures: Failure[] = [];
+async function runAll(options: Options, signal: AbortSignal): Promise<Measured> {
+  const { runs: results, failures } = options.continued ? read(options) : { runs: [], failures: [] };
+  const planned = plan(options, turnsIn(results));
   for (const [index, { turn, ...run }] of planned.entries()) {
     const title = `run ${turn + 1}, ${run.scenario}, adverts ${run.advertisementIntervalMs} ms, ${run.system.name}`;
     write(`[${index + 1}/${planned.length}] ${title}: `);
@@ -55,17 +55,39 @@ async function runAll(options: Options, signal: AbortSignal): Promise<{ results:
       failures.push({ run: title, reason: messageOf(error) });
       write(`not measured: ${messageOf(error)}\n`);
     }
-    save(options, results, failures);
+    await save(options, results, failures);
   }
-  return { results, failures };
+  return { runs: results, failures };
+}
+
+interface Measured {
+  readonly runs: RunResult[];
+  readonly failures: Failure[];
+}
+
+const fileIn = (folder: string): string => join(folder, 'results.json');
+
+/** @throws LabError when there is nothing to continue */
+function read({ output = '' }: Options): Measured {
+  try {
+    return JSON.parse(readFileSync(fileIn(output), 'utf8')) as Measured;
+  } catch (error) {
+    throw new LabError(`--continue: ${messageOf(error)}`);
+  }
+}
+
+/** How often every system has had its turn. */
+function turnsIn(runs: readonly RunResult[]): number {
+  return Math.max(0, ...figuresOf(runs).map((figures) => figures.runs));
 }
 
 /** After every run: what was measured is there also if the rest never comes. */
-function save({ output }: Options, runs: readonly RunResult[], failures: readonly Failure[]): void {
+async function save({ output }: Options, runs: readonly RunResult[], failures: readonly Failure[]): Promise<void> {
   if (output === undefined) return;
   mkdirSync(output, { recursive: true });
   const machine = { cpus: cpus().length, model: cpus()[0]?.model, kernel: release(), node: process.version, at: new Date().toISOString() };
-  writeFileSync(join(output, 'results.json'), `${JSON.stringify({ machine, figures: figuresOf(runs), failures, runs }, undefined, 2)}\n`);
+  writeFileSync(fileIn(output), `${JSON.stringify({ machine, figures: figuresOf(runs), failures, runs }, undefined, 2)}\n`);
+  for (const { name, svg } of await drawOutages(runs)) writeFileSync(join(output, name), svg);
 }
 
 async function main(): Promise<void> {
@@ -76,9 +98,9 @@ async function main(): Promise<void> {
   // vite-node would leave at once, and leave the lab behind.
   process.removeAllListeners('SIGTERM');
   const interruption = interruptedBySignals((line) => write(`\n${line}\n`));
-  const { results, failures } = await runAll(options, interruption.signal);
+  const { runs, failures } = await runAll(options, interruption.signal);
   interruption.release();
-  if (results.length > 0) write(`\n${renderFigures(figuresOf(results))}\n\n${legend}\n`);
+  if (runs.length > 0) write(`\n${renderFigures(figuresOf(runs))}\n\n${legend}\n`);
   if (failures.length > 0) write(`\n${failures.length} runs could not be measured\n`);
   if (failures.length > 0 || interruption.signal.aborted) process.exitCode = 1;
 }

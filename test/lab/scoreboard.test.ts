@@ -56,6 +56,7 @@ it('quick/both fail over, and the figures are those of a failover', { timeout: 1
   // Nothing but three silent adverts tells keepalived.
   for (const { gapMs } of runs[1]?.outages ?? []) expect(gapMs).toBeGreaterThan(200);
   expect(output()).toContain('crash, adverts every 100 ms');
+  expect(readFileSync(join(folder, 'outage-crash-100ms.svg'), 'utf8')).toContain('keepalived');
   expect(leftovers()).toEqual([]);
 });
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { cumulative, distributionOf, figuresOf } from '../../../bench/scoreboard/figures.js';
 import { readOptions } from '../../../bench/scoreboard/options.js';
+import { drawOutages } from '../../../bench/scoreboard/plot.js';
 import { renderFigures, renderRun } from '../../../bench/scoreboard/report.js';
 import type { RunResult } from '../../../bench/scoreboard/run.js';
 
@@ -66,11 +67,22 @@ describe('figuresOf', () => {
   });
 });
 
+describe('drawOutages', () => {
+  it('one drawing for each scenario and interval, with a panel for each probe and a curve for each system', async () => {
+    const drawings = await drawOutages([run('floatgate', [10, 12, 11]), run('floatgate', [11, 13, 12]), run('keepalived', [100, 90, 95]), run('keepalived', [110, 90, 95], { scenario: 'planned' })]);
+    expect(drawings.map(({ name }) => name)).toEqual(['outage-crash-100ms.svg', 'outage-planned-100ms.svg']);
+    const svg = drawings[0]?.svg ?? '';
+    expect(svg).toMatch(/^<svg /);
+    for (const text of ['Outage: crash, adverts every 100 ms', 'runs: 2 of floatgate, 1 of keepalived', ...probes]) expect(svg).toContain(text);
+    expect(svg.match(/aria-roledescription="line mark"/g)).toHaveLength(6);
+  });
+});
+
 describe('readOptions', () => {
   it('defaults', () => {
     const { systems, ...rest } = readOptions([]);
     expect(systems.map(({ name }) => name)).toEqual(['floatgate', 'keepalived']);
-    expect(rest).toEqual({ runs: 5, scenarios: ['crash', 'planned'], advertisementIntervalsMs: [100], connections: 200, flows: 200, openPerSecond: 100 });
+    expect(rest).toEqual({ runs: 5, scenarios: ['crash', 'planned'], advertisementIntervalsMs: [100], connections: 200, flows: 200, openPerSecond: 100, continued: false });
   });
 
   it('lists; what is said beats --quick', () => {
@@ -86,6 +98,7 @@ describe('readOptions', () => {
     [['--systems', 'ucarp'], "--systems: 'ucarp' is none of floatgate, keepalived, keepalived-direct"],
     [['--adverts', '15ms'], "--adverts: '15ms' is no interval from 10ms to 10s in steps of 10ms"],
     [['--adverts', '100'], "--adverts: '100' is no interval"],
+    [['--continue'], '--continue: which runs? --output names their directory'],
     [['--fast'], '--fast'],
   ])('%j/one sentence', (words, sentence) => {
     expect(() => readOptions(words)).toThrow(sentence);
