@@ -6,8 +6,8 @@ import { clientCommand } from './servers.js';
 import type { LabState } from './state.js';
 
 export interface ClientOptions {
-  /** File below clients/. */
-  readonly program: string;
+  /** File below clients/, or the command line of something else that speaks like those. */
+  readonly program: string | readonly string[];
   /** In messages and as the name of its log. */
   readonly name: string;
   readonly node: string;
@@ -35,7 +35,8 @@ export class LabClient {
 
   constructor(state: LabState, { program, name, node, args, prompt = false }: ClientOptions) {
     this.#name = name;
-    const { child, record } = startClient(state, { name, node, command: clientCommand(program, ...args), prompt });
+    const command = typeof program === 'string' ? clientCommand(program, ...args) : [...program, ...args.map(String)];
+    const { child, record } = startClient(state, { name, node, command, prompt });
     this.#child = child;
     this.#log = record.log;
     createInterface({ input: child.stdout }).on('line', (line) => this.#settle(JSON.parse(line) as Reply));

@@ -81,16 +81,18 @@ export interface DaemonStart {
   /** The command line of another build than this one. */
   readonly program?: string;
   readonly env?: Readonly<Record<string, string>>;
+  /** As if it had a machine for itself; see DaemonOptions. Default: true. */
+  readonly alone?: boolean;
 }
 
-export function startGateway(state: LabState, node: string, { program: main = program, env = {} }: DaemonStart = {}): ProcessRecord {
+export function startGateway(state: LabState, node: string, { program: main = program, env = {}, alone = true }: DaemonStart = {}): ProcessRecord {
   gatewayNamed(node);
   const previous = state.processes.find((record) => record.name === node);
   if (previous !== undefined) {
     if (isRunning(previous)) throw new LabError(`the daemon of ${node} is already running (pid ${previous.pid})`);
     state.removeProcess(previous);
   }
-  return startDaemon(state, { name: node, node, command: [process.execPath, main, 'run', '--config', configurationFile(node)], env, alone: true });
+  return startDaemon(state, { name: node, node, command: [process.execPath, main, 'run', '--config', configurationFile(node)], env, alone });
 }
 
 /**

@@ -16,6 +16,8 @@ export interface UpOptions {
   readonly sync: SyncMode;
   readonly say: (line: string) => void;
   readonly signal?: AbortSignal | undefined;
+  /** The gateways share the processors with whatever else runs, at the priority that they give themselves. Default: before it. */
+  readonly crowded?: boolean;
 }
 
 /**
@@ -23,7 +25,7 @@ export interface UpOptions {
  * In phase 'up' it stays until `lab down`; in phase 'running' it belongs to this process, and the next `up` removes it if this one dies.
  * @throws LabError when one is up already, or a condition does not come; what was made is then left for down().
  */
-export async function up({ sync, say, signal }: UpOptions, phase: 'running' | 'up'): Promise<LabState> {
+export async function up({ sync, say, signal, crowded = false }: UpOptions, phase: 'running' | 'up'): Promise<LabState> {
   await removeLeftovers(say);
   const state = LabState.create();
   say('network: namespaces, links, bridges');
@@ -36,7 +38,7 @@ export async function up({ sync, say, signal }: UpOptions, phase: 'running' | 'u
   ]);
   say(`gateways: ${topology.gateways.map(({ node }) => node).join(' and ')}${sync === 'none' ? ', without replication' : ''}`);
   await configureGateways(topology, sync);
-  for (const { node } of topology.gateways) startGateway(state, node);
+  for (const { node } of topology.gateways) startGateway(state, node, { alone: !crowded });
   await gatewaysReady(state, sync, signal);
   say('VMs: each reaches its gateway through the tunnel');
   await Promise.all(topology.vms.map((vm) => gatewayReachable(vm, signal)));
