@@ -20,6 +20,7 @@ LAYOUT_STRUCT(sync_heartbeat);
 LAYOUT_STRUCT(sync_record);
 LAYOUT_ENUM(interface_role);
 LAYOUT_ENUM(virtual_router_state);
+LAYOUT_ENUM(advertisement_kind);
 LAYOUT_ENUM(sync_mode);
 LAYOUT_ENUM(encapsulation);
 LAYOUT_ENUM(mapping_behaviour);

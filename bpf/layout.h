@@ -250,6 +250,18 @@ enum reason {
 	REASON_DROP_ENDPOINT_UNKNOWN,
 	REASON_DROP_MTU_EXCEEDED,
 	REASON_DROP_CONGESTION,
+	/* Advertisements for virtual routers of ours, in the order in which they are looked at (RFC 9568 §7.1). */
+	REASON_DROP_ADVERTISEMENT_SOURCE, /* our own, or none of unicastPeers */
+	REASON_DROP_ADVERTISEMENT_TTL,
+	REASON_DROP_ADVERTISEMENT_VERSION,
+	REASON_DROP_ADVERTISEMENT_TYPE,
+	REASON_DROP_ADVERTISEMENT_COUNT,
+	REASON_DROP_ADVERTISEMENT_LENGTH,
+	REASON_DROP_ADVERTISEMENT_CHECKSUM,
+	REASON_DROP_ADVERTISEMENT_AUTHENTICATION,
+	REASON_DROP_ADVERTISEMENT_INTERVAL,
+	/* Well-formed and noted, but more than an election can need. */
+	REASON_DROP_ADVERTISEMENT_RATE,
 	REASON_DROP_ADJUST_FAILED,
 	/* At TC: a frame that stands for many, which the kernel could not cut as they have to leave. */
 	REASON_DROP_SEGMENTS,
@@ -353,6 +365,37 @@ struct virtual_router {
 	__u8 pad[6];
 };
 ASSERT_SIZE(struct virtual_router, 40);
+
+/* How an advertisement compares with the virtual router here: noted apart. */
+enum advertisement_kind {
+	ADVERTISEMENT_SUPERIOR = 0,   /* of our priority or a higher one */
+	ADVERTISEMENT_INFERIOR = 1,
+	ADVERTISEMENT_KINDS = 2,
+};
+#define ADVERTISEMENT_PEERS 8
+
+/* advertisement_rules[VRID]: what the configuration says of advertisements, RFC 9568 §7.1, RFC 3768 §7.1. */
+struct advertisement_rule {
+	__u8 version;                 /* 2 or 3; 0: no virtual router of ours */
+	__u8 authentication;          /* v2: RFC 2338 §5.3.6, 0 none, 1 simple text */
+	__u8 priority;                /* as configured */
+	__u8 interval;                /* v2: seconds */
+	__u32 peers;                  /* how many of peer; 0: whoever it is */
+	__u32 password[2];            /* v2: the authentication data's bytes as they stand */
+	__be32 peer[ADVERTISEMENT_PEERS];
+};
+ASSERT_SIZE(struct advertisement_rule, 48);
+
+/* advertisements[VRID * ADVERTISEMENT_KINDS + enum advertisement_kind]: the last well-formed one that came. */
+struct advertisement {
+	__u64 received_ns;            /* CLOCK_MONOTONIC; 0: none, or it is being written */
+	__u32 length;                 /* bytes of packet */
+	__u32 window;                 /* of time, in which so many passed: */
+	__u32 passed;
+	__u32 pad;
+	__u8 packet[1096];            /* IPv4, header included: the longest that there is */
+};
+ASSERT_SIZE(struct advertisement, 1120);
 
 /* networks[i], found by network_by_vni */
 struct network {

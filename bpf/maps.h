@@ -34,6 +34,8 @@ ARRAY(gateway_states, struct gateway_state, 1, BPF_F_MMAPABLE);
 ARRAY(liveness, struct liveness, 1, BPF_F_MMAPABLE);
 ARRAY(interfaces, struct interface, INTERFACES, 0);
 ARRAY(virtual_routers, struct virtual_router, VIRTUAL_ROUTERS, BPF_F_MMAPABLE);
+ARRAY(advertisement_rules, struct advertisement_rule, VIRTUAL_ROUTERS, 0);
+ARRAY(advertisements, struct advertisement, VIRTUAL_ROUTERS * ADVERTISEMENT_KINDS, BPF_F_MMAPABLE);
 
 HASH(virtual_router_by_address, __be32, __u32, VIRTUAL_ROUTERS);
 HASH(network_by_vni, __u32, __u32, 4096);                            /* * */

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR Apache-2.0
 /* underlay interface: tunnels from the computes, outwards. */
+#include "advertisement.h"
 #include "arp.h"
 #include "heartbeat.h"
 #include "icmp_error.h"
@@ -586,18 +587,6 @@ static __always_inline int underlay_arp(struct hook_context *ctx, const struct e
 	return reason ? reason : REASON_ARP_REPLY_UNDERLAY;
 }
 
-/* What the kernel's socket would hear of the elections if it had no tag. */
-static __always_inline int underlay_advertisement(struct hook_context *ctx, const struct ipv4 *ip, __be32 own_address)
-{
-	struct event about = { .type = EVENT_ADVERTISEMENT, .interface = INTERFACE_UNDERLAY };
-
-	if (ip->destination != bpf_htonl(VRRP_GROUP) && ip->destination != own_address)
-		return REASON_PASS_TO_KERNEL;
-	about.received_ns = bpf_ktime_get_ns();
-	event_emit(ctx, &about, 0);
-	return REASON_PASS_TO_KERNEL;
-}
-
 static __always_inline int underlay_ipv4(struct hook_context *ctx, struct packet *packet,
 					 const struct ethernet *ethernet, __be32 own_address)
 {
@@ -607,8 +596,8 @@ static __always_inline int underlay_ipv4(struct hook_context *ctx, struct packet
 
 	if (reason)
 		return reason;
-	if (ethernet->vlan && outer->protocol == VRRP_PROTOCOL)
-		return underlay_advertisement(ctx, outer, own_address);
+	if (outer->protocol == VRRP_PROTOCOL)
+		return advertisement_receive(ctx, packet, own_address, ethernet->vlan != 0);
 	if (outer->protocol == IPPROTO_UDP && outer->destination_port == bpf_htons(SYNC_UDP_PORT) &&
 	    outer->destination == own_address)
 		return heartbeat_receive(ctx, packet);

@@ -1,16 +1,17 @@
 import { macBytes, netmaskOf } from '../config/address.js';
 import type { MacAddress } from '../config/address.js';
 import { toNanoseconds } from '../config/duration.js';
+import { Password } from '../config/password.js';
 import type { Milliseconds } from '../config/duration.js';
-import type { Configuration, ExternalNetworkConfiguration, InterfaceRole } from '../config/schema.js';
+import type { Configuration, ExternalNetworkConfiguration, InterfaceRole, VirtualRouterConfiguration } from '../config/schema.js';
 import { externalNetworkFlag, interfaceRole, routeKind, syncMode } from '../dataplane/layout.generated.js';
 import type { Route } from '../dataplane/layout.generated.js';
 import { externalKey, routeKey, scopeExternal } from './contents.js';
-import type { FloatingIp, Forwarding, GatewayContents, InterfaceContents, MapContents, NeighbourTarget, VirtualRouterContents, VmContents } from './contents.js';
+import type { AdvertisementRuleContents, FloatingIp, Forwarding, GatewayContents, InterfaceContents, MapContents, NeighbourTarget, VirtualRouterContents, VmContents } from './contents.js';
 import type { Facts, InterfaceFacts } from './facts.js';
 import { assignIndexes, emptyIndexTable } from './index-table.js';
 import type { IndexTable } from './index-table.js';
-import { externalNetworks as externalNetworksSize, poolEntries, sessionBucketSize } from './map-sizes.js';
+import { advertisementPeers, externalNetworks as externalNetworksSize, poolEntries, sessionBucketSize } from './map-sizes.js';
 import { compileNamedVms } from './named-vms.js';
 import { assignRuns } from './pool-runs.js';
 import type { Runs } from './pool-runs.js';
@@ -148,11 +149,29 @@ export function virtualRouterMac(vrid: number): MacAddress {
   return `00:00:5e:00:01:${vrid.toString(16).padStart(2, '0')}` as MacAddress;
 }
 
-function compileVirtualRouters({ virtualRouters }: Configuration): Pick<MapContents, 'virtual_routers' | 'virtual_router_by_address'> {
+function compileVirtualRouters({ virtualRouters }: Configuration): Pick<MapContents, 'virtual_routers' | 'advertisement_rules' | 'virtual_router_by_address'> {
   const contents = virtualRouters.map(({ vrid, address }): [number, VirtualRouterContents] => [vrid, { address, mac: macBytes(virtualRouterMac(vrid)) }]);
   return {
     virtual_routers: new Map(contents),
+    advertisement_rules: new Map(virtualRouters.map((router) => [router.vrid, advertisementRule(router)])),
     virtual_router_by_address: new Map(virtualRouters.map(({ vrid, address }) => [address, vrid])),
+  };
+}
+
+/** RFC 2338 §5.3.6. */
+const SIMPLE_TEXT = 1;
+const SECOND_US = 1_000_000;
+
+/** A v3 interval that differs is adopted, a v2 one is refused (RFC 3768 §7.1). */
+function advertisementRule({ version, authentication, priority, advertisementInterval, unicastPeers }: VirtualRouterConfiguration): AdvertisementRuleContents {
+  return {
+    version,
+    authentication: authentication === undefined ? 0 : SIMPLE_TEXT,
+    priority,
+    interval: version === 2 ? advertisementInterval / SECOND_US : 0,
+    peers: unicastPeers.length,
+    password: authentication === undefined ? undefined : new Password(authentication),
+    peer: Array.from({ length: advertisementPeers }, (_, index) => unicastPeers[index] ?? 0),
   };
 }
 

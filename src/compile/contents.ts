@@ -1,5 +1,6 @@
 import type { Ipv4Address } from '../config/address.js';
 import type { SecretKey } from '../config/key.js';
+import type { Password } from '../config/password.js';
 import type * as layout from '../dataplane/layout.generated.js';
 
 /*
@@ -17,6 +18,11 @@ export type GatewayContents = Omit<layout.Gateway, 'key' | 'peerMac' | 'epoch' |
 export type InterfaceContents = layout.Interface;
 /** Without `state`, `term`, `leaseUntilNs` and `activeSinceNs`: the election's. */
 export type VirtualRouterContents = Pick<layout.VirtualRouter, 'address' | 'mac'>;
+/** What advertisements for a virtual router have to be like. */
+export type AdvertisementRuleContents = Omit<layout.AdvertisementRule, 'password'> & {
+  /** Undefined: none. */
+  readonly password: Password | undefined;
+};
 /** `vni`: with its encapsulation, see Segment. */
 export type NetworkContents = layout.Network;
 export type RouterContents = layout.Router;
@@ -36,6 +42,8 @@ export interface MapEntries {
   ports: number;
   /** Key: VRID. */
   virtual_routers: VirtualRouterContents;
+  /** Key: VRID. */
+  advertisement_rules: AdvertisementRuleContents;
   /** Key: address; value: VRID. */
   virtual_router_by_address: number;
   external_networks: ExternalNetworkContents;

@@ -6,6 +6,7 @@ export const portBlocksPerAddress = 256;
 export const portsPerProtocol = 65_536;
 export const sessionBucketSize = 8;
 export const externalNetworks = 256;
+export const advertisementPeers = 8;
 
 /** Of the table of pools for each address: room for runs that come and go, see pool-runs.ts. */
 const poolEntriesPerAddress = 16;

@@ -1,4 +1,5 @@
 import { SecretKey } from '../config/key.js';
+import { Password } from '../config/password.js';
 import type { CompiledState } from './compile.js';
 import { parseRouteKey, scopeExternal, vmName } from './contents.js';
 import type { FloatingIp, Forwarding, KeyOf, MapContents, MapEntries, MapName, Segment, VmContents } from './contents.js';
@@ -67,6 +68,7 @@ const writingOrder = [
   'interfaces',
   'ports',
   'virtual_routers',
+  'advertisement_rules',
   'virtual_router_by_address',
   'external_networks',
   'snat_addresses',
@@ -322,6 +324,8 @@ function sameFields(one: unknown, other: unknown): boolean {
 
 function sameField(one: unknown, other: unknown): boolean {
   if (one instanceof SecretKey && other instanceof SecretKey) return one.equals(other);
+  if (one instanceof Password && other instanceof Password) return one.equals(other);
+  if (Array.isArray(one) && Array.isArray(other)) return one.length === other.length && one.every((value, index) => value === other[index]);
   if (Buffer.isBuffer(one) && Buffer.isBuffer(other)) return one.equals(other);
   return one === other;
 }

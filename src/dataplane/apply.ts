@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { SystemError } from 'libbpf-ts';
 import { parseExternalKey, parseRouteKey } from '../compile/contents.js';
-import type { ExternalNetworkContents, FloatingIp, Forwarding, GatewayContents, KeyOf, MapName, Segment, VmContents } from '../compile/contents.js';
+import type { AdvertisementRuleContents, ExternalNetworkContents, FloatingIp, Forwarding, GatewayContents, KeyOf, MapName, Segment, VmContents } from '../compile/contents.js';
 import type { Change, Remove, Write } from '../compile/plan.js';
 import { externalAddressKind, floatingIpCounterCodec, forwardingEnsureCodec, vmEnsureCodec } from './layout.generated.js';
 import type { DataPlaneMaps } from './maps.js';
@@ -69,6 +69,8 @@ function write(change: Write, { maps, roles }: ApplyTargets): void {
       return maps.ports.set(change.key, change.value);
     case 'virtual_routers':
       return roles.configure(change.key, change.value.address, change.value.mac);
+    case 'advertisement_rules':
+      return writeAdvertisementRule(maps, change.key, change.value);
     case 'virtual_router_by_address':
       return maps.virtualRouterByAddress.set(change.key, change.value);
     case 'external_networks':
@@ -99,6 +101,12 @@ function writeGateway(maps: DataPlaneMaps, { key, ...fields }: GatewayContents):
   maps.gateways.set(0, { ...now, ...fields, key: [...secret] });
 }
 
+/** The programs compare the password word by word, as its bytes stand. */
+function writeAdvertisementRule(maps: DataPlaneMaps, key: number, { password, ...fields }: AdvertisementRuleContents): void {
+  const data = password?.data() ?? Buffer.alloc(8);
+  maps.advertisementRules.set(key, { ...fields, password: [data.readUInt32LE(0), data.readUInt32LE(4)] });
+}
+
 function randomKey(): bigint[] {
   const bytes = randomBytes(16);
   return [bytes.readBigUInt64LE(0), bytes.readBigUInt64LE(8)];
@@ -112,6 +120,7 @@ function writeExternalNetwork(maps: DataPlaneMaps, key: number, value: ExternalN
 }
 
 const arrays = {
+  advertisement_rules: 'advertisementRules',
   gateways: 'gateways',
   interfaces: 'interfaces',
   external_networks: 'externalNetworks',

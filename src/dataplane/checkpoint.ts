@@ -1,11 +1,12 @@
 /**
  * What the pinned maps hold by our own account, in a file beside them: the next
  * daemon plans its changes from there, and every router, network and address
- * keeps its index. Keys are never written; the next daemon reads its own.
+ * keeps its index. Secrets are never written; the next daemon reads its own.
  */
 import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import type { CompiledState } from '../compile/compile.js';
 import { SecretKey } from '../config/key.js';
+import { Password } from '../config/password.js';
 
 const FORMAT = 2;
 
@@ -31,7 +32,7 @@ export function removeCheckpoint(file: string): void {
 }
 
 function encode(value: unknown): unknown {
-  if (value instanceof SecretKey) return undefined;
+  if (value instanceof SecretKey || value instanceof Password) return undefined;
   if (typeof value === 'bigint') return { $bigint: String(value) };
   if (Buffer.isBuffer(value)) return { $hex: value.toString('hex') };
   if (value instanceof Map) return { $map: [...value].map(([key, entry]) => [key, encode(entry)]) };

@@ -2,7 +2,7 @@
 import type { Codec, EnumLayout, MapLayout, StructLayout } from 'libbpf-ts';
 
 /** Changes whenever a struct, an enum or a map changes its layout. */
-export const layoutHash = '6487cd79a6282e693021a008fed3b1cd';
+export const layoutHash = '8ba41824acafcf5e83d1a77758d612ed';
 
 function expectLength(actual: number, expected: number, field: string): void {
   if (actual !== expected) throw new RangeError(`${field} takes ${expected} elements, not ${actual}`);
@@ -12,6 +12,18 @@ function expectRoom(buffer: Buffer, offset: number, size: number, struct: string
   if (offset + size <= buffer.length) return;
   throw new RangeError(`struct ${struct} takes ${size} bytes at ${offset}: the buffer has ${buffer.length}`);
 }
+
+/** enum advertisement_kind */
+export const advertisementKind = {
+  superior: 0,
+  inferior: 1,
+} as const;
+export type AdvertisementKind = (typeof advertisementKind)[keyof typeof advertisementKind];
+export const advertisementKindNames: readonly string[] = [
+  'superior',
+  'inferior',
+];
+export const advertisementKindCount = 2;
 
 /** enum encapsulation */
 export const encapsulation = {
@@ -230,15 +242,25 @@ export const reason = {
   dropEndpointUnknown: 80,
   dropMtuExceeded: 81,
   dropCongestion: 82,
-  dropAdjustFailed: 83,
-  dropSegments: 84,
-  dropSyncVersion: 85,
-  dropSyncMalformed: 86,
-  dropSyncMac: 87,
-  dropSyncReplayed: 88,
-  dropSyncOwn: 89,
-  dropSyncTerm: 90,
-  dropSyncUnapplied: 91,
+  dropAdvertisementSource: 83,
+  dropAdvertisementTtl: 84,
+  dropAdvertisementVersion: 85,
+  dropAdvertisementType: 86,
+  dropAdvertisementCount: 87,
+  dropAdvertisementLength: 88,
+  dropAdvertisementChecksum: 89,
+  dropAdvertisementAuthentication: 90,
+  dropAdvertisementInterval: 91,
+  dropAdvertisementRate: 92,
+  dropAdjustFailed: 93,
+  dropSegments: 94,
+  dropSyncVersion: 95,
+  dropSyncMalformed: 96,
+  dropSyncMac: 97,
+  dropSyncReplayed: 98,
+  dropSyncOwn: 99,
+  dropSyncTerm: 100,
+  dropSyncUnapplied: 101,
 } as const;
 export type Reason = (typeof reason)[keyof typeof reason];
 export const reasonNames: readonly string[] = [
@@ -325,6 +347,16 @@ export const reasonNames: readonly string[] = [
   'drop_endpoint_unknown',
   'drop_mtu_exceeded',
   'drop_congestion',
+  'drop_advertisement_source',
+  'drop_advertisement_ttl',
+  'drop_advertisement_version',
+  'drop_advertisement_type',
+  'drop_advertisement_count',
+  'drop_advertisement_length',
+  'drop_advertisement_checksum',
+  'drop_advertisement_authentication',
+  'drop_advertisement_interval',
+  'drop_advertisement_rate',
   'drop_adjust_failed',
   'drop_segments',
   'drop_sync_version',
@@ -335,7 +367,7 @@ export const reasonNames: readonly string[] = [
   'drop_sync_term',
   'drop_sync_unapplied',
 ];
-export const reasonCount = 92;
+export const reasonCount = 102;
 
 /** enum replay_direction */
 export const replayDirection = {
@@ -553,6 +585,127 @@ export const walkPhaseNames: readonly string[] = [
   'sessions',
   'ended',
 ];
+
+/** struct advertisement, 1120 bytes */
+export interface Advertisement {
+  receivedNs: bigint;
+  length: number;
+  window: number;
+  passed: number;
+  packet: Buffer;
+}
+
+export const advertisementLayout: StructLayout = {
+  name: 'advertisement',
+  size: 1120,
+  fields: [
+    { name: 'received_ns', offset: 0, size: 8, kind: 'u64' },
+    { name: 'length', offset: 8, size: 4, kind: 'u32' },
+    { name: 'window', offset: 12, size: 4, kind: 'u32' },
+    { name: 'passed', offset: 16, size: 4, kind: 'u32' },
+    { name: 'pad', offset: 20, size: 4, kind: 'u32' },
+    { name: 'packet', offset: 24, size: 1096, kind: 'u8', count: 1096 },
+  ],
+};
+
+/** Bytes from the start of struct advertisement. */
+export const advertisementOffsets = {
+  receivedNs: 0,
+  length: 8,
+  window: 12,
+  passed: 16,
+  packet: 24,
+} as const;
+
+export const advertisementCodec: Codec<Advertisement> = {
+  name: 'advertisement',
+  size: 1120,
+  encode(value, into, offset = 0) {
+    expectRoom(into, offset, 1120, 'advertisement');
+    into.fill(0, offset, offset + 1120);
+    into.writeBigUInt64LE(value.receivedNs, offset);
+    into.writeUInt32LE(value.length, offset + 8);
+    into.writeUInt32LE(value.window, offset + 12);
+    into.writeUInt32LE(value.passed, offset + 16);
+    expectLength(value.packet.length, 1096, 'advertisement.packet');
+    into.set(value.packet, offset + 24);
+  },
+  decode(from, offset = 0) {
+    expectRoom(from, offset, 1120, 'advertisement');
+    return {
+      receivedNs: from.readBigUInt64LE(offset),
+      length: from.readUInt32LE(offset + 8),
+      window: from.readUInt32LE(offset + 12),
+      passed: from.readUInt32LE(offset + 16),
+      packet: Buffer.from(from.subarray(offset + 24, offset + 1120)),
+    };
+  },
+};
+
+/** struct advertisement_rule, 48 bytes */
+export interface AdvertisementRule {
+  version: number;
+  authentication: number;
+  priority: number;
+  interval: number;
+  peers: number;
+  password: number[];
+  peer: number[];
+}
+
+export const advertisementRuleLayout: StructLayout = {
+  name: 'advertisement_rule',
+  size: 48,
+  fields: [
+    { name: 'version', offset: 0, size: 1, kind: 'u8' },
+    { name: 'authentication', offset: 1, size: 1, kind: 'u8' },
+    { name: 'priority', offset: 2, size: 1, kind: 'u8' },
+    { name: 'interval', offset: 3, size: 1, kind: 'u8' },
+    { name: 'peers', offset: 4, size: 4, kind: 'u32' },
+    { name: 'password', offset: 8, size: 8, kind: 'u32', count: 2 },
+    { name: 'peer', offset: 16, size: 32, kind: 'be32', count: 8 },
+  ],
+};
+
+/** Bytes from the start of struct advertisement_rule. */
+export const advertisementRuleOffsets = {
+  version: 0,
+  authentication: 1,
+  priority: 2,
+  interval: 3,
+  peers: 4,
+  password: 8,
+  peer: 16,
+} as const;
+
+export const advertisementRuleCodec: Codec<AdvertisementRule> = {
+  name: 'advertisement_rule',
+  size: 48,
+  encode(value, into, offset = 0) {
+    expectRoom(into, offset, 48, 'advertisement_rule');
+    into.writeUInt8(value.version, offset);
+    into.writeUInt8(value.authentication, offset + 1);
+    into.writeUInt8(value.priority, offset + 2);
+    into.writeUInt8(value.interval, offset + 3);
+    into.writeUInt32LE(value.peers, offset + 4);
+    expectLength(value.password.length, 2, 'advertisement_rule.password');
+    value.password.forEach((element, index) => into.writeUInt32LE(element, offset + 8 + index * 4));
+    expectLength(value.peer.length, 8, 'advertisement_rule.peer');
+    value.peer.forEach((element, index) => into.writeUInt32BE(element, offset + 16 + index * 4));
+  },
+  decode(from, offset = 0) {
+    expectRoom(from, offset, 48, 'advertisement_rule');
+    return {
+      version: from.readUInt8(offset),
+      authentication: from.readUInt8(offset + 1),
+      priority: from.readUInt8(offset + 2),
+      interval: from.readUInt8(offset + 3),
+      peers: from.readUInt32LE(offset + 4),
+      password: Array.from({ length: 2 }, (_, index) => from.readUInt32LE(offset + 8 + index * 4)),
+      peer: Array.from({ length: 8 }, (_, index) => from.readUInt32BE(offset + 16 + index * 4)),
+    };
+  },
+};
 
 /** struct counter, 16 bytes */
 export interface Counter {
@@ -3834,6 +3987,8 @@ export const walkCodec: Codec<Walk> = {
 
 /** What the maps of the object hold. */
 export const mapLayouts: Readonly<Record<string, MapLayout>> = {
+  advertisement_rules: { key: { size: 4, kind: 'u32' }, value: { size: 48, kind: 'struct', struct: advertisementRuleLayout } },
+  advertisements: { key: { size: 4, kind: 'u32' }, value: { size: 1120, kind: 'struct', struct: advertisementLayout } },
   commits: { key: { size: 4, kind: 'u32' }, value: { size: 72, kind: 'struct', struct: syncRecordLayout } },
   counters: { key: { size: 4, kind: 'u32' }, value: { size: 16, kind: 'struct', struct: counterLayout } },
   events: { key: undefined, value: undefined },
@@ -3874,6 +4029,14 @@ export const mapLayouts: Readonly<Record<string, MapLayout>> = {
 
 /** The enumerators under their names in C. */
 export const enumLayouts: readonly EnumLayout[] = [
+  {
+    name: 'advertisement_kind',
+    values: {
+      ADVERTISEMENT_SUPERIOR: 0,
+      ADVERTISEMENT_INFERIOR: 1,
+      ADVERTISEMENT_KINDS: 2,
+    },
+  },
   {
     name: 'encapsulation',
     values: {
@@ -4042,16 +4205,26 @@ export const enumLayouts: readonly EnumLayout[] = [
       REASON_DROP_ENDPOINT_UNKNOWN: 80,
       REASON_DROP_MTU_EXCEEDED: 81,
       REASON_DROP_CONGESTION: 82,
-      REASON_DROP_ADJUST_FAILED: 83,
-      REASON_DROP_SEGMENTS: 84,
-      REASON_DROP_SYNC_VERSION: 85,
-      REASON_DROP_SYNC_MALFORMED: 86,
-      REASON_DROP_SYNC_MAC: 87,
-      REASON_DROP_SYNC_REPLAYED: 88,
-      REASON_DROP_SYNC_OWN: 89,
-      REASON_DROP_SYNC_TERM: 90,
-      REASON_DROP_SYNC_UNAPPLIED: 91,
-      REASONS: 92,
+      REASON_DROP_ADVERTISEMENT_SOURCE: 83,
+      REASON_DROP_ADVERTISEMENT_TTL: 84,
+      REASON_DROP_ADVERTISEMENT_VERSION: 85,
+      REASON_DROP_ADVERTISEMENT_TYPE: 86,
+      REASON_DROP_ADVERTISEMENT_COUNT: 87,
+      REASON_DROP_ADVERTISEMENT_LENGTH: 88,
+      REASON_DROP_ADVERTISEMENT_CHECKSUM: 89,
+      REASON_DROP_ADVERTISEMENT_AUTHENTICATION: 90,
+      REASON_DROP_ADVERTISEMENT_INTERVAL: 91,
+      REASON_DROP_ADVERTISEMENT_RATE: 92,
+      REASON_DROP_ADJUST_FAILED: 93,
+      REASON_DROP_SEGMENTS: 94,
+      REASON_DROP_SYNC_VERSION: 95,
+      REASON_DROP_SYNC_MALFORMED: 96,
+      REASON_DROP_SYNC_MAC: 97,
+      REASON_DROP_SYNC_REPLAYED: 98,
+      REASON_DROP_SYNC_OWN: 99,
+      REASON_DROP_SYNC_TERM: 100,
+      REASON_DROP_SYNC_UNAPPLIED: 101,
+      REASONS: 102,
     },
   },
   {

@@ -2,7 +2,7 @@
 import { PerCpuMap, TypedMap, be32, u32 } from 'libbpf-ts';
 import type { BpfObject, Codec } from 'libbpf-ts';
 import {
-  counterCodec, externalAddressCodec, externalKeyCodec, externalNetworkCodec, floatingIpCounterCodec, forwardingCodec, forwardingKeyCodec,
+  advertisementRuleCodec, counterCodec, externalAddressCodec, externalKeyCodec, externalNetworkCodec, floatingIpCounterCodec, forwardingCodec, forwardingKeyCodec,
   gatewayCodec, interfaceCodec, neighbourCodec, neighbourKeyCodec, networkCodec, routeCodec, routeKeyCodec, routerCodec, snatAddressCodec,
   virtualRouterCodec, vmCodec, vmKeyCodec, walkCodec,
 } from './layout.generated.js';
@@ -15,6 +15,7 @@ export function openMaps(object: BpfObject) {
     gateways: typed('gateways', u32, gatewayCodec),
     interfaces: typed('interfaces', u32, interfaceCodec),
     virtualRouters: typed('virtual_routers', u32, virtualRouterCodec),
+    advertisementRules: typed('advertisement_rules', u32, advertisementRuleCodec),
     virtualRouterByAddress: typed('virtual_router_by_address', be32, u32),
     networkByVni: typed('network_by_vni', u32, u32),
     networks: typed('networks', u32, networkCodec),

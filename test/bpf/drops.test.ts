@@ -4,6 +4,7 @@
  */
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { reasonNames } from '../../src/dataplane/layout.generated.js';
+import { advertFrame, malformedV2, malformedV3, passwordWords, type Advert } from '../support/adverts.js';
 import { GatewayFixture, type FixtureOptions, type ProgramName } from '../support/gateway-fixture.js';
 import { arp, frame, icmp, ICMP, ipv4, padding, payload, PROTOCOL, quote, tcp, TCP, udp, ethernet, type Layer } from '../support/packet.js';
 import { RECORD_KIND, SYNC_FLAG, SYNC_TYPE } from '../support/sync-frame.js';
@@ -277,7 +278,25 @@ const ha: readonly Omit<Row, 'program'>[] = [
   { reason: 'sync_unapplied', because: 'the peer had no room', frame: () => fromB(replyOf(4)) },
 ];
 
+const advertisement = (reason: string, because: string, advert: Advert, arrange?: () => void): Omit<Row, 'program'> =>
+  ({ reason: `advertisement_${reason}`, because, frame: () => advertFrame(advert), ...(arrange && { arrange }) });
+const inVersion2 = (): void => gateway.setAdvertisementRule({ version: 2, authentication: 1, interval: 10, password: passwordWords('openflag') });
+const ADVERTISEMENTS_PER_WINDOW = 16;
+
+/** The whole of them, and what passes, is in advertisements.test.ts. */
+const advertisements: readonly Omit<Row, 'program'>[] = [
+  ...malformedV3.map(({ reason, because, advert }) => advertisement(reason, because, advert)),
+  ...malformedV2.map(({ reason, because, advert }) => advertisement(reason, because, advert, inVersion2)),
+  advertisement('source', 'our own', { source: nodeA.underlay.address }),
+  advertisement('rate', 'more than an election can need', {}, () => {
+    // Of the same window: one that has just begun.
+    for (const passed = (): boolean => gateway.execute('underlay', advertFrame()).verdict === 'PASS'; passed();) continue;
+    for (let i = 0; i < ADVERTISEMENTS_PER_WINDOW; i++) gateway.execute('underlay', advertFrame());
+  }),
+];
+
 const rows: readonly Row[] = [
+  ...advertisements.map((row) => ({ ...row, program: 'underlay' as const })),
   ...underlay.map((row) => ({ ...row, program: 'underlay' as const })),
   ...(gateway.hook === 'tc' ? merged : []).map((row) => ({ ...row, program: 'underlay' as const })),
   ...external.map((row) => ({ ...row, program: 'external' as const })),

@@ -1,37 +1,20 @@
 /** VRRP and ARP of the gateways themselves where the underlay is tagged, and the kernel hears neither. */
 import { afterAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { eventType, interfaceRole } from '../../src/dataplane/layout.generated.js';
-import { encodeMessage } from '../../src/vrrp/advertisement.js';
-import { encodeIpv4, parseIpv4 } from '../../src/vrrp/ipv4.js';
+import { advertFrame, VRRP_GROUP, type Advert } from '../support/adverts.js';
 import { numberToIpv4 } from '../support/bytes.js';
 import { expectFrame } from '../support/expect-frame.js';
 import { GatewayFixture, hooks, nowNs } from '../support/gateway-fixture.js';
-import { arp, ethernet, frame, ipv4, payload, vlan, type Layer } from '../support/packet.js';
+import { arp, ethernet, frame, ipv4, vlan, type Layer } from '../support/packet.js';
 import { emittedBy, overUdp, vmsOfRouters } from '../support/traffic.js';
-import { compute1, frameFromVm, nodeA, nodeB, neighbour, VIRTUAL_ADDRESS, VIRTUAL_MAC, VRID } from '../support/world.js';
+import { compute1, frameFromVm, nodeA, nodeB, neighbour, VIRTUAL_ADDRESS } from '../support/world.js';
 
 const VLAN = 33;
-const GROUP = '224.0.0.18';
 /** EVENTS_BYTES, over what a frame takes at least. */
 const MOST_EVENTS = (1 << 20) / 2048;
 const NOBODY = '00:00:00:00:00:00';
 
-interface Advert {
-  readonly destination?: string;
-  readonly ttl?: number;
-  readonly tag?: number;
-}
-
-function advertOf({ destination = GROUP, ttl = 255, tag = VLAN }: Advert = {}): Buffer {
-  const [source, to] = [parseIpv4(nodeB.underlay.address), parseIpv4(destination)];
-  const message = encodeMessage({ version: 3, vrid: VRID, priority: 100, intervalUs: 100_000, addresses: [parseIpv4(VIRTUAL_ADDRESS)] }, { form: 'message', source, destination: to });
-  const packet = Buffer.from(encodeIpv4({ source, destination: to }, message).buffer);
-  // A TTL of one less is a checksum of so much more (RFC 1624).
-  packet[8] = ttl;
-  packet.writeUInt16BE(packet.readUInt16BE(10) + ((255 - ttl) << 8), 10);
-  return frame(ethernet({ source: VIRTUAL_MAC, destination: '01:00:5e:00:00:12', ...(tag === 0 && { etherType: 0x0800 }) }), ...(tag === 0 ? [] : [vlan(tag, { etherType: 0x0800 })]), payload(packet));
-}
-
+const advertOf = (advert: Advert = {}): Buffer => advertFrame({ tag: VLAN, ...advert });
 const tagOf = (tag: number): Layer[] => (tag === 0 ? [] : [vlan(tag)]);
 
 describe.each(hooks)('elections on a tagged underlay, %s', (hook) => {
@@ -45,7 +28,7 @@ describe.each(hooks)('elections on a tagged underlay, %s', (hook) => {
   const quiet = async (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 30));
 
   it.each([
-    ['to the group', GROUP],
+    ['to the group', VRRP_GROUP],
     ['to our own address', nodeA.underlay.address],
   ])('an advertisement %s is told with its frame and its time', async (_, destination) => {
     const events = await emittedBy(gateway);
@@ -61,10 +44,21 @@ describe.each(hooks)('elections on a tagged underlay, %s', (hook) => {
     expect(told).toEqual(bytes);
   });
 
-  it('one that came by a router is told too: that its TTL is wrong is the election\'s to say', async () => {
+  it.each<[string, Advert]>([
+    ['that came by a router', { ipv4: { ttl: 254 } }],
+    ['whose checksum is wrong', { checksum: 1 }],
+  ])('one %s is told to nobody', async (_, advert) => {
     const events = await emittedBy(gateway);
-    gateway.run('underlay', advertOf({ ttl: 254 }));
-    await vi.waitFor(() => expect(events).toHaveLength(1));
+    expect(gateway.run('underlay', advertOf(advert)).verdict).toBe('DROP');
+    await quiet();
+    expect(events).toEqual([]);
+  });
+
+  it('one for a virtual router that is not ours is told to nobody', async () => {
+    const events = await emittedBy(gateway);
+    expect(gateway.run('underlay', advertOf({ vrid: 52 })).verdict).toBe('PASS');
+    await quiet();
+    expect(events).toEqual([]);
   });
 
   it.each<[string, Advert]>([
@@ -107,7 +101,11 @@ describe.each(hooks)('elections on a tagged underlay, %s', (hook) => {
     const packets = vmsOfRouters(gateway, 5).map((vm) => frameFromVm(vm, [ipv4({ source: vm.address, destination: neighbour.address }), ...overUdp.request(40_000)], { vlan: VLAN }));
     // Nothing reads meanwhile: test runs are synchronous.
     for (let i = 0; i < MOST_EVENTS; i += 1) gateway.execute('underlay', packets[i % packets.length]!);
-    for (let i = 0; i < MOST_EVENTS; i += 1) gateway.execute('underlay', advertOf());
+    for (let i = 0; i < MOST_EVENTS; i += 1) {
+      // As if each came in a window of its own.
+      gateway.advertisements.clear();
+      gateway.execute('underlay', advertOf());
+    }
     await vi.waitFor(() => expect(events.length).toBeGreaterThan(0));
     await quiet();
     const shareOf = (type: number): number => events.filter(({ event }) => event.type === type).length / MOST_EVENTS;

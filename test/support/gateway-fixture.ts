@@ -254,7 +254,7 @@ const hashMaps = [
   'virtual_router_by_address', 'network_by_vni', 'external_addresses', 'neighbours', 'vm_by_address', 'forwardings', 'routes', 'fragments',
 ] as const;
 const indexedMaps = [
-  ['walks', 6], ['replay_windows', 4], ['networks', INDEXES], ['routers', INDEXES], ['external_networks', INDEXES],
+  ['walks', 6], ['replay_windows', 4], ['advertisement_rules', 256], ['networks', INDEXES], ['routers', INDEXES], ['external_networks', INDEXES],
   ['snat_addresses', SIZES.snatAddresses], ['pools', INDEXES], ['network_states', INDEXES], ['router_states', INDEXES],
 ] as const;
 
@@ -290,6 +290,8 @@ export class GatewayFixture {
   readonly fragments: TypedMap<layout.FragmentKey, layout.Fragment>;
   readonly networkStates: SharedArray<layout.NetworkState>;
   readonly routerStates: SharedArray<layout.RouterState>;
+  readonly advertisementRules: TypedMap<number, layout.AdvertisementRule>;
+  readonly advertisements: SharedArray<layout.Advertisement>;
   readonly virtualRouterByAddress: TypedMap<number, number>;
   readonly networkByVni: TypedMap<number, number>;
   readonly neighbours: TypedMap<layout.NeighbourKey, layout.Neighbour>;
@@ -332,6 +334,8 @@ export class GatewayFixture {
     this.fragments = new TypedMap(object.map('fragments'), layout.fragmentKeyCodec, layout.fragmentCodec);
     this.networkStates = shared('network_states', layout.networkStateCodec);
     this.routerStates = shared('router_states', layout.routerStateCodec);
+    this.advertisementRules = array('advertisement_rules', layout.advertisementRuleCodec);
+    this.advertisements = shared('advertisements', layout.advertisementCodec);
     this.virtualRouterByAddress = new TypedMap(object.map('virtual_router_by_address'), be32, u32);
     this.networkByVni = array('network_by_vni', u32);
     this.neighbours = new TypedMap(object.map('neighbours'), layout.neighbourKeyCodec, layout.neighbourCodec);
@@ -428,6 +432,18 @@ export class GatewayFixture {
 
   setGateway(change: Partial<layout.Gateway>): void {
     this.gateways.set(0, { ...this.gateways.get(0)!, ...change });
+  }
+
+  /** Of the world's virtual router: version 3, priority 100, whoever the peer is. */
+  setAdvertisementRule(change: Partial<layout.AdvertisementRule>): void {
+    const rule = { version: 3, authentication: 0, priority: 100, interval: 0, peers: 0, password: [0, 0], peer: [0, 0, 0, 0, 0, 0, 0, 0] };
+    this.advertisementRules.set(world.VRID, { ...rule, ...change });
+  }
+
+  /** The last advertisement that was noted, of the world's virtual router. */
+  advertisementNote(kind: 'superior' | 'inferior'): { readonly receivedNs: bigint; readonly packet: Buffer } {
+    const { receivedNs, length, packet } = this.advertisements.get(world.VRID * layout.advertisementKindCount + layout.advertisementKind[kind]);
+    return { receivedNs, packet: packet.subarray(0, length) };
   }
 
   /** With the hour-long silence limit of the fixture: heard just now, or never. */
@@ -705,7 +721,7 @@ export class GatewayFixture {
   }
 
   private clear(): void {
-    for (const table of [this.vms, this.portBlockTable, this.mappingTable, this.sessionTable, this.states, this.liveness, this.virtualRouters, this.segments]) {
+    for (const table of [this.vms, this.portBlockTable, this.mappingTable, this.sessionTable, this.states, this.liveness, this.virtualRouters, this.segments, this.advertisements]) {
       table.clear();
     }
     for (const name of hashMaps) {
@@ -740,6 +756,7 @@ export class GatewayFixture {
       mac: macToBuffer(world.VIRTUAL_MAC),
     });
     this.virtualRouterByAddress.set(ipv4ToNumber(world.VIRTUAL_ADDRESS), world.VRID);
+    this.setAdvertisementRule({});
     this.setPeerAlive(peerAlive);
   }
 

@@ -1,9 +1,10 @@
 import { readFileSync } from 'node:fs';
+import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { checkFacts } from '../../../src/compile/facts.js';
 import { compile, toTicks, virtualRouterMac } from '../../../src/compile/compile.js';
 import { externalKey, parseRouteKey, routeKey, scopeExternal } from '../../../src/compile/contents.js';
-import { externalNetworks, mapSizes, portBlocksPerAddress, portsPerProtocol, sessionBucketSize } from '../../../src/compile/map-sizes.js';
+import { advertisementPeers, externalNetworks, mapSizes, portBlocksPerAddress, portsPerProtocol, sessionBucketSize } from '../../../src/compile/map-sizes.js';
 import type { Milliseconds } from '../../../src/config/duration.js';
 import * as layout from '../../../src/dataplane/layout.generated.js';
 import { example, exampleWith, smallest } from '../config/example.js';
@@ -53,6 +54,16 @@ describe('compile/example', () => {
   it('virtual routers/address and virtual MAC, nothing of the election', () => {
     expect([...maps.virtual_routers]).toEqual([[51, { address: ip('192.168.33.100'), mac: bytes(0, 0, 0x5e, 0, 1, 51) }]]);
     expect([...maps.virtual_router_by_address]).toEqual([[ip('192.168.33.100'), 51]]);
+  });
+
+  it('advertisements/what they have to be like, the password where nothing shows it', () => {
+    const nobody = [0, 0, 0, 0, 0, 0, 0, 0];
+    expect([...maps.advertisement_rules]).toEqual([[51, { version: 3, authentication: 0, priority: 200, interval: 0, peers: 0, password: undefined, peer: nobody }]]);
+    const text = exampleWith('advertisementInterval: 100ms, preempt: true', 'advertisementInterval: 3s, version: 2, authentication: hunter22, unicastPeers: [ 192.168.33.12 ]');
+    const rule = compile(parse(text), facts).maps.advertisement_rules.get(51)!;
+    expect(rule).toMatchObject({ version: 2, authentication: 1, interval: 3, peers: 1, peer: [ip('192.168.33.12'), ...nobody.slice(1)] });
+    expect(rule.password!.data().toString('latin1')).toBe('hunter22');
+    expect(`${JSON.stringify(rule)} ${inspect(rule)} ${String(rule.password)}`).not.toContain('hunter');
   });
 
   it('routers, networks and outside/joined by index', () => {
@@ -238,6 +249,7 @@ describe('map sizes', () => {
     expect(header('layout.h')).toContain(`#define PORT_BLOCK_SIZE ${portsPerProtocol / portBlocksPerAddress}\n`);
     expect(header('layout.h')).toContain(`#define PORT_BLOCKS_PER_ADDRESS (${portsPerProtocol} / PORT_BLOCK_SIZE)\n`);
     expect(header('layout.h')).toContain(`#define SESSION_BUCKET_SIZE ${sessionBucketSize}\n`);
+    expect(header('layout.h')).toContain(`#define ADVERTISEMENT_PEERS ${advertisementPeers}\n`);
     expect(header('layout.h')).toContain('#define TICK_SHIFT 30\n');
     expect(header('layout.h')).toContain(`#define ROUTE_SCOPE_EXTERNAL 0x${scopeExternal.toString(16)}u\n`);
     expect(header('maps.h')).toContain(`ARRAY(external_networks, struct external_network, ${externalNetworks}, 0);`);
