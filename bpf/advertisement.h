@@ -144,7 +144,7 @@ static __always_inline bool advertisement_has_turn(struct advertisement *note, _
 {
 	__u32 window = now_ns >> ADVERTISEMENT_WINDOW_SHIFT;
 
-	if (note->window != window) {
+	if ((__s32)(window - note->window) > 0) {
 		note->window = window;
 		note->passed = 0;
 	}

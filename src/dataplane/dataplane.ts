@@ -6,6 +6,7 @@ import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { RingBuffer } from 'libbpf-ts';
 import type { BpfMap, BpfObject, BpfProgram } from 'libbpf-ts';
+import { AdvertisementNotes } from './advertisement-notes.js';
 import { ensureBpffs } from './bpffs.js';
 import { Computes } from './computes.js';
 import { Counters } from './counters.js';
@@ -57,6 +58,7 @@ export class DataPlane {
   readonly adopted: boolean;
   readonly maps: DataPlaneMaps;
   readonly roles: Roles;
+  readonly advertisementNotes: AdvertisementNotes;
   readonly counters: Counters;
   readonly tables: Tables;
   readonly segments: Segments;
@@ -80,6 +82,7 @@ export class DataPlane {
     this.adopted = adopted;
     this.maps = openMaps(object);
     this.roles = new Roles(object.map('virtual_routers'));
+    this.advertisementNotes = new AdvertisementNotes(object.map('advertisements'));
     this.counters = new Counters(this.maps.counters, reasonNames);
     this.tables = new Tables({ gatewayStates: object.map('gateway_states'), portBlocks: object.map('port_blocks') });
     this.segments = new Segments(object.map('segments'));

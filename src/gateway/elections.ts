@@ -14,7 +14,8 @@ import { Election } from '../vrrp/election.js';
 import type { ElectionActions, ElectionSockets, ElectionStatus } from '../vrrp/election.js';
 import { parseIpv4 } from '../vrrp/ipv4.js';
 import type { VirtualRouterOptions } from '../vrrp/options.js';
-import { openSockets } from '../vrrp/sockets.js';
+import { openElectionInterface } from '../vrrp/sockets.js';
+import type { ElectionInterface } from '../vrrp/sockets.js';
 import { monotonicNs } from './basis.js';
 import type { Basis } from './basis.js';
 import { Drained } from './drained.js';
@@ -54,7 +55,8 @@ export class Elections {
   readonly #running = new Map<number, RunningElection>();
   /** For gratuitous ARP. */
   readonly #announcers = new Map<Role, PacketSocket>();
-  /** All that is said and heard on an underlay with a VLAN; made by the first election. */
+  /** All that is heard on an underlay without a VLAN, or said and heard on one with; made by the first election. */
+  #untagged: ElectionInterface | undefined;
   #tagged: TaggedUnderlay | undefined;
   readonly #drained: Drained;
   #leaving = false;
@@ -188,6 +190,7 @@ export class Elections {
   close(): void {
     for (const { election } of this.#running.values()) election.close();
     for (const socket of this.#announcers.values()) socket.close();
+    this.#untagged?.close();
     this.#tagged?.close();
   }
 
@@ -243,7 +246,9 @@ export class Elections {
   }
 
   #socketsOf({ vrid, interface: role }: VirtualRouterConfiguration): ElectionSockets {
-    return this.#isTagged ? this.#taggedUnderlay().socketsOf(vrid) : openSockets(this.#basis.node(role).name);
+    if (!this.#isTagged) this.#untagged ??= openElectionInterface(this.#basis.node(role).name);
+    const sockets = (this.#untagged ?? this.#taggedUnderlay()).socketsOf(vrid);
+    return { ...sockets, noted: () => this.#basis.dataPlane.advertisementNotes.unread(vrid) };
   }
 
   #taggedUnderlay(): TaggedUnderlay {

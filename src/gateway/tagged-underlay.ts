@@ -2,15 +2,16 @@
  * VRRP on a tagged underlay, where the kernel's IP stack takes no part: what the
  * programs hear comes as an event, what is said leaves as a frame with its tag.
  */
-import { EventEmitter } from 'node:events';
 import { PacketSocket, RawSocket } from 'libbpf-ts';
 import { parseIpv4 } from '../config/address.js';
 import type { DataPlaneEvent } from '../dataplane/events.js';
 import { ethernetOf, tagged } from '../dataplane/vlan.js';
 import type { FrameSender } from '../vrrp/announcer.js';
-import type { ElectionSockets, PacketChannel } from '../vrrp/election.js';
+import { systemClock, type Clock } from '../vrrp/clock.js';
+import type { ElectionSockets } from '../vrrp/election.js';
 import { ETHERTYPE_IPV4, encodeEthernet, virtualRouterMac } from '../vrrp/ethernet.js';
 import { PROTOCOL_VRRP } from '../vrrp/ipv4.js';
+import { Receiver } from '../vrrp/receiver.js';
 import { VRRP_GROUP } from '../vrrp/sockets.js';
 
 interface Closable {
@@ -20,22 +21,24 @@ interface Closable {
 export interface TaggedUnderlayPorts {
   readonly vlan: number;
   readonly socket: FrameSender & Closable;
+  /** When all that had arrived has been read. Default: the event loop's. */
+  readonly afterInput?: Clock['afterInput'];
   /** Undefined: it does not answer, and is being asked. */
   macOf(address: number): Buffer | undefined;
 }
 
 export class TaggedUnderlay implements FrameSender {
   readonly #ports: TaggedUnderlayPorts;
-  readonly #channels = new Set<Channel>();
+  readonly #receiver: Receiver;
 
   constructor(ports: TaggedUnderlayPorts) {
     this.#ports = ports;
+    this.#receiver = new Receiver(ports.afterInput ?? systemClock.afterInput);
   }
 
   /** What one election hears and speaks by; closing them leaves the others theirs. */
   socketsOf(vrid: number): ElectionSockets {
-    const receiver: Channel = new Channel((packet, destination) => this.#sendTo(destination, vrid, packet), () => this.#channels.delete(receiver));
-    this.#channels.add(receiver);
+    const receiver = this.#receiver.channelOf(vrid, (packet, destination) => this.#sendTo(destination, vrid, packet));
     return { receiver, sender: { send: (frame) => this.send(frame), close: () => undefined } };
   }
 
@@ -44,11 +47,10 @@ export class TaggedUnderlay implements FrameSender {
     this.#ports.socket.send(tagged(frame, this.#ports.vlan));
   }
 
-  /** Every election hears everything, as it does by raw sockets. */
+  /** From the programs. */
   received({ frame, receivedNs }: Pick<DataPlaneEvent, 'frame' | 'receivedNs'>): void {
     const packet = ipv4Of(frame);
-    if (packet === undefined) return;
-    for (const channel of this.#channels) channel.emit('message', packet, { timestampNs: receivedNs });
+    if (packet !== undefined) this.#receiver.received(packet, { timestampNs: receivedNs });
   }
 
   close(): void {
@@ -59,18 +61,6 @@ export class TaggedUnderlay implements FrameSender {
   #sendTo(destination: string, vrid: number, packet: Buffer): void {
     const mac = this.#ports.macOf(parseIpv4(destination)!);
     if (mac !== undefined) this.send(Buffer.from(encodeEthernet(mac, virtualRouterMac(vrid), ETHERTYPE_IPV4, packet).buffer));
-  }
-}
-
-/** In the place of a raw socket. */
-class Channel extends EventEmitter<{ message: [packet: Buffer, info: { readonly timestampNs: bigint }]; error: [error: Error] }> implements PacketChannel {
-  readonly send: PacketChannel['send'];
-  readonly close: PacketChannel['close'];
-
-  constructor(send: PacketChannel['send'], close: PacketChannel['close']) {
-    super();
-    this.send = send;
-    this.close = close;
   }
 }
 

@@ -23,6 +23,11 @@ export interface ElectionSockets {
   readonly receiver: PacketChannel;
   /** Of the interface on which the election takes place. */
   readonly sender: FrameSender & { close(): void };
+  /**
+   * Adverts that the data plane has noted since the last call, IPv4 header included, the oldest first:
+   * also those that found no room in the receiver's buffer. Left out where there is no data plane.
+   */
+  noted?(): readonly { readonly packet: Buffer; readonly receivedNs: bigint }[];
 }
 
 export interface AdvertiserParts {

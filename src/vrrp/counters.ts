@@ -20,6 +20,10 @@ export interface ElectionCounters {
   gratuitousArpsSent: number;
   sendErrors: number;
   receiveErrors: number;
+  /** Heard from the data plane's notes, before a timer was believed. */
+  notesRead: number;
+  /** Read from a socket after a newer one was heard from the notes. */
+  overtaken: number;
   /** Timers that the event loop kept waiting for more than an interval. */
   lateTimers: number;
   readonly transitions: Record<TransitionReason, number>;
@@ -39,6 +43,8 @@ export function createCounters(): ElectionCounters {
     gratuitousArpsSent: 0,
     sendErrors: 0,
     receiveErrors: 0,
+    notesRead: 0,
+    overtaken: 0,
     lateTimers: 0,
     transitions: zeros(transitionReasons),
   };

@@ -104,6 +104,8 @@ export class Election {
   #cancelConfirmation: Cancel | undefined;
   #closed = false;
   #packets = 0;
+  /** Of the newest advert that was noted by the data plane and read; what was noted before we were is not for us. */
+  #notedNs: bigint;
   #last: LastAdvertisement | undefined;
   #whenStopped: (() => void)[] = [];
 
@@ -112,6 +114,7 @@ export class Election {
     const { sockets, actions } = parts;
     this.#router = describeVirtualRouter(parts.options);
     this.#clock = parts.clock ?? systemClock;
+    this.#notedNs = this.#clock.nowNs();
     this.#sockets = sockets;
     this.#actions = actions;
     const shared = { clock: this.#clock, counters: this.counters, notice: limitNotices(this.#clock, (kind, sentence) => actions.notice?.(kind, sentence)) };
@@ -127,6 +130,7 @@ export class Election {
   #createTimers(): Timers {
     return new Timers({
       clock: this.#clock,
+      readNotes: () => this.#readNotes(),
       packetsRead: () => this.#packets,
       awaitedIntervalNs: () => (this.#machine.state.name === 'Backup' ? BigInt(this.#machine.state.activeAdverIntervalUs) * 1000n : 0n),
       wasSilent: () => this.#wasSilent(),
@@ -246,6 +250,8 @@ export class Election {
   #received(packet: Uint8Array, timestampNs: bigint): void {
     if (this.#closed) return;
     this.#packets += 1;
+    // What a note has overtaken on its way through the socket says what was, not what is.
+    if (timestampNs < this.#notedNs) return void (this.counters.overtaken += 1);
     const heard = this.#listener.hear(packet);
     if (heard !== undefined) this.#believe(heard, timestampNs);
   }
@@ -256,6 +262,14 @@ export class Election {
     this.#last = { source: formatIpv4(source), priority, intervalUs, atNs };
     this.#noteOwnSilence();
     this.#dispatch({ type: 'AdvertisementReceived', priority, intervalUs, source }, atNs);
+  }
+
+  #readNotes(): void {
+    for (const { packet, receivedNs } of this.#sockets.noted?.() ?? []) {
+      this.counters.notesRead += 1;
+      this.#received(packet, receivedNs);
+      if (receivedNs > this.#notedNs) this.#notedNs = receivedNs;
+    }
   }
 
   /** We were asleep, or could not send: whoever took over meanwhile has the right to stay. */

@@ -8,6 +8,8 @@ import type { Generation, TimerName } from './state.js';
 
 export interface TimerPorts {
   readonly clock: Clock;
+  /** What the data plane has noted is heard now. */
+  readNotes(): void;
   /** Packets read so far: it tells whether a round of the event loop brought any. */
   packetsRead(): number;
   /** The Active's interval, for a Backup; else 0. */
@@ -66,11 +68,13 @@ export class Timers {
   }
 
   /**
-   * Silence is believed once the sockets are empty. After a long pause not even
+   * Silence is believed once the data plane has noted nothing and the sockets are empty. After a long pause not even
    * that is enough, since a full socket buffer keeps the oldest packets and drops
    * the newest: then the Active gets one more interval to be heard.
    */
   #doubtSilence(generation: Generation, deadlineNs: bigint): void {
+    this.#ports.readNotes();
+    if (this.#running.get('ActiveDown')?.generation !== generation) return;
     const nowNs = this.#ports.clock.nowNs();
     const intervalNs = this.#ports.awaitedIntervalNs();
     if (nowNs - deadlineNs <= intervalNs) return this.#expireAfterInput('ActiveDown', generation, deadlineNs);
@@ -83,6 +87,8 @@ export class Timers {
   #doubtRole(timer: 'Adver' | 'GratuitousArp', generation: Generation, deadlineNs: bigint): void {
     this.#ports.late();
     this.#ports.noteOwnSilence();
+    this.#ports.readNotes();
+    if (this.#running.get(timer)?.generation !== generation) return;
     this.#expireAfterInput(timer, generation, deadlineNs);
   }
 
@@ -90,6 +96,8 @@ export class Timers {
   #expireAfterInput(timer: TimerName, generation: Generation, deadlineNs: bigint): void {
     const before = this.#ports.packetsRead();
     const cancel = this.#ports.clock.afterInput(() => {
+      if (this.#running.get(timer)?.generation !== generation) return;
+      this.#ports.readNotes();
       if (this.#running.get(timer)?.generation !== generation) return;
       if (this.#ports.packetsRead() !== before) return this.#expireAfterInput(timer, generation, deadlineNs);
       this.#expire(timer, generation, deadlineNs);

@@ -8,13 +8,13 @@
 import { createInterface } from 'node:readline';
 import { Election } from '../../dist/vrrp/election.js';
 import { parseIpv4 } from '../../dist/vrrp/ipv4.js';
-import { openSockets } from '../../dist/vrrp/sockets.js';
+import { openElectionInterface } from '../../dist/vrrp/sockets.js';
 
 const { interface: interfaceName, options } = JSON.parse(process.argv[2]);
 const now = () => process.hrtime.bigint();
 const tell = (message) => process.stdout.write(`${JSON.stringify(message, (_, value) => (typeof value === 'bigint' ? String(value) : value))}\n`);
 
-const sockets = openSockets(interfaceName);
+const sockets = openElectionInterface(interfaceName).socketsOf(options.vrid);
 const election = new Election({
   options,
   synchronised: true,

@@ -197,8 +197,9 @@ describe('plan/one edit', () => {
     expect(JSON.stringify(changes, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value))).toContain('"key":"[secret]"');
   });
 
-  it('priority/nothing for the maps', () => {
-    expect(changesAfter('priority: 200', 'priority: 100')).toEqual([]);
+  it('priority/what advertisements are compared with', () => {
+    const value = { ...initial.maps.advertisement_rules.get(51)!, priority: 100 };
+    expect(changesAfter('priority: 200', 'priority: 100')).toEqual([{ operation: 'write', map: 'advertisement_rules', key: 51, value }]);
   });
 
   it('order of routers and networks/nothing', () => {

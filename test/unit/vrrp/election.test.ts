@@ -5,7 +5,7 @@ import { VRRP_MULTICAST } from '../../../src/vrrp/advertisement.js';
 import { VRRP_MULTICAST_MAC, virtualRouterMac } from '../../../src/vrrp/ethernet.js';
 import { parseIpv4 } from '../../../src/vrrp/ipv4.js';
 import { leaseNs } from '../../../src/vrrp/timing.js';
-import { DOWN_MS, advertPacket, options, setUp, type Heard } from './edge.js';
+import { DOWN_MS, Wire, advertPacket, options, setUp, type Heard } from './edge.js';
 
 type Lab = ReturnType<typeof setUp>;
 
@@ -196,6 +196,87 @@ describe('Backup/Active_Down_Timer due', () => {
     lab.loop.sleepMs(60_000);
     lab.loop.advanceMs(151);
     expect(lab.election.status().state).toBe('Active');
+  });
+});
+
+describe('what the data plane has noted', () => {
+  /** An election whose data plane notes; its socket hears what `hear` brings, and nothing else. */
+  function noting(change: Parameters<typeof setUp>[0] = {}) {
+    const notes: { packet: Buffer; receivedNs: bigint }[] = [];
+    const [receiver, sender] = [new Wire(), new Wire()];
+    const lab = setUp(change, { sockets: { receiver, sender, noted: () => notes.splice(0) } });
+    const note = (heard: Heard = {}): void => void notes.push({ packet: advertPacket(heard), receivedNs: lab.loop.now });
+    return { ...lab, receiver, sender, note };
+  }
+
+  it('is asked before silence is believed, though the socket had no room for it', () => {
+    const lab = noting();
+    lab.election.start();
+    lab.loop.advanceMs(350);
+    lab.note();
+    lab.loop.advanceMs(20);
+    expect(lab.election.status()).toMatchObject({ state: 'Backup', lastAdvertisement: { priority: 200 } });
+    expect(lab.election.counters.notesRead).toBe(1);
+    // Silence counts from when it came.
+    lab.loop.advanceMs(DOWN_MS - 20 - 0.1);
+    expect(lab.election.status().state).toBe('Backup');
+    lab.loop.advanceMs(0.2);
+    expect(lab.election.status().state).toBe('Active');
+  });
+
+  it('keeps a Backup that was stopped for a minute from taking over, at once and without a doubt', () => {
+    const lab = noting();
+    lab.election.start();
+    lab.loop.sleepMs(60_000);
+    lab.note();
+    lab.loop.advanceMs(300);
+    expect(lab.calls).toEqual(['backup']);
+  });
+
+  it('is no reason to wait where it says that the Active has less than we', () => {
+    const lab = noting();
+    lab.election.start();
+    lab.loop.advanceMs(350);
+    lab.note({ priority: 50 });
+    lab.loop.advanceMs(11);
+    expect(lab.election.status().state).toBe('Active');
+  });
+
+  it('is not undone by what it has overtaken in the socket', () => {
+    const lab = noting();
+    lab.election.start();
+    const resigned = lab.loop.now;
+    lab.loop.sleepMs(400);
+    lab.note();
+    // The backlog is read behind the timer: a resignation that was taken back long ago.
+    lab.loop.arrive(() => lab.receiver.emit('message', advertPacket({ priority: 0 }), { timestampNs: resigned + 1n }));
+    lab.loop.advanceMs(DOWN_MS - 1);
+    expect(lab.election.status().state).toBe('Backup');
+    expect(lab.election.counters).toMatchObject({ overtaken: 1, resignationsReceived: 0 });
+  });
+
+  it('of the time before us is not for us', () => {
+    const { loop } = setUp();
+    const notes = [{ packet: advertPacket(), receivedNs: loop.now }];
+    loop.sleepMs(10);
+    const { election } = setUp({}, { clock: loop, sockets: { receiver: new Wire(), sender: new Wire(), noted: () => notes.splice(0) } });
+    election.start();
+    loop.advanceMs(DOWN_MS + 1);
+    expect(election.status().state).toBe('Active');
+    expect(election.counters).toMatchObject({ notesRead: 1, overtaken: 1, advertisementsReceived: 0 });
+  });
+
+  it('is heard by an Active that was silent, before it says anything', () => {
+    const lab = noting();
+    lab.election.start();
+    lab.loop.advanceMs(DOWN_MS + 1);
+    const sent = lab.sender.priorities().length;
+    lab.loop.sleepMs(2_000);
+    lab.note({ priority: 50 });
+    lab.loop.advanceMs(1);
+    expect(lab.election.status().state).toBe('Backup');
+    expect(lab.sender.priorities()).toHaveLength(sent);
+    expect(lab.transitions.at(-1)?.reason).toBe('was-silent');
   });
 });
 
