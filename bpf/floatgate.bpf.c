@@ -15,6 +15,7 @@ LAYOUT_STRUCT(forwarding_ensure);
 LAYOUT_STRUCT(session_end);
 LAYOUT_STRUCT(event);
 LAYOUT_STRUCT(port_log);
+LAYOUT_STRUCT(bfd_report);
 LAYOUT_STRUCT(sync_header);
 LAYOUT_STRUCT(sync_heartbeat);
 LAYOUT_STRUCT(sync_record);

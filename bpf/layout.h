@@ -27,6 +27,8 @@
 #define PORT_PROBES 8
 #define GATEWAYS 2
 #define VIRTUAL_ROUTERS 256
+/* Tunnel endpoints from which BFD is heard, over all virtual routers. */
+#define BFD_SESSIONS 4096
 
 /* One coarse tick is 2^30 ns, about 1.07 s: the unit of every last_seen. */
 #define TICK_SHIFT 30
@@ -200,6 +202,8 @@ enum reason {
 	REASON_ENDPOINT_ANNOUNCED,
 	/* At TC: the control plane finishes what is left to the hardware, and brings the frame again. */
 	REASON_FRAME_UNFINISHED,
+	/* BFD of a compute (RFC 5880): noted, and told where it says something new. */
+	REASON_BFD_HEARD,
 	/* Dropped. */
 	REASON_DROP_TRUNCATED,
 	REASON_DROP_NOT_ACTIVE,
@@ -212,6 +216,10 @@ enum reason {
 	REASON_DROP_OUTER_CHECKSUM,
 	REASON_DROP_VXLAN_HEADER,
 	REASON_DROP_VNI_UNKNOWN,
+	/* What RFC 5880 §6.8.6 discards, or from further away than the other end of the tunnel. */
+	REASON_DROP_BFD_MALFORMED,
+	/* Of somebody with whom there is no session; the control plane hears of some, and may make one. */
+	REASON_DROP_BFD_STRANGER,
 	REASON_DROP_INNER_NOT_IPV4,
 	REASON_DROP_INNER_MAC,
 	REASON_DROP_INNER_ARP,
@@ -651,6 +659,36 @@ struct icmp_budget {
 };
 ASSERT_SIZE(struct icmp_budget, 16);
 
+/* bfd_sessions: who speaks BFD with which virtual router, by the control plane's leave alone. */
+struct bfd_key {
+	__be32 endpoint;
+	__u8 virtual_router;          /* VRID */
+	__u8 encapsulation;           /* enum encapsulation: of the tunnel that it watches */
+	__u16 pad;
+};
+ASSERT_SIZE(struct bfd_key, 8);
+
+#define BFD_PACKET_BYTES 24
+struct bfd_session {
+	__u64 received_ns;            /* CLOCK_MONOTONIC of the last packet; 0: none. Looked at before a session is given up */
+	__u64 told_ns;                /* of the last one that the control plane was told of */
+	__be32 local_discriminator;   /* the control plane's: what names another is for another session */
+	__u8 mac[6];                  /* outer source MAC of the last packet: the way back */
+	__u8 untold;                  /* 1: what is new since told_ns came too soon after it to be told */
+	__u8 pad;
+	__u32 term;                   /* of the virtual router when it was last told: a new Active hears of everybody once */
+	__u8 packet[BFD_PACKET_BYTES]; /* the last one, RFC 5880 §4.1 */
+};
+ASSERT_SIZE(struct bfd_session, 56);
+
+/* bfd_budgets[0], per CPU: strangers that are told of in the second since. */
+struct bfd_budget {
+	__u64 since_ns;               /* CLOCK_MONOTONIC */
+	__u32 taken;
+	__u32 pad;
+};
+ASSERT_SIZE(struct bfd_budget, 16);
+
 /*
  * So far frames may overtake each other: as many as the transmit queues of a fast
  * card hold together, while one is emptied and another is not.
@@ -771,6 +809,8 @@ enum event_type {
 	/* struct port_log follows: a VM has got these ports, or gives them back. */
 	EVENT_PORTS_ALLOCATED = 11,
 	EVENT_PORTS_RELEASED = 12,
+	/* struct bfd_report follows: BFD says something new. */
+	EVENT_BFD = 13,
 };
 
 /* The ring buffer's records: this head, then length bytes of frame. */
@@ -782,7 +822,7 @@ struct event {
 	__u32 network;                /* ENDPOINT_UNRESOLVED: index into networks */
 	__u32 mtu;                    /* FRAGMENTATION_NEEDED: bytes of IPv4 packet; FRAME_UNFINISHED: payload of a segment, or 0 */
 	__u32 length;
-	__u64 received_ns;            /* ADVERTISEMENT: CLOCK_MONOTONIC */
+	__u64 received_ns;            /* ADVERTISEMENT, BFD: CLOCK_MONOTONIC */
 };
 ASSERT_SIZE(struct event, 32);
 
@@ -795,6 +835,15 @@ struct port_log {
 	__u32 protocol;               /* IPv4's; 0: all */
 };
 ASSERT_SIZE(struct port_log, 20);
+
+struct bfd_report {
+	struct bfd_key key;
+	__u8 mac[6];                  /* outer source MAC */
+	__u8 known;                   /* 0: a stranger */
+	__u8 pad;
+	__u8 packet[BFD_PACKET_BYTES];
+};
+ASSERT_SIZE(struct bfd_report, 40);
 
 /* -------------------------------------------------------------------- wire */
 /* UDP/IPv4 between the ha addresses, heartbeats also between the underlay's; integers in network byte order. Documented with test vectors in bpf/README.md. */

@@ -89,6 +89,9 @@ struct {
 PERCPU_ARRAY(floating_ip_counters, struct floating_ip_counter, 65537); /* * */
 PERCPU_ARRAY(icmp_budgets, struct icmp_budget, 1);
 
+HASH(bfd_sessions, struct bfd_key, struct bfd_session, BFD_SESSIONS);
+PERCPU_ARRAY(bfd_budgets, struct bfd_budget, 1);
+
 ARRAY(walks, struct walk, WALKS, 0);
 ARRAY(segments, struct segment, SEGMENTS, BPF_F_MMAPABLE);
 ARRAY(replay_windows, struct replay_window, REPLAY_DIRECTIONS, 0);

@@ -2,6 +2,7 @@
 /* underlay interface: tunnels from the computes, outwards. */
 #include "advertisement.h"
 #include "arp.h"
+#include "bfd.h"
 #include "heartbeat.h"
 #include "icmp_error.h"
 #include "inbound.h"
@@ -587,6 +588,13 @@ static __always_inline int underlay_arp(struct hook_context *ctx, const struct e
 	return reason ? reason : REASON_ARP_REPLY_UNDERLAY;
 }
 
+static __always_inline int underlay_bfd(struct hook_context *ctx, struct packet *packet)
+{
+	int reason = tunnel_verify_sum(ctx, packet);
+
+	return reason ? reason : bfd_receive(ctx, packet);
+}
+
 static __always_inline int underlay_ipv4(struct hook_context *ctx, struct packet *packet,
 					 const struct ethernet *ethernet, __be32 own_address)
 {
@@ -618,7 +626,7 @@ static __always_inline int underlay_ipv4(struct hook_context *ctx, struct packet
 		return reason;
 	if (frame_settle_tunnel(ctx, packet->ip.l4_offset, packet->scratch))
 		return REASON_DROP_ADJUST_FAILED;
-	reason = outbound_inner(ctx, packet);
+	reason = bfd_may_be(packet) ? underlay_bfd(ctx, packet) : outbound_inner(ctx, packet);
 	/* The host may have tunnels of its own. */
 	if ((reason == REASON_DROP_VNI_UNKNOWN || reason == REASON_DROP_NOT_ACTIVE) &&
 	    packet->tunnel.destination == own_address)

@@ -40,6 +40,34 @@ export interface VirtualRouterStatus {
   readonly address: string;
   /** The last transitions, newest first. */
   readonly history: readonly Transition[];
+  /** Absent where the configuration has it off. */
+  readonly bfd?: BfdStatus | undefined;
+}
+
+/** What BFD (RFC 5880) says of the tunnels. */
+export interface BfdStatus {
+  /** 'whole': as far as is known. 'broken': Active, and no compute is heard. 'held': not trusted for a while after that. */
+  readonly tunnels: string;
+  /** Points taken from the priority over it. */
+  readonly penalty: number;
+  /** With compute nodes, while Active. */
+  readonly sessions: readonly BfdSessionStatus[];
+}
+
+export interface BfdSessionStatus {
+  /** The compute's tunnel endpoint. */
+  readonly address: string;
+  /** 'geneve' | 'vxlan' */
+  readonly encapsulation: string;
+  /** 'AdminDown' | 'Down' | 'Init' | 'Up' */
+  readonly state: string;
+  readonly remoteState: string;
+  /** Why it was last not Up: RFC 5880 §4.1. */
+  readonly diagnostic: number;
+  /** After so much silence the compute is given up. */
+  readonly detectionTimeMs: number;
+  /** ISO 8601: since when it is in this state. */
+  readonly since: string;
 }
 
 export interface Transition {

@@ -130,6 +130,37 @@ const scriptTrack = mapping({
 
 const track = mapping({ link: linkTrack, gateway: gatewayTrack, script: scriptTrack }).describe('One thing: exactly one of the keys.');
 
+const bfd = mapping({
+  mode: oneOf(['passive', 'off'])
+    .default('passive')
+    .describe('`passive`: while Active, answers compute nodes that speak BFD in VNI 0 of their tunnels, as Open vSwitch does with `bfd:enable=true` and OVN between chassis. `off`: BFD is dropped. Default: passive.'),
+  minTx: microseconds('10ms', '60s')
+    .prefault('100ms')
+    .describe(
+      'How often we want to send (bfd.DesiredMinTxInterval). A compute node waits for multiplier times the greater of this and its own min_rx before it gives us up: where that is longer than a takeover takes, it notices none. Duration, 10ms to 60s. Default: 100ms. RFC 5880 §6.8.3.',
+    ),
+  minRx: microseconds('10ms', '60s')
+    .prefault('100ms')
+    .describe('How often we are willing to hear of a compute node (bfd.RequiredMinRxInterval): we wait for its multiplier times the greater of this and its own min_tx. Duration, 10ms to 60s. Default: 100ms. RFC 5880 §6.8.4.'),
+  multiplier: integer(1, 255).default(3).describe('After how many of our packets in a row that were lost a compute node gives us up (bfd.DetectMult), 1 to 255. Default: 3. RFC 5880 §6.8.4.'),
+  peers: list(destination().describe('A prefix of 1 to 32 bits without host bits, such as 192.168.33.0/24.'), 'IPv4 prefixes', 64)
+    .prefault([])
+    .describe(
+      'Tunnel endpoints that may speak BFD with us although none of their VMs is known yet: prefixes, at most 64. Give it where compute nodes send nothing to a gateway whose BFD is not Up. Default: none, only those that VMs were learned from, and those in endpoints.',
+    ),
+  share: integer(1, 100)
+    .default(100)
+    .describe('Which part of the sessions that were Up has to be Down for the tunnels of this gateway to be broken, in percent, 1 to 100. Sessions that a compute node has taken down itself do not count. Default: 100.'),
+  weight: integer(0, 253)
+    .default(253)
+    .describe('How many points broken tunnels take from the priority, 0 to 253, which is never less than 1; the priority 255 keeps all. 0: they change nothing. Default: 253, so that any Backup that preempts takes over.'),
+  holdDown: microseconds('1s', '1h')
+    .prefault('60s')
+    .describe(
+      'How long the points stay taken from a gateway that has lost the role over it, for it cannot see its tunnels any more; twice as long each time that it happens again, up to 64 times. Duration, 1s to 1h. Default: 60s.',
+    ),
+}).describe('Bidirectional Forwarding Detection (RFC 5880) with the compute nodes, inside the tunnels: notices that no tunnelled packet arrives while everything else works.');
+
 const virtualRouter = mapping({
   vrid: integer(1, 255).describe('Virtual router identifier (VRID), 1 to 255, equal on both gateways. RFC 9568 §5.2.3.'),
   interface: oneOf(['underlay'])
@@ -176,6 +207,7 @@ const virtualRouter = mapping({
     .describe(
       'Virtual routers with one name here are Active in one place: a fault or a drain of one is one of all, what one tracks all track, and a gateway that has lost one gives the others away. They must agree in version, priority, preempt, preemptDelay and advertisementInterval, on each gateway. Optional: without it each is by itself.',
     ),
+  bfd: bfd.prefault({}),
 }).describe('One election, and one tunnel endpoint with one virtual MAC address.');
 
 const externalRoute = mapping({

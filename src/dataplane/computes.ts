@@ -2,6 +2,14 @@
 import type { BpfMap } from 'libbpf-ts';
 import { vmCodec, vmFlag, vmOffsets } from './layout.generated.js';
 
+/** One of a compute's tunnel endpoints. */
+export interface TunnelEndpoint {
+  /** Unsigned 32-bit, host order. */
+  readonly address: number;
+  /** enum encapsulation. */
+  readonly encapsulation: number;
+}
+
 export interface Compute {
   /** Its tunnel endpoint: unsigned 32-bit, host order. */
   readonly address: number;
@@ -11,6 +19,8 @@ export interface Compute {
 
 /** A table is read no more often. */
 const FRESH_NS = 1_000_000_000n;
+/** Of bpf/layout.h: where a VNI has enum encapsulation. */
+const ENCAPSULATION_SHIFT = 24;
 
 export class Computes {
   readonly #vms: Buffer;
@@ -35,11 +45,21 @@ export class Computes {
     return [...new Map([...this.#byNetwork.values()].flatMap((computes) => [...computes])).values()];
   }
 
+  /** All that VMs are on, each once. */
+  endpoints(): TunnelEndpoint[] {
+    const found = new Map<string, TunnelEndpoint>();
+    for (const at of this.#used()) {
+      const address = this.#vms.readUInt32BE(at + vmOffsets.tunnelEndpoint);
+      const encapsulation = this.#vms.readUInt32LE(at + vmOffsets.vni) >>> ENCAPSULATION_SHIFT;
+      found.set(`${encapsulation}/${address}`, { address, encapsulation });
+    }
+    return [...found.values()];
+  }
+
   #read(): Map<number, Map<number, Compute>> {
     const found = new Map<number, Map<number, Compute>>();
-    for (let at = 0; at < this.#vms.length; at += vmCodec.size) {
+    for (const at of this.#used()) {
       const address = this.#vms.readUInt32BE(at + vmOffsets.tunnelEndpoint);
-      if (address === 0 || (this.#vms.readUInt32LE(at + vmOffsets.flags) & vmFlag.retired) !== 0) continue;
       const network = this.#vms.readUInt32LE(at + vmOffsets.network);
       const computes = found.get(network) ?? new Map<number, Compute>();
       found.set(network, computes);
@@ -48,5 +68,13 @@ export class Computes {
       if (isBlank(computes.get(address)?.nextHopMac)) computes.set(address, { address, nextHopMac });
     }
     return found;
+  }
+
+  /** Where VMs stand whose place is known. */
+  *#used(): IterableIterator<number> {
+    for (let at = 0; at < this.#vms.length; at += vmCodec.size) {
+      if (this.#vms.readUInt32BE(at + vmOffsets.tunnelEndpoint) === 0) continue;
+      if ((this.#vms.readUInt32LE(at + vmOffsets.flags) & vmFlag.retired) === 0) yield at;
+    }
   }
 }

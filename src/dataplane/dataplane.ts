@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { RingBuffer } from 'libbpf-ts';
 import type { BpfMap, BpfObject, BpfProgram } from 'libbpf-ts';
 import { AdvertisementNotes } from './advertisement-notes.js';
+import { BfdTable } from './bfd-table.js';
 import { ensureBpffs } from './bpffs.js';
 import { Computes } from './computes.js';
 import { Counters } from './counters.js';
@@ -104,6 +105,11 @@ export class DataPlane {
     const request = Buffer.alloc(sessionEndCodec.size);
     sessionEndCodec.encode({ ...which, record: NO_RECORD }, request);
     this.runSystemCall('session_end', request);
+  }
+
+  /** Of BFD. */
+  bfdTable(): BfdTable {
+    return new BfdTable(this.#object.map('bfd_sessions'));
   }
 
   /** Where the VMs are. */

@@ -2,7 +2,7 @@
 import type { Codec, EnumLayout, MapLayout, StructLayout } from 'libbpf-ts';
 
 /** Changes whenever a struct, an enum or a map changes its layout. */
-export const layoutHash = '8ba41824acafcf5e83d1a77758d612ed';
+export const layoutHash = '8071baacd8a0b66b0be993e027dda151';
 
 function expectLength(actual: number, expected: number, field: string): void {
   if (actual !== expected) throw new RangeError(`${field} takes ${expected} elements, not ${actual}`);
@@ -50,6 +50,7 @@ export const eventType = {
   advertisement: 10,
   portsAllocated: 11,
   portsReleased: 12,
+  bfd: 13,
 } as const;
 export type EventType = (typeof eventType)[keyof typeof eventType];
 export const eventTypeNames: Readonly<Record<number, string>> = {
@@ -65,6 +66,7 @@ export const eventTypeNames: Readonly<Record<number, string>> = {
   10: 'advertisement',
   11: 'ports_allocated',
   12: 'ports_released',
+  13: 'bfd',
 };
 
 /** enum external_address_kind */
@@ -198,69 +200,72 @@ export const reason = {
   mssClamped: 36,
   endpointAnnounced: 37,
   frameUnfinished: 38,
-  dropTruncated: 39,
-  dropNotActive: 40,
-  dropGeneveVersion: 41,
-  dropGeneveOptionLength: 42,
-  dropGeneveCriticalOption: 43,
-  dropGeneveControl: 44,
-  dropGeneveProtocol: 45,
-  dropOuterFragment: 46,
-  dropOuterChecksum: 47,
-  dropVxlanHeader: 48,
-  dropVniUnknown: 49,
-  dropInnerNotIpv4: 50,
-  dropInnerMac: 51,
-  dropInnerArp: 52,
-  dropIpv4Header: 53,
-  dropSourceNotInSubnet: 54,
-  dropSourceNotOutside: 55,
-  dropEndpointSpoofed: 56,
-  dropDestinationNotRouted: 57,
-  dropPortUnreachable: 58,
-  dropTtlExceeded: 59,
-  dropFragment: 60,
-  dropFragmentEarly: 61,
-  dropFragmentationNeeded: 62,
-  dropProtocolNotTranslated: 63,
-  dropIcmpType: 64,
-  dropIcmpQuote: 65,
-  dropNoSharedSnat: 66,
-  dropNoMapping: 67,
-  dropFiltered: 68,
-  dropPortsExhausted: 69,
-  dropVmSessionLimit: 70,
-  dropVmSessionRate: 71,
-  dropRouterSessionLimit: 72,
-  dropNetworkVmLimit: 73,
-  dropVmTableFull: 74,
-  dropSessionTableFull: 75,
-  dropNeighbourUnresolved: 76,
-  dropNeighbourUnreachable: 77,
-  dropGatewayUnresolved: 78,
-  dropGatewayUnreachable: 79,
-  dropEndpointUnknown: 80,
-  dropMtuExceeded: 81,
-  dropCongestion: 82,
-  dropAdvertisementSource: 83,
-  dropAdvertisementTtl: 84,
-  dropAdvertisementVersion: 85,
-  dropAdvertisementType: 86,
-  dropAdvertisementCount: 87,
-  dropAdvertisementLength: 88,
-  dropAdvertisementChecksum: 89,
-  dropAdvertisementAuthentication: 90,
-  dropAdvertisementInterval: 91,
-  dropAdvertisementRate: 92,
-  dropAdjustFailed: 93,
-  dropSegments: 94,
-  dropSyncVersion: 95,
-  dropSyncMalformed: 96,
-  dropSyncMac: 97,
-  dropSyncReplayed: 98,
-  dropSyncOwn: 99,
-  dropSyncTerm: 100,
-  dropSyncUnapplied: 101,
+  bfdHeard: 39,
+  dropTruncated: 40,
+  dropNotActive: 41,
+  dropGeneveVersion: 42,
+  dropGeneveOptionLength: 43,
+  dropGeneveCriticalOption: 44,
+  dropGeneveControl: 45,
+  dropGeneveProtocol: 46,
+  dropOuterFragment: 47,
+  dropOuterChecksum: 48,
+  dropVxlanHeader: 49,
+  dropVniUnknown: 50,
+  dropBfdMalformed: 51,
+  dropBfdStranger: 52,
+  dropInnerNotIpv4: 53,
+  dropInnerMac: 54,
+  dropInnerArp: 55,
+  dropIpv4Header: 56,
+  dropSourceNotInSubnet: 57,
+  dropSourceNotOutside: 58,
+  dropEndpointSpoofed: 59,
+  dropDestinationNotRouted: 60,
+  dropPortUnreachable: 61,
+  dropTtlExceeded: 62,
+  dropFragment: 63,
+  dropFragmentEarly: 64,
+  dropFragmentationNeeded: 65,
+  dropProtocolNotTranslated: 66,
+  dropIcmpType: 67,
+  dropIcmpQuote: 68,
+  dropNoSharedSnat: 69,
+  dropNoMapping: 70,
+  dropFiltered: 71,
+  dropPortsExhausted: 72,
+  dropVmSessionLimit: 73,
+  dropVmSessionRate: 74,
+  dropRouterSessionLimit: 75,
+  dropNetworkVmLimit: 76,
+  dropVmTableFull: 77,
+  dropSessionTableFull: 78,
+  dropNeighbourUnresolved: 79,
+  dropNeighbourUnreachable: 80,
+  dropGatewayUnresolved: 81,
+  dropGatewayUnreachable: 82,
+  dropEndpointUnknown: 83,
+  dropMtuExceeded: 84,
+  dropCongestion: 85,
+  dropAdvertisementSource: 86,
+  dropAdvertisementTtl: 87,
+  dropAdvertisementVersion: 88,
+  dropAdvertisementType: 89,
+  dropAdvertisementCount: 90,
+  dropAdvertisementLength: 91,
+  dropAdvertisementChecksum: 92,
+  dropAdvertisementAuthentication: 93,
+  dropAdvertisementInterval: 94,
+  dropAdvertisementRate: 95,
+  dropAdjustFailed: 96,
+  dropSegments: 97,
+  dropSyncVersion: 98,
+  dropSyncMalformed: 99,
+  dropSyncMac: 100,
+  dropSyncReplayed: 101,
+  dropSyncOwn: 102,
+  dropSyncTerm: 103,
+  dropSyncUnapplied: 104,
 } as const;
 export type Reason = (typeof reason)[keyof typeof reason];
 export const reasonNames: readonly string[] = [
@@ -303,6 +308,7 @@ export const reasonNames: readonly string[] = [
   'mss_clamped',
   'endpoint_announced',
   'frame_unfinished',
+  'bfd_heard',
   'drop_truncated',
   'drop_not_active',
   'drop_geneve_version',
@@ -314,6 +320,8 @@ export const reasonNames: readonly string[] = [
   'drop_outer_checksum',
   'drop_vxlan_header',
   'drop_vni_unknown',
+  'drop_bfd_malformed',
+  'drop_bfd_stranger',
   'drop_inner_not_ipv4',
   'drop_inner_mac',
   'drop_inner_arp',
@@ -367,7 +375,7 @@ export const reasonNames: readonly string[] = [
   'drop_sync_term',
   'drop_sync_unapplied',
 ];
-export const reasonCount = 102;
+export const reasonCount = 105;
 
 /** enum replay_direction */
 export const replayDirection = {
@@ -703,6 +711,210 @@ export const advertisementRuleCodec: Codec<AdvertisementRule> = {
       peers: from.readUInt32LE(offset + 4),
       password: Array.from({ length: 2 }, (_, index) => from.readUInt32LE(offset + 8 + index * 4)),
       peer: Array.from({ length: 8 }, (_, index) => from.readUInt32BE(offset + 16 + index * 4)),
+    };
+  },
+};
+
+/** struct bfd_budget, 16 bytes */
+export interface BfdBudget {
+  sinceNs: bigint;
+  taken: number;
+}
+
+export const bfdBudgetLayout: StructLayout = {
+  name: 'bfd_budget',
+  size: 16,
+  fields: [
+    { name: 'since_ns', offset: 0, size: 8, kind: 'u64' },
+    { name: 'taken', offset: 8, size: 4, kind: 'u32' },
+    { name: 'pad', offset: 12, size: 4, kind: 'u32' },
+  ],
+};
+
+/** Bytes from the start of struct bfd_budget. */
+export const bfdBudgetOffsets = {
+  sinceNs: 0,
+  taken: 8,
+} as const;
+
+export const bfdBudgetCodec: Codec<BfdBudget> = {
+  name: 'bfd_budget',
+  size: 16,
+  encode(value, into, offset = 0) {
+    expectRoom(into, offset, 16, 'bfd_budget');
+    into.fill(0, offset, offset + 16);
+    into.writeBigUInt64LE(value.sinceNs, offset);
+    into.writeUInt32LE(value.taken, offset + 8);
+  },
+  decode(from, offset = 0) {
+    expectRoom(from, offset, 16, 'bfd_budget');
+    return {
+      sinceNs: from.readBigUInt64LE(offset),
+      taken: from.readUInt32LE(offset + 8),
+    };
+  },
+};
+
+/** struct bfd_key, 8 bytes */
+export interface BfdKey {
+  endpoint: number;
+  virtualRouter: number;
+  encapsulation: number;
+}
+
+export const bfdKeyLayout: StructLayout = {
+  name: 'bfd_key',
+  size: 8,
+  fields: [
+    { name: 'endpoint', offset: 0, size: 4, kind: 'be32' },
+    { name: 'virtual_router', offset: 4, size: 1, kind: 'u8' },
+    { name: 'encapsulation', offset: 5, size: 1, kind: 'u8' },
+    { name: 'pad', offset: 6, size: 2, kind: 'u16' },
+  ],
+};
+
+/** Bytes from the start of struct bfd_key. */
+export const bfdKeyOffsets = {
+  endpoint: 0,
+  virtualRouter: 4,
+  encapsulation: 5,
+} as const;
+
+export const bfdKeyCodec: Codec<BfdKey> = {
+  name: 'bfd_key',
+  size: 8,
+  encode(value, into, offset = 0) {
+    expectRoom(into, offset, 8, 'bfd_key');
+    into.fill(0, offset, offset + 8);
+    into.writeUInt32BE(value.endpoint, offset);
+    into.writeUInt8(value.virtualRouter, offset + 4);
+    into.writeUInt8(value.encapsulation, offset + 5);
+  },
+  decode(from, offset = 0) {
+    expectRoom(from, offset, 8, 'bfd_key');
+    return {
+      endpoint: from.readUInt32BE(offset),
+      virtualRouter: from.readUInt8(offset + 4),
+      encapsulation: from.readUInt8(offset + 5),
+    };
+  },
+};
+
+/** struct bfd_report, 40 bytes */
+export interface BfdReport {
+  key: BfdKey;
+  mac: Buffer;
+  known: number;
+  packet: Buffer;
+}
+
+export const bfdReportLayout: StructLayout = {
+  name: 'bfd_report',
+  size: 40,
+  fields: [
+    { name: 'key', offset: 0, size: 8, kind: 'struct', struct: bfdKeyLayout },
+    { name: 'mac', offset: 8, size: 6, kind: 'u8', count: 6 },
+    { name: 'known', offset: 14, size: 1, kind: 'u8' },
+    { name: 'pad', offset: 15, size: 1, kind: 'u8' },
+    { name: 'packet', offset: 16, size: 24, kind: 'u8', count: 24 },
+  ],
+};
+
+/** Bytes from the start of struct bfd_report. */
+export const bfdReportOffsets = {
+  key: 0,
+  mac: 8,
+  known: 14,
+  packet: 16,
+} as const;
+
+export const bfdReportCodec: Codec<BfdReport> = {
+  name: 'bfd_report',
+  size: 40,
+  encode(value, into, offset = 0) {
+    expectRoom(into, offset, 40, 'bfd_report');
+    into.fill(0, offset, offset + 40);
+    bfdKeyCodec.encode(value.key, into, offset);
+    expectLength(value.mac.length, 6, 'bfd_report.mac');
+    into.set(value.mac, offset + 8);
+    into.writeUInt8(value.known, offset + 14);
+    expectLength(value.packet.length, 24, 'bfd_report.packet');
+    into.set(value.packet, offset + 16);
+  },
+  decode(from, offset = 0) {
+    expectRoom(from, offset, 40, 'bfd_report');
+    return {
+      key: bfdKeyCodec.decode(from, offset),
+      mac: Buffer.from(from.subarray(offset + 8, offset + 14)),
+      known: from.readUInt8(offset + 14),
+      packet: Buffer.from(from.subarray(offset + 16, offset + 40)),
+    };
+  },
+};
+
+/** struct bfd_session, 56 bytes */
+export interface BfdSession {
+  receivedNs: bigint;
+  toldNs: bigint;
+  localDiscriminator: number;
+  mac: Buffer;
+  untold: number;
+  term: number;
+  packet: Buffer;
+}
+
+export const bfdSessionLayout: StructLayout = {
+  name: 'bfd_session',
+  size: 56,
+  fields: [
+    { name: 'received_ns', offset: 0, size: 8, kind: 'u64' },
+    { name: 'told_ns', offset: 8, size: 8, kind: 'u64' },
+    { name: 'local_discriminator', offset: 16, size: 4, kind: 'be32' },
+    { name: 'mac', offset: 20, size: 6, kind: 'u8', count: 6 },
+    { name: 'untold', offset: 26, size: 1, kind: 'u8' },
+    { name: 'pad', offset: 27, size: 1, kind: 'u8' },
+    { name: 'term', offset: 28, size: 4, kind: 'u32' },
+    { name: 'packet', offset: 32, size: 24, kind: 'u8', count: 24 },
+  ],
+};
+
+/** Bytes from the start of struct bfd_session. */
+export const bfdSessionOffsets = {
+  receivedNs: 0,
+  toldNs: 8,
+  localDiscriminator: 16,
+  mac: 20,
+  untold: 26,
+  term: 28,
+  packet: 32,
+} as const;
+
+export const bfdSessionCodec: Codec<BfdSession> = {
+  name: 'bfd_session',
+  size: 56,
+  encode(value, into, offset = 0) {
+    expectRoom(into, offset, 56, 'bfd_session');
+    into.fill(0, offset, offset + 56);
+    into.writeBigUInt64LE(value.receivedNs, offset);
+    into.writeBigUInt64LE(value.toldNs, offset + 8);
+    into.writeUInt32BE(value.localDiscriminator, offset + 16);
+    expectLength(value.mac.length, 6, 'bfd_session.mac');
+    into.set(value.mac, offset + 20);
+    into.writeUInt8(value.untold, offset + 26);
+    into.writeUInt32LE(value.term, offset + 28);
+    expectLength(value.packet.length, 24, 'bfd_session.packet');
+    into.set(value.packet, offset + 32);
+  },
+  decode(from, offset = 0) {
+    expectRoom(from, offset, 56, 'bfd_session');
+    return {
+      receivedNs: from.readBigUInt64LE(offset),
+      toldNs: from.readBigUInt64LE(offset + 8),
+      localDiscriminator: from.readUInt32BE(offset + 16),
+      mac: Buffer.from(from.subarray(offset + 20, offset + 26)),
+      untold: from.readUInt8(offset + 26),
+      term: from.readUInt32LE(offset + 28),
+      packet: Buffer.from(from.subarray(offset + 32, offset + 56)),
     };
   },
 };
@@ -3989,6 +4201,8 @@ export const walkCodec: Codec<Walk> = {
 export const mapLayouts: Readonly<Record<string, MapLayout>> = {
   advertisement_rules: { key: { size: 4, kind: 'u32' }, value: { size: 48, kind: 'struct', struct: advertisementRuleLayout } },
   advertisements: { key: { size: 4, kind: 'u32' }, value: { size: 1120, kind: 'struct', struct: advertisementLayout } },
+  bfd_budgets: { key: { size: 4, kind: 'u32' }, value: { size: 16, kind: 'struct', struct: bfdBudgetLayout } },
+  bfd_sessions: { key: { size: 8, kind: 'struct', struct: bfdKeyLayout }, value: { size: 56, kind: 'struct', struct: bfdSessionLayout } },
   commits: { key: { size: 4, kind: 'u32' }, value: { size: 72, kind: 'struct', struct: syncRecordLayout } },
   counters: { key: { size: 4, kind: 'u32' }, value: { size: 16, kind: 'struct', struct: counterLayout } },
   events: { key: undefined, value: undefined },
@@ -4059,6 +4273,7 @@ export const enumLayouts: readonly EnumLayout[] = [
       EVENT_ADVERTISEMENT: 10,
       EVENT_PORTS_ALLOCATED: 11,
       EVENT_PORTS_RELEASED: 12,
+      EVENT_BFD: 13,
     },
   },
   {
@@ -4161,70 +4376,73 @@ export const enumLayouts: readonly EnumLayout[] = [
       REASON_MSS_CLAMPED: 36,
       REASON_ENDPOINT_ANNOUNCED: 37,
       REASON_FRAME_UNFINISHED: 38,
-      REASON_DROP_TRUNCATED: 39,
-      REASON_DROP_NOT_ACTIVE: 40,
-      REASON_DROP_GENEVE_VERSION: 41,
-      REASON_DROP_GENEVE_OPTION_LENGTH: 42,
-      REASON_DROP_GENEVE_CRITICAL_OPTION: 43,
-      REASON_DROP_GENEVE_CONTROL: 44,
-      REASON_DROP_GENEVE_PROTOCOL: 45,
-      REASON_DROP_OUTER_FRAGMENT: 46,
-      REASON_DROP_OUTER_CHECKSUM: 47,
-      REASON_DROP_VXLAN_HEADER: 48,
-      REASON_DROP_VNI_UNKNOWN: 49,
-      REASON_DROP_INNER_NOT_IPV4: 50,
-      REASON_DROP_INNER_MAC: 51,
-      REASON_DROP_INNER_ARP: 52,
-      REASON_DROP_IPV4_HEADER: 53,
-      REASON_DROP_SOURCE_NOT_IN_SUBNET: 54,
-      REASON_DROP_SOURCE_NOT_OUTSIDE: 55,
-      REASON_DROP_ENDPOINT_SPOOFED: 56,
-      REASON_DROP_DESTINATION_NOT_ROUTED: 57,
-      REASON_DROP_PORT_UNREACHABLE: 58,
-      REASON_DROP_TTL_EXCEEDED: 59,
-      REASON_DROP_FRAGMENT: 60,
-      REASON_DROP_FRAGMENT_EARLY: 61,
-      REASON_DROP_FRAGMENTATION_NEEDED: 62,
-      REASON_DROP_PROTOCOL_NOT_TRANSLATED: 63,
-      REASON_DROP_ICMP_TYPE: 64,
-      REASON_DROP_ICMP_QUOTE: 65,
-      REASON_DROP_NO_SHARED_SNAT: 66,
-      REASON_DROP_NO_MAPPING: 67,
-      REASON_DROP_FILTERED: 68,
-      REASON_DROP_PORTS_EXHAUSTED: 69,
-      REASON_DROP_VM_SESSION_LIMIT: 70,
-      REASON_DROP_VM_SESSION_RATE: 71,
-      REASON_DROP_ROUTER_SESSION_LIMIT: 72,
-      REASON_DROP_NETWORK_VM_LIMIT: 73,
-      REASON_DROP_VM_TABLE_FULL: 74,
-      REASON_DROP_SESSION_TABLE_FULL: 75,
-      REASON_DROP_NEIGHBOUR_UNRESOLVED: 76,
-      REASON_DROP_NEIGHBOUR_UNREACHABLE: 77,
-      REASON_DROP_GATEWAY_UNRESOLVED: 78,
-      REASON_DROP_GATEWAY_UNREACHABLE: 79,
-      REASON_DROP_ENDPOINT_UNKNOWN: 80,
-      REASON_DROP_MTU_EXCEEDED: 81,
-      REASON_DROP_CONGESTION: 82,
-      REASON_DROP_ADVERTISEMENT_SOURCE: 83,
-      REASON_DROP_ADVERTISEMENT_TTL: 84,
-      REASON_DROP_ADVERTISEMENT_VERSION: 85,
-      REASON_DROP_ADVERTISEMENT_TYPE: 86,
-      REASON_DROP_ADVERTISEMENT_COUNT: 87,
-      REASON_DROP_ADVERTISEMENT_LENGTH: 88,
-      REASON_DROP_ADVERTISEMENT_CHECKSUM: 89,
-      REASON_DROP_ADVERTISEMENT_AUTHENTICATION: 90,
-      REASON_DROP_ADVERTISEMENT_INTERVAL: 91,
-      REASON_DROP_ADVERTISEMENT_RATE: 92,
-      REASON_DROP_ADJUST_FAILED: 93,
-      REASON_DROP_SEGMENTS: 94,
-      REASON_DROP_SYNC_VERSION: 95,
-      REASON_DROP_SYNC_MALFORMED: 96,
-      REASON_DROP_SYNC_MAC: 97,
-      REASON_DROP_SYNC_REPLAYED: 98,
-      REASON_DROP_SYNC_OWN: 99,
-      REASON_DROP_SYNC_TERM: 100,
-      REASON_DROP_SYNC_UNAPPLIED: 101,
-      REASONS: 102,
+      REASON_BFD_HEARD: 39,
+      REASON_DROP_TRUNCATED: 40,
+      REASON_DROP_NOT_ACTIVE: 41,
+      REASON_DROP_GENEVE_VERSION: 42,
+      REASON_DROP_GENEVE_OPTION_LENGTH: 43,
+      REASON_DROP_GENEVE_CRITICAL_OPTION: 44,
+      REASON_DROP_GENEVE_CONTROL: 45,
+      REASON_DROP_GENEVE_PROTOCOL: 46,
+      REASON_DROP_OUTER_FRAGMENT: 47,
+      REASON_DROP_OUTER_CHECKSUM: 48,
+      REASON_DROP_VXLAN_HEADER: 49,
+      REASON_DROP_VNI_UNKNOWN: 50,
+      REASON_DROP_BFD_MALFORMED: 51,
+      REASON_DROP_BFD_STRANGER: 52,
+      REASON_DROP_INNER_NOT_IPV4: 53,
+      REASON_DROP_INNER_MAC: 54,
+      REASON_DROP_INNER_ARP: 55,
+      REASON_DROP_IPV4_HEADER: 56,
+      REASON_DROP_SOURCE_NOT_IN_SUBNET: 57,
+      REASON_DROP_SOURCE_NOT_OUTSIDE: 58,
+      REASON_DROP_ENDPOINT_SPOOFED: 59,
+      REASON_DROP_DESTINATION_NOT_ROUTED: 60,
+      REASON_DROP_PORT_UNREACHABLE: 61,
+      REASON_DROP_TTL_EXCEEDED: 62,
+      REASON_DROP_FRAGMENT: 63,
+      REASON_DROP_FRAGMENT_EARLY: 64,
+      REASON_DROP_FRAGMENTATION_NEEDED: 65,
+      REASON_DROP_PROTOCOL_NOT_TRANSLATED: 66,
+      REASON_DROP_ICMP_TYPE: 67,
+      REASON_DROP_ICMP_QUOTE: 68,
+      REASON_DROP_NO_SHARED_SNAT: 69,
+      REASON_DROP_NO_MAPPING: 70,
+      REASON_DROP_FILTERED: 71,
+      REASON_DROP_PORTS_EXHAUSTED: 72,
+      REASON_DROP_VM_SESSION_LIMIT: 73,
+      REASON_DROP_VM_SESSION_RATE: 74,
+      REASON_DROP_ROUTER_SESSION_LIMIT: 75,
+      REASON_DROP_NETWORK_VM_LIMIT: 76,
+      REASON_DROP_VM_TABLE_FULL: 77,
+      REASON_DROP_SESSION_TABLE_FULL: 78,
+      REASON_DROP_NEIGHBOUR_UNRESOLVED: 79,
+      REASON_DROP_NEIGHBOUR_UNREACHABLE: 80,
+      REASON_DROP_GATEWAY_UNRESOLVED: 81,
+      REASON_DROP_GATEWAY_UNREACHABLE: 82,
+      REASON_DROP_ENDPOINT_UNKNOWN: 83,
+      REASON_DROP_MTU_EXCEEDED: 84,
+      REASON_DROP_CONGESTION: 85,
+      REASON_DROP_ADVERTISEMENT_SOURCE: 86,
+      REASON_DROP_ADVERTISEMENT_TTL: 87,
+      REASON_DROP_ADVERTISEMENT_VERSION: 88,
+      REASON_DROP_ADVERTISEMENT_TYPE: 89,
+      REASON_DROP_ADVERTISEMENT_COUNT: 90,
+      REASON_DROP_ADVERTISEMENT_LENGTH: 91,
+      REASON_DROP_ADVERTISEMENT_CHECKSUM: 92,
+      REASON_DROP_ADVERTISEMENT_AUTHENTICATION: 93,
+      REASON_DROP_ADVERTISEMENT_INTERVAL: 94,
+      REASON_DROP_ADVERTISEMENT_RATE: 95,
+      REASON_DROP_ADJUST_FAILED: 96,
+      REASON_DROP_SEGMENTS: 97,
+      REASON_DROP_SYNC_VERSION: 98,
+      REASON_DROP_SYNC_MALFORMED: 99,
+      REASON_DROP_SYNC_MAC: 100,
+      REASON_DROP_SYNC_REPLAYED: 101,
+      REASON_DROP_SYNC_OWN: 102,
+      REASON_DROP_SYNC_TERM: 103,
+      REASON_DROP_SYNC_UNAPPLIED: 104,
+      REASONS: 105,
     },
   },
   {

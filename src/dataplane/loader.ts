@@ -75,7 +75,7 @@ export function mapsDirectory(pinDirectory: string): string {
  * What an upgrade may begin anew: scratch memory, and what nothing is forwarded
  * by for longer than a moment. Another version counts other reasons.
  */
-const expendable: ReadonlySet<string> = new Set(['counters', 'events', 'commits', 'walks', 'packets', 'siphash_jobs', 'icmp_budgets', 'fragments']);
+const expendable: ReadonlySet<string> = new Set(['counters', 'events', 'commits', 'walks', 'packets', 'siphash_jobs', 'icmp_budgets', 'bfd_sessions', 'bfd_budgets', 'fragments']);
 
 /** Returns the names of maps that are not adopted but made anew. */
 function adoptMaps(object: BpfObject, directory: string, request: LoadRequest): string[] {

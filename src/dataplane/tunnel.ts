@@ -3,6 +3,8 @@ import { encapsulation } from './layout.generated.js';
 import { at, ETHERTYPE_IPV4, headerLengthOf, HEADER_BYTES, writeChecksum } from './ipv4.js';
 import { ethernetOf, tagged } from './vlan.js';
 
+/** Where enum encapsulation stands in a segment. */
+export const encapsulationShift = 24;
 const PROTOCOL_UDP = 17;
 const UDP_BYTES = 8;
 const TUNNEL_BYTES = 8;

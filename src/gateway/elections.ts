@@ -37,6 +37,8 @@ export interface ElectionsPorts {
   synchronised(): boolean;
   /** Undefined: nothing is replicated. */
   peerView(): PeerView | undefined;
+  /** Compute nodes whose BFD is Up; undefined: nobody watches. */
+  tunnelsUp(vrid: number): number | undefined;
   /** The peer should hear of our roles now. */
   rolesChanged(): void;
   /** Of a next hop on the underlay; undefined while it does not answer. */
@@ -76,7 +78,8 @@ export class Elections {
   get views(): VirtualRouterView[] {
     return [...this.#running.keys()].map((vrid) => {
       const { state, term } = this.#basis.dataPlane.roles.read(vrid);
-      return { vrid, state, term };
+      const tunnelsUp = this.#ports.tunnelsUp(vrid);
+      return { vrid, state, term, ...(tunnelsUp !== undefined && { tunnelsUp }) };
     });
   }
 
@@ -92,6 +95,11 @@ export class Elections {
       if (running === undefined) this.#start(configuration);
       else this.#change(running.election, configuration);
     }
+  }
+
+  /** It gives the role away, and still forwards. */
+  isHandingOver(vrid: number): boolean {
+    return this.#running.get(vrid)?.election.status().state === 'HandingOver';
   }
 
   /** Takes virtual routers out that a configuration has no longer; resolves when nothing is forwarded for them. */

@@ -24,6 +24,7 @@ import { statePaths } from '../dataplane/state-paths.js';
 import { readConfiguration } from '../files/configuration-file.js';
 import type { ReadConfiguration } from '../files/configuration-file.js';
 import type { Logger } from '../log.js';
+import { Bfd } from './bfd.js';
 import { Basis, checkedFacts } from './basis.js';
 import type { InForce } from './basis.js';
 import { Commands } from './commands.js';
@@ -40,6 +41,7 @@ import { Sessions } from './sessions.js';
 import { countersOf, hookName, metricsSource, statusOf } from './status.js';
 import { Synchronisation } from './synchronisation.js';
 import { Trackers } from './trackers.js';
+import { withPenalty } from './tracking.js';
 import { Watchers } from './watchers.js';
 
 export interface GatewayOptions {
@@ -58,6 +60,7 @@ export class Gateway {
   readonly #slowPackets: SlowPackets;
   readonly #faults: Faults;
   readonly #synchronisation: Synchronisation;
+  readonly #bfd: Bfd;
   readonly #elections: Elections;
   readonly #commands = new Commands();
   readonly #watchers: Watchers;
@@ -110,22 +113,30 @@ export class Gateway {
     this.#synchronisation = new Synchronisation(basis, {
       views: () => this.#elections.views,
       synchronisedChanged: (synchronised) => this.#elections.setSynchronised(synchronised),
-      peerRolesHeard: (views) => this.#elections.peerRolesHeard(views),
+      peerRolesHeard: (views) => {
+        this.#bfd.peerRolesHeard(views);
+        this.#elections.peerRolesHeard(views);
+      },
     });
+    this.#bfd = new Bfd(basis, { changed: () => this.#elections.judgeFaults() });
     this.#elections = new Elections(basis, {
       faults: this.#faults,
-      judgementOf: (vrid) => this.#trackers.judgementOf(vrid),
+      judgementOf: (vrid) => withPenalty(this.#trackers.judgementOf(vrid), this.#bfd.penaltyOf(vrid)),
       synchronised: () => this.#synchronisation.synchronised,
       peerView: () => this.#synchronisation.peerView,
-      rolesChanged: () => this.#synchronisation.rolesChanged(),
+      tunnelsUp: (vrid) => this.#bfd.tunnelsUp(vrid),
+      rolesChanged: () => {
+        this.#bfd.rolesChanged((vrid) => this.#elections.isHandingOver(vrid));
+        this.#synchronisation.rolesChanged();
+      },
       underlayMac: (address) => this.#nextHops.underlayMac(address),
     });
     this.#sessions = new Sessions(basis, this.#synchronisation);
     this.#servers = new Servers(metricsSource({ ...this.#parts, sessions: this.#sessions, version: VERSION }));
   }
 
-  get #parts(): { basis: Basis; elections: Elections; nextHops: NextHops; slowPackets: SlowPackets; synchronisation: Synchronisation } {
-    return { basis: this.#basis, elections: this.#elections, nextHops: this.#nextHops, slowPackets: this.#slowPackets, synchronisation: this.#synchronisation };
+  get #parts(): { basis: Basis; bfd: Bfd; elections: Elections; nextHops: NextHops; slowPackets: SlowPackets; synchronisation: Synchronisation } {
+    return { basis: this.#basis, bfd: this.#bfd, elections: this.#elections, nextHops: this.#nextHops, slowPackets: this.#slowPackets, synchronisation: this.#synchronisation };
   }
 
   // -------------------------------------------------------------------- start
@@ -153,6 +164,7 @@ export class Gateway {
     this.#trackers.follow(this.#basis.configuration.virtualRouters);
     // Before the elections: loading the servers takes longer than an advertisement may wait.
     await this.#serve();
+    this.#bfd.follow();
     this.#elections.follow();
     this.#ticking = setInterval(() => this.#tick(), RESOLVER_TICK_MS);
     log.info({ adopted: dataPlane.adopted, pid: process.pid, version: VERSION }, 'gateway started');
@@ -236,6 +248,8 @@ export class Gateway {
         return this.#nextHops.unresolved(event);
       case eventType.neighbourHeard:
         return this.#neighbourHeard(event);
+      case eventType.bfd:
+        return this.#bfd.reported(event);
       case eventType.advertisement:
         return this.#elections.advertisementReceived(event);
       case eventType.endpointUnresolved:
@@ -274,6 +288,7 @@ export class Gateway {
   #tick(): void {
     this.#nextHops.tick();
     this.#elections.tick();
+    this.#bfd.tick();
   }
 
   // ------------------------------------------------------------------ actions
@@ -333,6 +348,7 @@ export class Gateway {
       this.#elections.setSynchronised(this.#synchronisation.synchronised);
     }
     this.#trackers.follow(wanted.configuration.virtualRouters);
+    this.#bfd.follow();
     this.#elections.follow();
     this.#elections.judgeFaults();
     await this.#servers.serveMetrics(wanted.configuration.metrics?.listen);
@@ -367,6 +383,7 @@ export class Gateway {
     this.#trackers.close();
     this.#watchers.close();
     this.#commands.close();
+    this.#bfd.close();
     this.#slowPackets.close();
     this.#nextHops.close();
     this.#synchronisation.close();

@@ -1,12 +1,13 @@
 /** What is to be known of a gateway: for the API, and for metrics. */
-import type { Status, VirtualRouterStatus } from '../api/status.js';
+import type { BfdStatus, Status, VirtualRouterStatus } from '../api/status.js';
 import { formatIpv4 } from '../config/address.js';
 import type { AttachedInterface } from '../dataplane/dataplane.js';
 import { virtualRouterStateNames } from '../dataplane/layout.generated.js';
 import type { MetricsSource } from '../metrics/metrics.js';
 import type { Election } from '../vrrp/election.js';
-import { replicates } from './basis.js';
+import { monotonicNs, replicates } from './basis.js';
 import type { Basis } from './basis.js';
+import type { Bfd } from './bfd.js';
 import type { Elections, RunningElection } from './elections.js';
 import type { NextHops } from './next-hops.js';
 import type { SlowPackets } from './slow-packets.js';
@@ -15,6 +16,7 @@ import type { Synchronisation } from './synchronisation.js';
 
 export interface Observed {
   readonly basis: Basis;
+  readonly bfd: Bfd;
   readonly elections: Elections;
   readonly nextHops: NextHops;
   readonly slowPackets: SlowPackets;
@@ -24,14 +26,14 @@ export interface Observed {
   readonly version: string;
 }
 
-export function statusOf({ basis, elections, nextHops, slowPackets, synchronisation, attached, startedAt, version }: Observed): Status {
+export function statusOf({ basis, bfd, elections, nextHops, slowPackets, synchronisation, attached, startedAt, version }: Observed): Status {
   const { gateway } = basis.configuration;
   return {
     gateway: {
       name: gateway.name, id: gateway.id, pid: process.pid, startedAt: startedAt.toISOString(),
       adopted: basis.dataPlane.adopted, draining: elections.draining, version,
     },
-    virtualRouters: elections.running.map((router) => virtualRouterStatus(router, basis, startedAt)),
+    virtualRouters: elections.running.map((router) => virtualRouterStatus(router, basis, bfd, startedAt)),
     peer: peerStatus(basis, synchronisation),
     interfaces: attached.map(({ node: { role }, mode }) => interfaceStatus(basis, role, mode)),
     neighbours: heldOf(nextHops, slowPackets),
@@ -48,14 +50,30 @@ export function hookName(mode: AttachedInterface['mode']): Status['interfaces'][
   return mode === 'tc' ? mode : `xdp ${mode}`;
 }
 
-function virtualRouterStatus({ configuration: { vrid, address }, election }: RunningElection, { dataPlane }: Basis, startedAt: Date): VirtualRouterStatus {
+function virtualRouterStatus({ configuration: { vrid, address }, election }: RunningElection, { dataPlane }: Basis, bfd: Bfd, startedAt: Date): VirtualRouterStatus {
   const { state, term } = dataPlane.roles.read(vrid);
   const { priority, history } = election.status();
   const transitions = history.map((step) => ({ at: new Date(step.atMs).toISOString(), from: step.from, to: step.to, term: step.term, reason: step.reason }));
   return {
     vrid, state: nameOf(state), term, priority, address: formatIpv4(address),
     since: transitions[0]?.at ?? startedAt.toISOString(), reason: transitions[0]?.reason ?? 'startup', history: transitions,
+    bfd: bfdStatus(bfd, vrid),
   };
+}
+
+function bfdStatus(bfd: Bfd, vrid: number): BfdStatus | undefined {
+  const status = bfd.statusOf(vrid);
+  return status && {
+    ...status,
+    sessions: status.sessions.map(({ address, sinceNs, detectionTimeUs, ...session }) => ({
+      address: formatIpv4(address), ...session, detectionTimeMs: detectionTimeUs / 1000, since: wallTimeOf(sinceNs),
+    })),
+  };
+}
+
+/** Of a moment on the programs' clock. */
+function wallTimeOf(atNs: bigint): string {
+  return new Date(Date.now() - Number((monotonicNs() - atNs) / 1_000_000n)).toISOString();
 }
 
 function peerStatus({ configuration }: Basis, synchronisation: Synchronisation): Status['peer'] {
@@ -87,7 +105,7 @@ export function countersOf({ dataPlane }: Basis, wanted: (packets: bigint) => bo
   return Object.fromEntries(all.map(([name, { packets, bytes }]) => [name, { packets: Number(packets), bytes: Number(bytes) }]));
 }
 
-export function metricsSource({ basis, elections, nextHops, slowPackets, synchronisation, sessions, version }: Omit<Observed, 'attached' | 'startedAt'> & { readonly sessions: Sessions }): MetricsSource {
+export function metricsSource({ basis, bfd, elections, nextHops, slowPackets, synchronisation, sessions, version }: Omit<Observed, 'attached' | 'startedAt'> & { readonly sessions: Sessions }): MetricsSource {
   const { dataPlane } = basis;
   return {
     version,
@@ -105,6 +123,8 @@ export function metricsSource({ basis, elections, nextHops, slowPackets, synchro
     neighbours: () => nextHops.status,
     heldFramesDropped: () => droppedOf(nextHops, slowPackets),
     advertisements: () => advertisementCounts(elections.running.map(({ election }) => election)),
+    bfdSessions: () => bfd.sessionCounts(),
+    tunnelPenalties: () => elections.running.map(({ configuration: { vrid } }) => [vrid, bfd.penaltyOf(vrid)]),
     gratuitousArps: () => sum(elections.running.map(({ election }) => election.counters.gratuitousArpsSent)),
     syncFrames: () => synchronisation.frames,
     heartbeats: () => synchronisation.heartbeats,

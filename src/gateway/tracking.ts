@@ -38,6 +38,11 @@ export function judge(tracked: readonly Tracked[]): Judgement {
   };
 }
 
+/** As well for something that is not a thing of the configuration's. */
+export function withPenalty(judgement: Judgement, points: number): Judgement {
+  return { ...judgement, penalty: Math.min(MAX_PENALTY, judgement.penalty + points) };
+}
+
 /** How many results in a row it takes to change one's mind. */
 export interface Hysteresis {
   readonly rise: number;

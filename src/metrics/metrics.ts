@@ -23,6 +23,10 @@ export interface MetricsSource {
   /** Advertisements by kind: sent, received, and what was discarded and why. */
   advertisements(): Iterable<readonly [string, number]>;
   gratuitousArps(): number;
+  /** BFD sessions with compute nodes by state, in words of RFC 5880. */
+  bfdSessions(): Iterable<readonly [string, number]>;
+  /** By VRID: points that broken tunnels take from the priority. */
+  tunnelPenalties(): Iterable<readonly [number, number]>;
   /** Frames of the control plane on the ha interface, since the link to the peer was last configured. */
   syncFrames(): { readonly messages: number; readonly records: number; readonly failed: number };
   heartbeats(): { readonly sent: bigint; readonly failed: bigint; readonly lateMaxUs: number } | undefined;
@@ -81,7 +85,14 @@ function electionMetrics(registry: Registry, source: MetricsSource): void {
   absoluteCounter(registry, 'floatgate_virtual_router_transitions_total', 'Changes of state since the daemon started', 'vrid',
     () => source.virtualRouters().map((router) => [String(router.vrid), router.transitions]));
   absoluteCounter(registry, 'floatgate_advertisements_total', 'VRRP advertisements by what became of them', 'result', () => source.advertisements());
+  absoluteGauge(registry, 'floatgate_bfd_sessions', 'BFD sessions with compute nodes by state', 'state', () => [...source.bfdSessions()].map(([state, sessions]): [string, number] => [snakeOf(state), sessions]));
+  absoluteGauge(registry, 'floatgate_tunnel_penalty', 'Points that broken tunnels take from the priority', 'vrid', () => [...source.tunnelPenalties()].map(([vrid, points]): [string, number] => [String(vrid), points]));
   absoluteCounter(registry, 'floatgate_gratuitous_arps_total', 'Gratuitous ARP frames by result', 'result', () => [['sent', source.gratuitousArps()]]);
+}
+
+/** AdminDown → admin_down. */
+function snakeOf(name: string): string {
+  return name.replace(/(?<=[a-z])[A-Z]/g, (letter) => `_${letter}`).toLowerCase();
 }
 
 function replicationMetrics(registry: Registry, source: MetricsSource): void {

@@ -12,6 +12,8 @@ export interface VirtualRouterView {
   readonly vrid: number;
   readonly state: number;
   readonly term: number;
+  /** Of an Active that watches its tunnels: compute nodes whose BFD is Up. */
+  readonly tunnelsUp?: number | undefined;
 }
 
 /** Sent every hello interval and at once after anything in it changed. */
@@ -86,9 +88,13 @@ export function encodeMessage(message: Message): Buffer {
 }
 
 function bodyOf(message: Message): object {
-  if (message.type === 'hello') return { ...message, virtualRouters: message.virtualRouters.map((v) => [v.vrid, v.state, v.term]) };
+  if (message.type === 'hello') return { ...message, virtualRouters: message.virtualRouters.map(encodeView) };
   if (message.type === 'digests') return { ...message, digests: message.digests.join('') };
   return message.type === 'repair' ? { ...message, segments: encodeSegments(message.segments) } : message;
+}
+
+function encodeView({ vrid, state, term, tunnelsUp }: VirtualRouterView): number[] {
+  return tunnelsUp === undefined ? [vrid, state, term] : [vrid, state, term, tunnelsUp];
 }
 
 /** The message in `payload`, or undefined when it is not one that this version understands. */
@@ -116,8 +122,8 @@ function decodeHello(body: Record<string, unknown>): Hello | undefined {
   const views: VirtualRouterView[] = [];
   for (const entry of virtualRouters) {
     if (!Array.isArray(entry) || entry.length < 3 || !entry.every(isCount)) return undefined;
-    const [vrid, state, term] = entry as [number, number, number];
-    views.push({ vrid, state, term });
+    const [vrid, state, term, tunnelsUp] = entry as [number, number, number, number?];
+    views.push({ vrid, state, term, ...(tunnelsUp !== undefined && { tunnelsUp }) });
   }
   return { type: 'hello', name, id, epoch, generation, holds, want, virtualRouters: views };
 }

@@ -171,12 +171,16 @@ describe('OVN, floating IP', () => {
   });
 });
 
+const isBfd = (layers: readonly Layer[]): boolean => layers.some((layer) => layer.layer === 'geneve' && layer.vni === 0);
+const isToUs = (layers: readonly Layer[]): boolean => layerOf(layers, 'ipv4').destination === '192.168.33.10';
+
 describe('OVN, what we refuse', () => {
   beforeEach(configureAsOvn);
 
   it.each([
-    ['ovn-01-bfd-establish-underlay', 'BFD of another gateway\'s world', 'drop_vni_unknown', ({ layers }: Captured) => layerOf(layers, 'geneve').vni === 0],
-    ['ovn-09-bfd-steady-underlay', 'BFD', 'drop_vni_unknown', ({ layers }: Captured) => layerOf(layers, 'geneve').vni === 0],
+    ['ovn-01-bfd-establish-underlay', 'BFD of another gateway\'s world', 'drop_vni_unknown', ({ layers }: Captured) => isBfd(layers) && !isToUs(layers)],
+    ['ovn-09-bfd-steady-underlay', 'BFD of another gateway\'s world', 'drop_vni_unknown', ({ layers }: Captured) => isBfd(layers) && !isToUs(layers)],
+    ['ovn-01-bfd-establish-underlay', 'BFD of who is not admitted', 'drop_bfd_stranger', ({ layers }: Captured) => isBfd(layers) && isToUs(layers)],
     ['ovn-08-arp-nexthop-through-tunnel-underlay', 'a compute that asks for the next hop', 'drop_source_not_in_subnet', ({ layers }: Captured) => layers.some(({ layer }) => layer === 'arp')],
   ] as const)('%s / %s', (name, _, reason, selects) => {
     const selected = capture(name).filter(selects);

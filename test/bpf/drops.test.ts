@@ -32,6 +32,11 @@ const fromA1 = (network: Partial<Parameters<typeof ipv4>[0]> = {}, segment: read
 const good = (tunnel: TunnelOverrides): (() => Buffer) => () => fromA1({}, datagram, tunnel);
 const option = (type: number, words = 1) => ({ optionClass: 0x0999, type, data: Buffer.alloc(words * 4) });
 const LONG = [udp({ sourcePort: 1, destinationPort: 2 }), payload(Buffer.alloc(1500 - 28 + 1))];
+const downPacket = Buffer.from('2040031886b9c31100000000000f4240000f424000000000', 'hex');
+const bfd = (network: Partial<Parameters<typeof ipv4>[0]>): Buffer =>
+  frameFromVm(a1, [
+    ipv4({ source: '169.254.1.1', destination: '169.254.1.0', ttl: 255, ...network }), udp({ sourcePort: 49152, destinationPort: 3784, checksum: 0 }), payload(downPacket),
+  ], { geneve: { vni: 0, options: [] } });
 const complaint = icmp({ type: ICMP.unreachable, code: 3 });
 const teach = (): void => void gateway.run('underlay', fromA1());
 const mapped = () => gateway.mappings()[0]!;
@@ -63,6 +68,8 @@ const underlay: readonly Omit<Row, 'program'>[] = [
   { reason: 'outer_fragment', because: 'first fragment', frame: good({ ipv4: { moreFragments: true, dontFragment: false } }) },
   { reason: 'vni_unknown', because: 'no such network', frame: good({ geneve: { vni: 300 } }) },
   { reason: 'vni_unknown', because: 'VNI 0', frame: good({ geneve: { vni: 0 } }) },
+  { reason: 'bfd_malformed', because: 'from further away than the other end of the tunnel', frame: () => bfd({ ttl: 254 }) },
+  { reason: 'bfd_stranger', because: 'nobody has let it in', frame: () => bfd({}) },
   {
     reason: 'inner_not_ipv4',
     because: 'IPv6',

@@ -251,7 +251,7 @@ function loadTwin(object: BpfObject): BpfObject {
 }
 
 const hashMaps = [
-  'virtual_router_by_address', 'network_by_vni', 'external_addresses', 'neighbours', 'vm_by_address', 'forwardings', 'routes', 'fragments',
+  'virtual_router_by_address', 'network_by_vni', 'external_addresses', 'neighbours', 'vm_by_address', 'forwardings', 'routes', 'fragments', 'bfd_sessions',
 ] as const;
 const indexedMaps = [
   ['walks', 6], ['replay_windows', 4], ['advertisement_rules', 256], ['networks', INDEXES], ['routers', INDEXES], ['external_networks', INDEXES],
@@ -296,6 +296,7 @@ export class GatewayFixture {
   readonly networkByVni: TypedMap<number, number>;
   readonly neighbours: TypedMap<layout.NeighbourKey, layout.Neighbour>;
   readonly vmByAddress: TypedMap<layout.VmKey, number>;
+  readonly bfdSessions: TypedMap<layout.BfdKey, layout.BfdSession>;
   readonly walks: TypedMap<number, layout.Walk>;
   readonly segments: SharedArray<layout.Segment>;
   readonly replayWindows: TypedMap<number, layout.ReplayWindow>;
@@ -303,6 +304,7 @@ export class GatewayFixture {
   private readonly counterMap: PerCpuMap<number, layout.Counter>;
   private readonly floatingIpCounters: PerCpuMap<number, layout.FloatingIpCounter>;
   private readonly icmpBudgets: PerCpuMap<number, layout.IcmpBudget>;
+  private readonly bfdBudgets: PerCpuMap<number, layout.BfdBudget>;
   private readonly twin: BpfObject | undefined;
   /** Floating IPs by the index of their counter; 0 is none. */
   private readonly counted: string[] = [];
@@ -340,6 +342,7 @@ export class GatewayFixture {
     this.networkByVni = array('network_by_vni', u32);
     this.neighbours = new TypedMap(object.map('neighbours'), layout.neighbourKeyCodec, layout.neighbourCodec);
     this.vmByAddress = new TypedMap(object.map('vm_by_address'), layout.vmKeyCodec, u32);
+    this.bfdSessions = new TypedMap(object.map('bfd_sessions'), layout.bfdKeyCodec, layout.bfdSessionCodec);
     this.walks = array('walks', layout.walkCodec);
     this.segments = shared('segments', layout.segmentCodec);
     this.replayWindows = array('replay_windows', layout.replayWindowCodec);
@@ -347,6 +350,7 @@ export class GatewayFixture {
     this.counterMap = new PerCpuMap(object.map('counters'), u32, layout.counterCodec);
     this.floatingIpCounters = new PerCpuMap(object.map('floating_ip_counters'), u32, layout.floatingIpCounterCodec);
     this.icmpBudgets = new PerCpuMap(object.map('icmp_budgets'), u32, layout.icmpBudgetCodec);
+    this.bfdBudgets = new PerCpuMap(object.map('bfd_budgets'), u32, layout.bfdBudgetCodec);
     this.options = defaults({});
   }
 
@@ -732,7 +736,7 @@ export class GatewayFixture {
       const map = this.object.map(name);
       for (let index = 0; index < entries; index++) map.update(key32(index), Buffer.alloc(map.info.valueSize));
     }
-    for (const { raw } of [this.floatingIpCounters, this.icmpBudgets]) {
+    for (const { raw } of [this.floatingIpCounters, this.icmpBudgets, this.bfdBudgets]) {
       for (const [key, value] of [...raw.entries()]) raw.update(Buffer.from(key), Buffer.alloc(value.length));
     }
   }

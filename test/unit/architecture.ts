@@ -41,7 +41,7 @@ export const rules: Readonly<Record<string, Rule>> = {
   gateway: {
     packages: ['fastify', 'libbpf-ts', 'node:*'],
     pure: ['election-options', 'tracking', 'sync-groups'],
-    sources: ['api/*', 'compile/*', 'config/*', 'dataplane/*', 'files/*', 'metrics/*', 'sessions/*', 'sync/*', 'vrrp/*', 'log.js'],
+    sources: ['api/*', 'bfd/*', 'compile/*', 'config/*', 'dataplane/*', 'files/*', 'metrics/*', 'sessions/*', 'sync/*', 'vrrp/*', 'log.js'],
   },
 };
 

@@ -138,6 +138,7 @@ export const anyConfiguration: fc.Arbitrary<Configuration> = fc
         version: 3,
         unicastPeers: [],
         track: [],
+        bfd: { mode: 'off' as const, minTx: 100_000 as Configuration['sync']['soloAfter'], minRx: 100_000 as Configuration['sync']['soloAfter'], multiplier: 3, peers: [], share: 100, weight: 253, holdDown: 60_000_000 as Configuration['sync']['soloAfter'] },
       })),
       externalNetworks: choice.externalNetworks.map((name) => ({
         name,

@@ -33,7 +33,7 @@ describe('configuration/accepted', () => {
     });
     expect(configuration.sync).toEqual({ mode: 'strict', keyFile: '/etc/floatgate/sync.key', heartbeatInterval: 2_000, soloAfter: 20_000 });
     expect(configuration.virtualRouters).toEqual([
-      { vrid: 51, interface: 'underlay', address: 0xc0a82164, priority: 200, advertisementInterval: 100_000, preempt: true, preemptDelay: 0, version: 3, checksum: 'message', unicastPeers: [], track: [] },
+      { vrid: 51, interface: 'underlay', address: 0xc0a82164, priority: 200, advertisementInterval: 100_000, preempt: true, preemptDelay: 0, version: 3, checksum: 'message', unicastPeers: [], track: [], bfd: { mode: 'passive', minTx: 100_000, minRx: 100_000, multiplier: 3, peers: [], share: 100, weight: 253, holdDown: 60_000_000 } },
     ]);
     expect(formatIpv4Subnet(configuration.externalNetworks[0]!.subnet)).toBe('10.0.2.0/24');
     const [a, b] = configuration.routers;

@@ -18,6 +18,8 @@ function source(): MetricsSource & { packets: bigint } {
     heldFramesDropped: () => [['unresolved', 4], ['fragment_early', 1]],
     advertisements: () => [['sent', 17], ['checksum', 2]],
     gratuitousArps: () => 12,
+    bfdSessions: () => [['AdminDown', 0], ['Up', 3]],
+    tunnelPenalties: () => [[51, 253]],
     syncFrames: () => ({ messages: 6, records: 7, failed: 8 }),
     heartbeats: () => ({ sent: 1000n, failed: 1n, lateMaxUs: 250 }),
   };
@@ -36,6 +38,9 @@ describe('metrics', () => {
       'floatgate_virtual_router_term{vrid="51"} 9',
       'floatgate_virtual_router_transitions_total{vrid="51"} 3',
       'floatgate_advertisements_total{result="checksum"} 2',
+      'floatgate_bfd_sessions{state="admin_down"} 0',
+      'floatgate_bfd_sessions{state="up"} 3',
+      'floatgate_tunnel_penalty{vrid="51"} 253',
       'floatgate_peer_alive 1',
       'floatgate_synchronised 0',
       'floatgate_sync_tables_equal{peer="ha"} 0',
