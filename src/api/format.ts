@@ -1,5 +1,5 @@
 /** `floatgate status` for people. */
-import type { Status, VirtualRouterStatus } from './status.js';
+import type { BfdStatus, Status, VirtualRouterStatus } from './status.js';
 
 export function formatStatus(status: Status, now: Date = new Date()): string {
   const { gateway } = status;
@@ -21,7 +21,16 @@ function formatVirtualRouter(router: VirtualRouterStatus, now: Date): string[] {
   const head = `vrid ${pad(String(router.vrid), 5)} ${router.state.toUpperCase()} for ${age(router.since, now)}, term ${router.term}, `
     + `priority ${router.priority}, ${router.address}: ${router.reason}`;
   const earlier = router.history.slice(1, 4);
-  return [head, ...earlier.map((step) => `             before: ${step.to} since ${step.at}, term ${step.term}: ${step.reason}`)];
+  return [head, ...formatBfd(router.bfd), ...earlier.map((step) => `             before: ${step.to} since ${step.at}, term ${step.term}: ${step.reason}`)];
+}
+
+/** Nothing where no compute speaks BFD, and nothing is held against the tunnels. */
+function formatBfd(bfd: BfdStatus | undefined): string[] {
+  if (bfd === undefined || (bfd.sessions.length === 0 && bfd.penalty === 0)) return [];
+  const states = [...new Set(bfd.sessions.map(({ state }) => state))].toSorted();
+  const counts = states.map((state) => `${bfd.sessions.filter((session) => session.state === state).length} ${state}`).join(', ');
+  const lowered = bfd.penalty === 0 ? '' : `, priority lowered by ${bfd.penalty}`;
+  return [`             tunnels ${bfd.tunnels}${lowered}; BFD with computes: ${counts || 'none'}`];
 }
 
 function formatPeer(status: Status): string {

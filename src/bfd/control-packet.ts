@@ -28,6 +28,8 @@ export interface ControlPacket {
   readonly state: SessionState;
   readonly poll: boolean;
   readonly final: boolean;
+  /** The sender wants no periodic packets while the session is Up (§6.6). We never do. */
+  readonly demand: boolean;
   /** 1 to 255. */
   readonly detectMult: number;
   readonly myDiscriminator: number;
@@ -60,7 +62,7 @@ export function encodeControlPacket(packet: ControlPacket): Uint8Array {
   const bytes = new Uint8Array(CONTROL_PACKET_BYTES);
   const view = new DataView(bytes.buffer);
   view.setUint8(0, (VERSION << VERSION_SHIFT) | (packet.diagnostic & DIAGNOSTIC_MASK));
-  view.setUint8(1, (sessionStates.indexOf(packet.state) << STATE_SHIFT) | (packet.poll ? flag.poll : 0) | (packet.final ? flag.final : 0));
+  view.setUint8(1, (sessionStates.indexOf(packet.state) << STATE_SHIFT) | (packet.poll ? flag.poll : 0) | (packet.final ? flag.final : 0) | (packet.demand ? flag.demand : 0));
   view.setUint8(2, packet.detectMult);
   view.setUint8(3, CONTROL_PACKET_BYTES);
   view.setUint32(4, packet.myDiscriminator);
@@ -86,6 +88,7 @@ export function decodeControlPacket(payload: Uint8Array): Decoded {
       state: sessionStates[flags >> STATE_SHIFT]!,
       poll: (flags & flag.poll) !== 0,
       final: (flags & flag.final) !== 0,
+      demand: (flags & flag.demand) !== 0,
       detectMult: view.getUint8(2),
       myDiscriminator: view.getUint32(4),
       yourDiscriminator: view.getUint32(8),

@@ -2,7 +2,7 @@
  * A BFD session of RFC 5880 in asynchronous mode as a function from (session,
  * event) to (session, effects). No clock, no socket: a timer is a number that
  * comes back. We take the passive role (§6.1): nothing is sent to who has not
- * spoken. No demand mode, no echo, no authentication.
+ * spoken. No demand mode of our own, no echo, no authentication.
  *
  * What is ours beyond the RFC is `adoptable`, see `adopt`.
  */
@@ -31,6 +31,8 @@ export interface Session {
   /** Of the last packet; 0 before it. */
   readonly remoteDesiredMinTxUs: number;
   readonly remoteDetectMult: number;
+  /** The remote wants no periodic packets while both are Up (§6.6). */
+  readonly remoteDemandMode: boolean;
   /** What our packets say. */
   readonly desiredMinTxUs: number;
   readonly requiredMinRxUs: number;
@@ -93,6 +95,7 @@ export function createSession(config: SessionConfig): Session {
     remoteMinRxUs: 1,
     remoteDesiredMinTxUs: 0,
     remoteDetectMult: 0,
+    remoteDemandMode: false,
     desiredMinTxUs,
     requiredMinRxUs: config.requiredMinRxUs,
     polling: false,
@@ -130,6 +133,7 @@ export function controlPacket(session: Session, bits: { readonly poll?: boolean;
     state: session.sessionState,
     poll: bits.poll ?? false,
     final: bits.final ?? false,
+    demand: false,
     detectMult: session.config.detectMult,
     myDiscriminator: session.config.localDiscriminator,
     yourDiscriminator: session.remoteDiscriminator,
@@ -163,6 +167,7 @@ function packetReceived(draft: Draft, packet: ControlPacket): void {
   draft.remoteMinRxUs = packet.requiredMinRxUs;
   draft.remoteDesiredMinTxUs = packet.desiredMinTxUs;
   draft.remoteDetectMult = packet.detectMult;
+  draft.remoteDemandMode = packet.demand;
   if (packet.final && draft.polling) {
     endPoll(draft);
     agree(draft);
@@ -283,12 +288,17 @@ function endPoll(draft: Draft): void {
 /** Has sent periodically what the session is now (§6.8.7). */
 function follow(draft: Draft): void {
   // Passive: not before something was heard. And never to who asks for nothing.
-  const wanted = draft.remoteDiscriminator === 0 || draft.remoteMinRxUs === 0
+  const wanted = draft.remoteDiscriminator === 0 || draft.remoteMinRxUs === 0 || isSpared(draft)
     ? undefined
     : { packet: controlPacket(draft, { poll: draft.polling }), intervalUs: transmitIntervalUs(draft) };
   if (isSame(draft.periodic, wanted)) return;
   draft.periodic = wanted;
   draft.effects.push(wanted === undefined ? { type: 'StopTransmitting' } : { type: 'TransmitPeriodically', ...wanted });
+}
+
+/** §6.6: a Poll Sequence goes on all the same. */
+function isSpared({ remoteDemandMode, sessionState, remoteSessionState, polling }: Draft): boolean {
+  return remoteDemandMode && sessionState === 'Up' && remoteSessionState === 'Up' && !polling;
 }
 
 function isSame(a: Periodic | undefined, b: Periodic | undefined): boolean {

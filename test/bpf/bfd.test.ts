@@ -17,7 +17,7 @@ const STRANGERS_PER_SECOND = 64;
 const OVS_MAC = '00:23:20:00:00:01';
 
 const up: ControlPacket = {
-  diagnostic: 0, state: 'Up', poll: false, final: false, detectMult: 3, myDiscriminator: REMOTE, yourDiscriminator: LOCAL, desiredMinTxUs: 100_000, requiredMinRxUs: 1_000_000,
+  diagnostic: 0, state: 'Up', poll: false, final: false, demand: false, detectMult: 3, myDiscriminator: REMOTE, yourDiscriminator: LOCAL, desiredMinTxUs: 100_000, requiredMinRxUs: 1_000_000,
 };
 const down: ControlPacket = { ...up, state: 'Down', yourDiscriminator: 0 };
 

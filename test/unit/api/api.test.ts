@@ -122,6 +122,24 @@ describe('status for people', () => {
     expect(text).toContain('gw-b 169.254.77.2 alive, heard 1.3 ms ago; sync strict: we hold all it has, it lacks what we have');
   });
 
+  describe('what BFD says of the tunnels', () => {
+    const session = (state: string) => ({ address: '192.168.33.31', encapsulation: 'geneve', state, remoteState: state, diagnostic: 0, detectionTimeMs: 300, since: '2026-01-01T00:00:00.000Z' });
+    const textOf = (bfd: NonNullable<Status['virtualRouters'][number]['bfd']>): string => formatStatus({ ...status, virtualRouters: [{ ...status.virtualRouters[0]!, bfd }] });
+
+    it('stands where computes speak it', () => {
+      expect(textOf({ tunnels: 'whole', penalty: 0, sessions: [session('Up'), session('Down'), session('Up')] })).toContain('tunnels whole; BFD with computes: 1 Down, 2 Up');
+    });
+
+    it('or something is held against them', () => {
+      expect(textOf({ tunnels: 'held', penalty: 253, sessions: [] })).toContain('tunnels held, priority lowered by 253; BFD with computes: none');
+    });
+
+    it('and nowhere else', () => {
+      expect(textOf({ tunnels: 'whole', penalty: 0, sessions: [] })).not.toContain('BFD');
+      expect(text).not.toContain('BFD');
+    });
+  });
+
   it('leaves out counters that are zero', () => {
     expect(text).toMatch(/outbound_snat +10 packets +1000 bytes/);
   });

@@ -23,6 +23,7 @@ const packets = fc.record<ControlPacket>({
   state: fc.constantFrom(...sessionStates),
   poll: fc.boolean(),
   final: fc.boolean(),
+  demand: fc.boolean(),
   detectMult: fc.integer({ min: 1, max: 255 }),
   myDiscriminator: fc.integer({ min: 1, max: 0xffffffff }),
   yourDiscriminator: fc.integer({ min: 1, max: 0xffffffff }),

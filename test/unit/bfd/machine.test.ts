@@ -107,6 +107,14 @@ describe('RFC 5880 §6.8.2, §6.8.3, §6.8.7, intervals', () => {
     expect(effectsOf(upSession(), said('Up', { requiredMinRxUs: 0 }), 'StopTransmitting')).toHaveLength(1);
   });
 
+  it('a remote in demand mode gets none while both are Up, but for a poll', () => {
+    const spared = after(upSession(), said('Up', { demand: true }));
+    expect(spared.periodic).toBeUndefined();
+    expect(after(spared, { type: 'ConfigChanged', config: { ...baseConfig, desiredMinTxUs: 50_000 } }).periodic).toMatchObject({ packet: { poll: true } });
+    expect(after(spared, said('Up')).periodic).toBeDefined();
+    expect(after(initSession(), said('Init', { demand: true })).periodic).toBeDefined();
+  });
+
   it('a change of what is said is said at once', () => {
     expect(effectsOf(freshSession(), said('Down'), 'Transmit').map(({ packet }) => packet.state)).toEqual(['Init']);
     expect(effectsOf(initSession(), said('Up'), 'Transmit').map(({ packet }) => packet.state)).toEqual(['Up']);

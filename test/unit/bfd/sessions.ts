@@ -11,7 +11,7 @@ export const freshSession = (config: Partial<SessionConfig> = {}): Session => cr
 /** Of the remote, which knows us unless it says otherwise. */
 export function said(state: ControlPacket['state'], change: Partial<ControlPacket> = {}): Event & { type: 'PacketReceived' } {
   const packet: ControlPacket = {
-    diagnostic: 0, state, poll: false, final: false, detectMult: 4, myDiscriminator: REMOTE, yourDiscriminator: state === 'Down' ? 0 : LOCAL,
+    diagnostic: 0, state, poll: false, final: false, demand: false, detectMult: 4, myDiscriminator: REMOTE, yourDiscriminator: state === 'Down' ? 0 : LOCAL,
     desiredMinTxUs: state === 'Up' ? 50_000 : 1_000_000, requiredMinRxUs: 300_000, ...change,
   };
   return { type: 'PacketReceived', packet };
