@@ -102,6 +102,54 @@ export async function moveVm(vm: Vm, from: string, to: string): Promise<void> {
   await addFlows(to, [vm]);
 }
 
+/** A compute's port towards the gateways, or a further one. */
+export const geneveTunnel = 'geneve0';
+
+/** What Open vSwitch says of BFD on a tunnel. */
+export interface TunnelBfd {
+  /** The compute would use the tunnel. */
+  readonly forwarding: boolean;
+  readonly state: string;
+  readonly remoteState: string;
+  readonly diagnostic: string;
+  /** How often `forwarding` has changed. */
+  readonly flaps: number;
+}
+
+/** Open vSwitch's own settings, such as `min_tx=100`: milliseconds. */
+export async function speakBfd(node: string, settings: readonly string[], tunnel = geneveTunnel): Promise<void> {
+  await vsctl(node, ['set', 'interface', tunnel, 'bfd:enable=true', ...settings.map((setting) => `bfd:${setting}`)]);
+}
+
+export async function endBfd(node: string): Promise<void> {
+  await vsctl(node, ['clear', 'interface', geneveTunnel, 'bfd']);
+}
+
+/** Asks the switch itself: its database is behind by up to five seconds. */
+export async function bfdOf(node: string, tunnel = geneveTunnel): Promise<TunnelBfd> {
+  const shown = await appctl(node, ['bfd/show', tunnel]);
+  const value = (name: string): string => new RegExp(`^\\s*${name}: (.*)$`, 'm').exec(shown)?.[1]?.trim() ?? '';
+  const flaps = /flap_count="?(\d+)/.exec(await vsctl(node, ['get', 'interface', tunnel, 'bfd_status']))?.[1];
+  return {
+    forwarding: value('Forwarding') === 'true', state: value('Local Session State'), remoteState: value('Remote Session State'),
+    diagnostic: value('Local Diagnostic'), flaps: Number(flaps ?? NaN),
+  };
+}
+
+/** A further Geneve tunnel, to another virtual router. */
+export async function addTunnel(node: string, name: string, address: string): Promise<void> {
+  await vsctl(node, ['add-port', 'br-int', name, '--', 'set', 'interface', name, 'type=geneve', `options:remote_ip=${address}`, 'options:key=flow']);
+}
+
+export async function removeTunnel(node: string, name: string): Promise<void> {
+  await vsctl(node, ['--if-exists', 'del-port', 'br-int', name]);
+}
+
+/** Where it has learned that tunnels end: asked again by the next packet. */
+export async function forgetTunnelEnds(node: string): Promise<void> {
+  await appctl(node, ['tnl/neigh/flush']);
+}
+
 /**
  * Out: the network's VNI and, in Geneve, the port's option. In: only the frame that carries both back, as a compute
  * under OVN would ask. ARP for the gateway goes through the tunnel like everything else.
