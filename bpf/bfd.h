@@ -128,15 +128,16 @@ static __always_inline bool bfd_note(struct bfd_session *session, const struct p
 	return true;
 }
 
-static __always_inline void bfd_tell(const struct bfd_key *key, const struct packet *packet,
+/* False where the ring buffer has no room: for a session as for the elections, for strangers as for tenants. */
+static __always_inline bool bfd_tell(const struct bfd_key *key, const struct packet *packet,
 				     const struct bfd_control *control, __u64 now_ns, bool known)
 {
 	struct bfd_event *event = NULL;
 
-	if (event_has_room(event_share(EVENT_BFD)))
+	if (event_has_room(known ? event_share(EVENT_ADVERTISEMENT) : event_share(EVENT_BFD)))
 		event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
 	if (!event)
-		return;
+		return false;
 	event->head = (struct event){
 		.type = EVENT_BFD, .interface = INTERFACE_UNDERLAY, .address = key->endpoint,
 		.length = sizeof(event->report), .received_ns = now_ns,
@@ -145,6 +146,7 @@ static __always_inline void bfd_tell(const struct bfd_key *key, const struct pac
 	mac_copy(event->report.mac, packet->tunnel.source_mac);
 	__builtin_memcpy(event->report.packet, control, sizeof(*control));
 	bpf_ringbuf_submit(event, 0);
+	return true;
 }
 
 /*
@@ -187,7 +189,7 @@ __noinline int bfd_receive(struct hook_context *ctx, struct packet *packet)
 	if (control->your_discriminator && control->your_discriminator != session->local_discriminator)
 		return REASON_DROP_BFD_STRANGER;
 	if (bfd_note(session, packet, control, router->term, now_ns))
-		bfd_tell(&key, packet, control, now_ns, true);
+		session->untold = !bfd_tell(&key, packet, control, now_ns, true);
 	return REASON_BFD_HEARD;
 }
 

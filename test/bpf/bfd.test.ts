@@ -5,8 +5,8 @@ import { bfdReportCodec, encapsulation, eventType, interfaceRole, type BfdReport
 import { macToBuffer, numberToIpv4, ipv4ToNumber } from '../support/bytes.js';
 import { GatewayFixture, hooks, nowNs } from '../support/gateway-fixture.js';
 import { ethernet, frame, ipv4, payload, udp, type Ipv4, type Layer, type Udp } from '../support/packet.js';
-import { emittedBy, expectDropped, overUdp, type Emitted } from '../support/traffic.js';
-import { a1, b1, compute1, compute2, nodeA, VIRTUAL_ADDRESS, VIRTUAL_MAC, VRID, fromVm, type Compute, type Tenant, type TunnelOverrides, type VirtualMachine } from '../support/world.js';
+import { emittedBy, expectDropped, overUdp, vmsOfRouters, type Emitted } from '../support/traffic.js';
+import { a1, b1, compute1, compute2, neighbour, nodeA, VIRTUAL_ADDRESS, VIRTUAL_MAC, VRID, frameFromVm, fromVm, type Compute, type Tenant, type TunnelOverrides, type VirtualMachine } from '../support/world.js';
 
 const LOCAL = 0x11223344;
 const REMOTE = 0x55667788;
@@ -14,6 +14,8 @@ const BFD_PORT = 3784;
 /** BFD_TELL_INTERVAL_NS, and a little more. */
 const TELL_INTERVAL_MS = 12;
 const STRANGERS_PER_SECOND = 64;
+/** EVENTS_BYTES, over what a frame takes at least. */
+const MOST_EVENTS = (1 << 20) / 2048;
 const OVS_MAC = '00:23:20:00:00:01';
 
 const up: ControlPacket = {
@@ -160,6 +162,17 @@ describe.each(hooks)('BFD, %s', (hook) => {
       await quiet();
       expect(events.length).toBeLessThanOrEqual(2 + lastedMs / 10);
       expect(reportOf(events.at(-1)!).packet).toEqual(Buffer.from(encodeControlPacket(up)));
+    });
+
+    it('is told although tenants have filled what is theirs of the ring buffer', async () => {
+      const events = await emittedBy(gateway);
+      gateway.removeNeighbour('external', neighbour.address);
+      const packets = vmsOfRouters(gateway, 5).map((vm) => frameFromVm(vm, [ipv4({ source: vm.address, destination: neighbour.address }), ...overUdp.request(40_000)]));
+      // Nothing reads meanwhile: test runs are synchronous.
+      for (let i = 0; i < MOST_EVENTS; i += 1) gateway.execute('underlay', packets[i % packets.length]!);
+      gateway.execute('underlay', spoken());
+      await vi.waitFor(() => expect(events.at(-1)?.event.type).toBe(eventType.bfd));
+      expect(events.length).toBeGreaterThan(MOST_EVENTS / 8);
     });
 
     it.each(['active', 'draining'] as const)('is heard by an %s gateway', (state) => {
