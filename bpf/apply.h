@@ -443,6 +443,9 @@ __noinline __u32 record_apply(const struct sync_record *record, __u32 sequence)
 		record_delete_vm(record, sequence);
 		return 0;
 	}
+	/* A later version's: it has to know that we do not hold what it says. */
+	if (record->kind != RECORD_VM && record->kind != RECORD_SESSION)
+		return SYNC_UNAPPLIED;
 	vm = vm_find_or_create(bpf_ntohl(record->vni), record->internal_address, network_index,
 			     tick_now(), &vm_index);
 	if (!vm)
@@ -452,8 +455,6 @@ __noinline __u32 record_apply(const struct sync_record *record, __u32 sequence)
 	if (record->kind == RECORD_SESSION)
 		return record_apply_session(record, vm, vm_index, router, router_index, gateway,
 					    sequence) & ~(__u32)RECORD_OVERTAKEN;
-	if (record->kind != RECORD_VM)
-		return SYNC_UNAPPLIED;
 	record_import_vm(record, vm, active || record_is_late(vm->stamp, sequence), sequence);
 	return 0;
 }

@@ -13,6 +13,7 @@ struct sync_packet {
 	__u8 records;
 	__u8 gateway;
 	__u8 egress;
+	__u8 stride;                  /* bytes of each record: those of a later version may be longer */
 };
 
 /* Fills *packet from an authentic datagram of ours or the peer's. 0, or the reason. */
@@ -26,16 +27,20 @@ static __always_inline int sync_parse(struct xdp_md *ctx, const struct ipv4 *ip,
 	if (!header || ip->l4_offset != sizeof(struct ethhdr) + sizeof(struct iphdr) ||
 	    ip->ttl != 255 || ip->fragment)
 		return REASON_DROP_SYNC_MALFORMED;
-	if (header->version != SYNC_VERSION)
+	if (!sync_version_is_read(header->version))
 		return REASON_DROP_SYNC_VERSION;
 	*packet = (struct sync_packet){
 		.length = ip->offset + ip->total_length,
-		.payload_offset = SYNC_RECORDS_OFFSET + header->records * sizeof(struct sync_record),
 		.epoch = bpf_ntohl(header->epoch),
 		.sequence = bpf_be64_to_cpu(header->sequence),
 		.type = header->type, .flags = header->flags, .records = header->records,
 		.gateway = header->gateway, .egress = header->egress,
+		.stride = header->record_words ? header->record_words * 8 : sizeof(struct sync_record),
 	};
+	packet->payload_offset = SYNC_RECORDS_OFFSET + header->records * packet->stride;
+	/* Shorter ones there never were. */
+	if (header->record_words > 31 || packet->stride < sizeof(struct sync_record))
+		return REASON_DROP_SYNC_MALFORMED;
 	/* One of the underlay's would be counted in the wrong window. */
 	if (packet->records > SYNC_MAX_RECORDS || (packet->type == SYNC_HEARTBEAT && header->path != SYNC_PATH_HA) ||
 	    packet->payload_offset + bpf_ntohs(header->length) != packet->length)
@@ -61,25 +66,25 @@ static __always_inline int sync_admit(const struct sync_packet *packet, const st
 }
 
 /* A datagram's record, where a CPU keeps those of its own packets: the stack has no room. */
-static __always_inline struct sync_record *record_load(struct xdp_md *ctx, __u32 i)
+static __always_inline struct sync_record *record_load(struct xdp_md *ctx, __u32 offset)
 {
 	struct sync_record *record = commit_record();
 
-	if (!record || bpf_xdp_load_bytes(ctx, SYNC_RECORDS_OFFSET + i * sizeof(*record), record,
-					  sizeof(*record)))
+	if (!record || bpf_xdp_load_bytes(ctx, offset, record, sizeof(*record)))
 		return NULL;
 	return record;
 }
 
 struct sync_apply_walk {
 	struct xdp_md *ctx;
-	__u32 flags;
+	__u16 flags;
+	__u16 stride;
 	__u32 sequence;
 };
 
 static long sync_apply_step(__u32 i, struct sync_apply_walk *walk)
 {
-	struct sync_record *record = record_load(walk->ctx, i);
+	struct sync_record *record = record_load(walk->ctx, SYNC_RECORDS_OFFSET + i * walk->stride);
 
 	if (!record) {
 		walk->flags |= SYNC_UNAPPLIED;
@@ -90,9 +95,9 @@ static long sync_apply_step(__u32 i, struct sync_apply_walk *walk)
 	return 0;
 }
 
-__noinline __u32 sync_apply(struct xdp_md *ctx, __u32 records, __u32 sequence)
+__noinline __u32 sync_apply(struct xdp_md *ctx, __u32 records, __u32 sequence, __u32 stride)
 {
-	struct sync_apply_walk walk = { .ctx = ctx, .sequence = sequence };
+	struct sync_apply_walk walk = { .ctx = ctx, .sequence = sequence, .stride = stride };
 
 	bpf_loop(records & 15, sync_apply_step, &walk, 0);
 	return walk.flags;
@@ -145,10 +150,10 @@ static __always_inline int sync_request(struct xdp_md *ctx, const struct sync_pa
 	case SYNC_COMMIT:
 		if (packet->records != 1)
 			return REASON_DROP_SYNC_MALFORMED;
-		flags = sync_apply(ctx, packet->records, packet->sequence);
+		flags = sync_apply(ctx, packet->records, packet->sequence, packet->stride);
 		return sync_turn_round(ctx, packet, flags, REASON_COMMIT_APPLIED);
 	case SYNC_RECORDS:
-		flags = sync_apply(ctx, packet->records, packet->sequence);
+		flags = sync_apply(ctx, packet->records, packet->sequence, packet->stride);
 		return sync_turn_round(ctx, packet, flags, REASON_SYNC_APPLIED);
 	case SYNC_CONTROL:
 		sync_emit(ctx, packet->payload_offset);
@@ -167,7 +172,7 @@ static __always_inline int commit_release(struct xdp_md *ctx, const struct sync_
 		return REASON_DROP_SYNC_MALFORMED;
 	if (packet->flags & SYNC_REFUSED)
 		return REASON_DROP_SYNC_TERM;
-	record = record_load(ctx, 0);
+	record = record_load(ctx, SYNC_RECORDS_OFFSET);
 	if (!record)
 		return REASON_DROP_SYNC_MALFORMED;
 	/* A peer without room must not stop the traffic: this session is ours alone, and counted so. */
@@ -178,14 +183,14 @@ static __always_inline int commit_release(struct xdp_md *ctx, const struct sync_
 	if (packet->length < packet_length(ctx) &&
 	    bpf_xdp_adjust_tail(ctx, (int)packet->length - (int)packet_length(ctx)))
 		return REASON_DROP_ADJUST_FAILED;
-	if (bpf_xdp_adjust_head(ctx, sizeof(struct sync_envelope) + sizeof(*record)))
+	if (bpf_xdp_adjust_head(ctx, packet->payload_offset))
 		return REASON_DROP_ADJUST_FAILED;
 	return 0;
 }
 
 static long sync_acknowledge_step(__u32 i, struct sync_apply_walk *walk)
 {
-	struct sync_record *record = record_load(walk->ctx, i);
+	struct sync_record *record = record_load(walk->ctx, SYNC_RECORDS_OFFSET + i * walk->stride);
 
 	if (!record)
 		return 1;
@@ -196,7 +201,7 @@ static long sync_acknowledge_step(__u32 i, struct sync_apply_walk *walk)
 static __always_inline int sync_reply(struct xdp_md *ctx, const struct sync_packet *packet,
 				      struct gateway_state *state)
 {
-	struct sync_apply_walk walk = { .ctx = ctx };
+	struct sync_apply_walk walk = { .ctx = ctx, .stride = packet->stride };
 
 	state->unanswered_since_ns = 0;
 	switch (packet->type) {

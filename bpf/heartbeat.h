@@ -81,7 +81,7 @@ static __noinline int heartbeat_admit(struct hook_context *ctx, const struct gat
 
 	if (!heartbeat)
 		return REASON_DROP_TRUNCATED;
-	if (heartbeat->header.version != SYNC_VERSION)
+	if (!sync_version_is_read(heartbeat->header.version))
 		return REASON_DROP_SYNC_VERSION;
 	if (heartbeat->header.type != SYNC_HEARTBEAT || heartbeat->header.records ||
 	    heartbeat->header.path != SYNC_PATH_UNDERLAY ||

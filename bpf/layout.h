@@ -849,7 +849,13 @@ ASSERT_SIZE(struct bfd_report, 40);
 /* UDP/IPv4 between the ha addresses, heartbeats also between the underlay's; integers in network byte order. Documented with test vectors in bpf/README.md. */
 
 #define SYNC_UDP_PORT 6086
+/*
+ * What is sent. The versions before and after it are read as well: the header
+ * never changes its length, and a record only grows at its end.
+ */
 #define SYNC_VERSION 1
+#define SYNC_VERSION_FIRST 1
+#define SYNC_VERSION_LAST (SYNC_VERSION + 1)
 #define SYNC_MAX_RECORDS 12
 /* A stamp: the low bits of the tick in which a record came, and below them those of its sequence. */
 #define RECORD_STAMP_SHIFT 24
@@ -886,7 +892,8 @@ struct sync_header {
 	__be16 length;                /* bytes after header and records */
 	__be32 epoch;
 	__u8 path;                    /* HEARTBEAT: enum sync_path */
-	__u8 pad[3];
+	__u8 record_words;            /* bytes of each record / 8; 0: sizeof(struct sync_record) */
+	__u8 pad[2];
 	__be64 sequence;
 	__be64 mac;                   /* SipHash-2-4 of everything from version on, mac as zero */
 };

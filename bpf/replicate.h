@@ -20,6 +20,12 @@ struct event_with_record {
 
 #define SYNC_OFFSET (sizeof(struct ethhdr) + sizeof(struct iphdr) + sizeof(struct udphdr))
 #define SYNC_RECORDS_OFFSET (SYNC_OFFSET + sizeof(struct sync_header))
+/* A neighbour of our version: what it adds is skipped. */
+static __always_inline bool sync_version_is_read(__u8 version)
+{
+	return version >= SYNC_VERSION_FIRST && version <= SYNC_VERSION_LAST;
+}
+
 /* Where the MAC stands, in words of eight bytes from the sync header on. */
 #define SYNC_MAC_WORD (__builtin_offsetof(struct sync_header, mac) / 8)
 

@@ -2,7 +2,7 @@
 import type { Codec, EnumLayout, MapLayout, StructLayout } from 'libbpf-ts';
 
 /** Changes whenever a struct, an enum or a map changes its layout. */
-export const layoutHash = '8071baacd8a0b66b0be993e027dda151';
+export const layoutHash = '97210fe3acc9634f008755079691f4af';
 
 function expectLength(actual: number, expected: number, field: string): void {
   if (actual !== expected) throw new RangeError(`${field} takes ${expected} elements, not ${actual}`);
@@ -3703,6 +3703,7 @@ export interface SyncHeader {
   length: number;
   epoch: number;
   path: number;
+  recordWords: number;
   sequence: bigint;
   mac: bigint;
 }
@@ -3720,7 +3721,8 @@ export const syncHeaderLayout: StructLayout = {
     { name: 'length', offset: 6, size: 2, kind: 'be16' },
     { name: 'epoch', offset: 8, size: 4, kind: 'be32' },
     { name: 'path', offset: 12, size: 1, kind: 'u8' },
-    { name: 'pad', offset: 13, size: 3, kind: 'u8', count: 3 },
+    { name: 'record_words', offset: 13, size: 1, kind: 'u8' },
+    { name: 'pad', offset: 14, size: 2, kind: 'u8', count: 2 },
     { name: 'sequence', offset: 16, size: 8, kind: 'be64' },
     { name: 'mac', offset: 24, size: 8, kind: 'be64' },
   ],
@@ -3737,6 +3739,7 @@ export const syncHeaderOffsets = {
   length: 6,
   epoch: 8,
   path: 12,
+  recordWords: 13,
   sequence: 16,
   mac: 24,
 } as const;
@@ -3756,6 +3759,7 @@ export const syncHeaderCodec: Codec<SyncHeader> = {
     into.writeUInt16BE(value.length, offset + 6);
     into.writeUInt32BE(value.epoch, offset + 8);
     into.writeUInt8(value.path, offset + 12);
+    into.writeUInt8(value.recordWords, offset + 13);
     into.writeBigUInt64BE(value.sequence, offset + 16);
     into.writeBigUInt64BE(value.mac, offset + 24);
   },
@@ -3771,6 +3775,7 @@ export const syncHeaderCodec: Codec<SyncHeader> = {
       length: from.readUInt16BE(offset + 6),
       epoch: from.readUInt32BE(offset + 8),
       path: from.readUInt8(offset + 12),
+      recordWords: from.readUInt8(offset + 13),
       sequence: from.readBigUInt64BE(offset + 16),
       mac: from.readBigUInt64BE(offset + 24),
     };

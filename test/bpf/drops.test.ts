@@ -259,7 +259,7 @@ const replyOf = (flags: number) => ({ type: SYNC_TYPE.records, gateway: nodeA.id
 const fromB = (message: Parameters<typeof fromPeer>[2], overrides: Parameters<typeof fromPeer>[4] = {}): Buffer => fromPeer(nodeB, nodeA, message, [], overrides);
 
 const ha: readonly Omit<Row, 'program'>[] = [
-  { reason: 'sync_version', because: 'another version', frame: () => fromB({ ...HEARTBEAT, version: 2 }) },
+  { reason: 'sync_version', because: 'another version', frame: () => fromB({ ...HEARTBEAT, version: 3 }) },
   { reason: 'sync_malformed', because: 'it came by a router', frame: () => fromB(HEARTBEAT, { ipv4: { ttl: 254 } }) },
   { reason: 'sync_malformed', because: 'more records than allowed', frame: () => fromB({ ...HEARTBEAT, type: SYNC_TYPE.records, records: Array.from({ length: 13 }, () => vmRecord) }) },
   { reason: 'sync_malformed', because: 'its length lies', frame: () => fromB({ ...HEARTBEAT, length: 1 }) },

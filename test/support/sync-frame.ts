@@ -58,6 +58,9 @@ export interface Sync {
   readonly epoch?: number;
   readonly path?: number;
   /** 24 bits. */
+  /** Bytes of each record / 8; 0: 72. What `records` is encoded with is filled up with `filler`. */
+  readonly recordWords?: number;
+  readonly filler?: number;
   readonly pad?: number;
   readonly sequence?: bigint;
   /** As given; else computed with `key`; else zero. */
@@ -66,7 +69,8 @@ export interface Sync {
 }
 
 export function encodeSync(sync: Sync, body: Buffer): Buffer {
-  const records = (sync.records ?? []).map(encodeRecord);
+  const longer = Buffer.alloc(Math.max(0, (sync.recordWords ?? 0) * 8 - SYNC_RECORD_BYTES), sync.filler ?? 0);
+  const records = (sync.records ?? []).map((record) => Buffer.concat([encodeRecord(record), longer]));
   const message = Buffer.concat([Buffer.alloc(SYNC_HEADER_BYTES), ...records, body]);
   message[0] = sync.version ?? 1;
   message[1] = sync.type;
@@ -78,6 +82,7 @@ export function encodeSync(sync: Sync, body: Buffer): Buffer {
   message.writeUInt32BE(sync.epoch ?? 0, 8);
   message[12] = sync.path ?? 0;
   message.writeUIntBE(sync.pad ?? 0, 13, 3);
+  if (sync.recordWords !== undefined) message[13] = sync.recordWords;
   message.writeBigUInt64BE(sync.sequence ?? 0n, 16);
   message.writeBigUInt64BE(sync.mac ?? (sync.key ? messageMac(message, sync.key) : 0n), MAC_OFFSET);
   return message;
