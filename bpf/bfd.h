@@ -161,11 +161,14 @@ __noinline int bfd_receive(struct hook_context *ctx, struct packet *packet)
 	struct bfd_inner *inner;
 	struct bfd_key key = {};
 	__u32 *virtual_router_id;
+	__be32 destination;
 	__u64 now_ns;
 
 	if (!packet)
 		return REASON_DROP_TRUNCATED;
-	virtual_router_id = bpf_map_lookup_elem(&virtual_router_by_address, &packet->tunnel.destination);
+	/* Linux 6.1 takes no key out of memory that a global function was given. */
+	destination = packet->tunnel.destination;
+	virtual_router_id = bpf_map_lookup_elem(&virtual_router_by_address, &destination);
 	inner = packet_at(ctx, packet->tunnel.inner_offset, sizeof(*inner));
 	if (!virtual_router_id || !inner || !bfd_is_meant(inner))
 		return REASON_DROP_VNI_UNKNOWN;
