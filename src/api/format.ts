@@ -38,8 +38,9 @@ function formatPeer(status: Status): string {
   if (!peer.configured) return 'peer       none: this gateway is alone';
   if (peer.syncMode === 'none') return `peer       ${peer.address ?? ''}, sync none: sessions are not replicated`;
   const heard = peer.lastHeardMs === undefined ? 'never heard' : `heard ${peer.lastHeardMs.toFixed(1)} ms ago`;
+  const answers = peer.answersOn.length === 0 ? 'answers nowhere' : `answers on ${peer.answersOn.join(' and ')}`;
   const holds = `${peer.synchronised ? 'we hold all it has' : 'we lack what it has'}, ${peer.holdsOurs ? 'it holds all we have' : 'it lacks what we have'}`;
-  return `peer       ${peer.name ?? '?'} ${peer.address ?? ''} ${peer.alive ? 'alive' : 'silent'}, ${heard}; sync ${peer.syncMode}: ${holds}; ${formatTables(peer)}`;
+  return `peer       ${peer.name ?? '?'} ${peer.address ?? ''} ${peer.alive ? 'alive' : 'silent'}, ${heard}, ${answers}; sync ${peer.syncMode}: ${holds}; ${formatTables(peer)}`;
 }
 
 function formatTables({ tablesEqual, tablesComparedMs = 0 }: Status['peer']): string {

@@ -95,6 +95,8 @@ export interface PeerStatus {
   readonly tablesComparedMs?: number | undefined;
   /** Of the last authentic frame; absent: never. */
   readonly lastHeardMs?: number | undefined;
+  /** Interfaces on which its programs answer our heartbeats: 'ha', 'underlay'. */
+  readonly answersOn: readonly string[];
   readonly virtualRouters: readonly { readonly vrid: number; readonly state: string; readonly term: number }[];
 }
 

@@ -47,9 +47,10 @@ function checkSync({ interfaces, peer, sync }: WrittenConfiguration, check: Chec
   if (mode === 'none' && peer) {
     check.warn('FLOATGATE_WARN_CONFIG_UNPROTECTED', ['sync', 'mode'], 'is {value} although there is a peer: sessions will break at a takeover');
   }
-  if (sync.soloAfter < 3 * sync.heartbeatInterval) {
-    const least = formatDuration((3 * sync.heartbeatInterval) as Microseconds);
-    check.conflict(['sync', 'soloAfter'], `is ${formatDuration(sync.soloAfter)}, but must be at least three heartbeat intervals: ${least}`);
+  const least = (3 * sync.heartbeatInterval) as Microseconds;
+  for (const key of ['soloAfter', 'livenessAfter'] as const) {
+    const after = sync[key];
+    if (after !== undefined && after < least) check.conflict(['sync', key], `is ${formatDuration(after)}, but must be at least three heartbeat intervals: ${formatDuration(least)}`);
   }
 }
 

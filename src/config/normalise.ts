@@ -1,5 +1,6 @@
 import { addressesOf } from './address.js';
 import type { Ipv4Address } from './address.js';
+import type { Microseconds } from './duration.js';
 import type { Configuration, Filtering, PortForwardingConfiguration, RouterConfiguration, SyncMode, WrittenConfiguration, WrittenForwarding, WrittenRouter } from './schema.js';
 import { tracksOf } from './tracking.js';
 
@@ -12,7 +13,7 @@ export function normalise(written: WrittenConfiguration): Configuration {
   const { sync, virtualRouters, routers, limits } = written;
   return {
     ...written,
-    sync: { ...sync, mode: syncModeOf(written) },
+    sync: { ...sync, mode: syncModeOf(written), livenessAfter: livenessAfterOf(sync) },
     virtualRouters: virtualRouters.map((router) => ({ ...router, track: tracksOf(router, virtualRouters) })),
     routers: routers.map((router) => normaliseRouter(router, limits)),
   };
@@ -20,6 +21,14 @@ export function normalise(written: WrittenConfiguration): Configuration {
 
 export function syncModeOf({ sync, peer }: Pick<WrittenConfiguration, 'sync' | 'peer'>): SyncMode {
   return sync.mode ?? (peer ? 'strict' : 'none');
+}
+
+/** A beat and its answer may each be late by one. */
+const beatsOfSilence = 3;
+const shortestSilence = 5_000;
+
+function livenessAfterOf({ livenessAfter, heartbeatInterval }: WrittenConfiguration['sync']): Microseconds {
+  return livenessAfter ?? (Math.max(beatsOfSilence * heartbeatInterval, shortestSilence) as Microseconds);
 }
 
 /** An external port that depends on the remote can tell internal ones apart by nothing less. */

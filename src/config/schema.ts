@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { Ipv4Address } from './address.js';
 import { absolutePath, boolean, commandLine, destination, eitherNumber, integer, interfaceName, ipv4Address, ipv4Range, ipv4Subnet, list, listenAddress, macAddress, mapping, microseconds, milliseconds, name, oneOf, portRange, powerOfTwo, secretText, userName } from './scalar.js';
 import type { Milliseconds } from './duration.js';
+import type { Microseconds } from './duration.js';
 import type { PortRange } from './scalar.js';
 
 /*
@@ -79,7 +80,12 @@ const sync = mapping({
     ),
   heartbeatInterval: microseconds('1ms', '1s')
     .prefault('2ms')
-    .describe('How often a heartbeat is sent on the ha interface. Duration, 1ms to 1s. Default: 2ms.'),
+    .describe('How often a heartbeat is sent on the ha interface, and one on the underlay. Duration, 1ms to 1s. Default: 2ms.'),
+  livenessAfter: microseconds('3ms', '60s')
+    .optional()
+    .describe(
+      'After how long without an answer to heartbeats a way to the peer counts as silent. When both fall silent together the peer is dead, and its virtual routers are taken over at once, without waiting for three advertisement intervals. Duration, 3ms to 60s, at least three heartbeat intervals. Optional: without it three of them, 5ms at least.',
+    ),
   soloAfter: microseconds('3ms', '60s')
     .prefault('20ms')
     .describe(
@@ -450,7 +456,7 @@ export type WrittenForwarding = WrittenRouter['portForwardings'][number];
 
 /** A checked configuration: defaults filled in, addresses and durations parsed, references good. */
 export interface Configuration extends Omit<WrittenConfiguration, 'sync' | 'virtualRouters' | 'routers'> {
-  readonly sync: WrittenConfiguration['sync'] & { readonly mode: SyncMode };
+  readonly sync: WrittenConfiguration['sync'] & { readonly mode: SyncMode; readonly livenessAfter: Microseconds };
   readonly virtualRouters: readonly VirtualRouterConfiguration[];
   readonly routers: readonly RouterConfiguration[];
 }

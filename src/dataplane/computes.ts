@@ -35,14 +35,27 @@ export class Computes {
 
   /** Those that VMs of the network are on; where none is known, all that any VM is on. */
   of(network: number): readonly Compute[] {
+    this.#refresh();
+    const own = this.#byNetwork.get(network);
+    return own === undefined ? this.#all() : [...own.values()];
+  }
+
+  /** Those that any VM is on. */
+  all(): readonly Compute[] {
+    this.#refresh();
+    return this.#all();
+  }
+
+  #all(): readonly Compute[] {
+    return [...new Map([...this.#byNetwork.values()].flatMap((computes) => [...computes])).values()];
+  }
+
+  #refresh(): void {
     const now = this.#nowNs();
     if (this.#readNs === undefined || now - this.#readNs >= FRESH_NS) {
       this.#byNetwork = this.#read();
       this.#readNs = now;
     }
-    const own = this.#byNetwork.get(network);
-    if (own !== undefined) return [...own.values()];
-    return [...new Map([...this.#byNetwork.values()].flatMap((computes) => [...computes])).values()];
   }
 
   /** All that VMs are on, each once. */

@@ -85,13 +85,18 @@ export class DataPlane {
     this.roles = new Roles(object.map('virtual_routers'));
     this.advertisementNotes = new AdvertisementNotes(object.map('advertisements'));
     this.counters = new Counters(this.maps.counters, reasonNames);
-    this.tables = new Tables({ gatewayStates: object.map('gateway_states'), portBlocks: object.map('port_blocks') });
+    this.tables = new Tables({ gatewayStates: object.map('gateway_states'), portBlocks: object.map('port_blocks'), liveness: object.map('liveness') });
     this.segments = new Segments(object.map('segments'));
   }
 
   /** For Beacon. */
   get sealProgram(): BpfProgram {
     return this.#object.program('seal_xdp');
+  }
+
+  /** For Beacon. */
+  get livenessMap(): BpfMap {
+    return this.#object.map('liveness');
   }
 
   /** The tables that the programs fill, for what a change of configuration takes away. */

@@ -1,5 +1,6 @@
 /** What the programs keep, read through mapped memory: no system call, however often. */
 import type { BpfMap } from 'libbpf-ts';
+import { livenessAnswered } from './liveness.js';
 import { gatewayStateOffsets, portBlockCodec, portBlockOffsets } from './layout.generated.js';
 
 export interface GatewayStateView {
@@ -17,11 +18,15 @@ export class Tables {
   readonly #state: Buffer;
   readonly #stateWords: BigUint64Array;
   readonly #portBlocks: Buffer;
+  readonly #liveness: Buffer;
+  readonly #livenessWords: BigUint64Array;
 
-  constructor(maps: { readonly gatewayStates: Pick<BpfMap, 'mmap'>; readonly portBlocks: Pick<BpfMap, 'mmap'> }) {
+  constructor(maps: { readonly gatewayStates: Pick<BpfMap, 'mmap'>; readonly portBlocks: Pick<BpfMap, 'mmap'>; readonly liveness: Pick<BpfMap, 'mmap'> }) {
     this.#state = maps.gatewayStates.mmap();
     this.#stateWords = new BigUint64Array(this.#state.buffer, this.#state.byteOffset, this.#state.length / 8);
     this.#portBlocks = maps.portBlocks.mmap();
+    this.#liveness = maps.liveness.mmap();
+    this.#livenessWords = new BigUint64Array(this.#liveness.buffer, this.#liveness.byteOffset, this.#liveness.length / 8);
   }
 
   gatewayState(): GatewayStateView {
@@ -32,6 +37,11 @@ export class Tables {
       bulkAcknowledged: word(gatewayStateOffsets.bulkAcknowledged),
       vms: this.#state.readUInt32LE(gatewayStateOffsets.vms),
     };
+  }
+
+  /** CLOCK_MONOTONIC of the peer's last answer to a heartbeat of ours; 0: never. `way`: enum sync_path. */
+  answeredNs(way: number): bigint {
+    return Atomics.load(this.#livenessWords, livenessAnswered(way) / 8);
   }
 
   /** Shared-SNAT mappings in use: the port blocks count theirs, so nobody walks the mappings. */

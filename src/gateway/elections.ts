@@ -24,6 +24,7 @@ import { externalAddressesOf, externalSide } from './external-side.js';
 import type { Faults } from './faults.js';
 import { leaseUntil, wouldFollow } from './lease.js';
 import type { PeerView } from './lease.js';
+import type { Liveness } from './liveness.js';
 import { toYield, withSiblings } from './sync-groups.js';
 import type { Member } from './sync-groups.js';
 import type { Judgement } from './tracking.js';
@@ -31,6 +32,7 @@ import { openTrunk, TaggedUnderlay } from './tagged-underlay.js';
 
 export interface ElectionsPorts {
   readonly faults: Faults;
+  readonly liveness: Liveness;
   /** What the things that it tracks make of its role. */
   judgementOf(vrid: number): Judgement;
   /** Whether we hold all that the peer has, or there is none. */
@@ -61,6 +63,7 @@ export class Elections {
   #untagged: ElectionInterface | undefined;
   #tagged: TaggedUnderlay | undefined;
   readonly #drained: Drained;
+  #telling: NodeJS.Immediate | undefined;
   #leaving = false;
 
   constructor(basis: Basis, ports: ElectionsPorts) {
@@ -79,8 +82,18 @@ export class Elections {
     return [...this.#running.keys()].map((vrid) => {
       const { state, term } = this.#basis.dataPlane.roles.read(vrid);
       const tunnelsUp = this.#ports.tunnelsUp(vrid);
-      return { vrid, state, term, ...(tunnelsUp !== undefined && { tunnelsUp }) };
+      const penalty = this.#penaltyOf(vrid) + this.#ports.liveness.penalty;
+      return { vrid, state, term, penalty, ...(tunnelsUp !== undefined && { tunnelsUp }) };
     });
+  }
+
+  #penaltyOf(vrid: number): number {
+    return this.#running.get(vrid)?.election.status().penalty ?? 0;
+  }
+
+  /** What is known of the peer has changed. `died`: it has just stopped answering on all ways at once. */
+  peerChanged(died: boolean): void {
+    for (const [vrid, { election }] of this.#running) election.peerSeen(this.#ports.liveness.sightOf(vrid, this.#penaltyOf(vrid)), died);
   }
 
   /** All of them are drained, or being drained. */
@@ -194,8 +207,17 @@ export class Elections {
     await Promise.all(this.running.map(({ election }) => election.shutdown()));
   }
 
+  /** Behind the advertisement that goes with the role: who hears both is to go by VRRP. */
+  #tellPeer(): void {
+    this.#telling ??= setImmediate(() => {
+      this.#telling = undefined;
+      this.#ports.rolesChanged();
+    });
+  }
+
   /** Says nothing to anyone: the programs keep their roles. */
   close(): void {
+    clearImmediate(this.#telling);
     for (const { election } of this.#running.values()) election.close();
     for (const socket of this.#announcers.values()) socket.close();
     this.#untagged?.close();
@@ -218,6 +240,7 @@ export class Elections {
     });
     this.#running.set(vrid, { configuration, election });
     this.#judge(vrid, election, resume);
+    election.peerSeen(this.#ports.liveness.sightOf(vrid, this.#penaltyOf(vrid)), false);
     if (this.#drained.has(vrid)) election.drain();
     election.start(resume ? { term } : undefined);
   }
@@ -233,7 +256,7 @@ export class Elections {
     return {
       setRole: (role) => {
         this.#roles.setRole(vrid, role.role, role.role === 'active' ? role.term : 0);
-        this.#ports.rolesChanged();
+        this.#tellPeer();
       },
       renewLease: (untilNs) => dataPlane.roles.renewLease(vrid, leaseUntil(untilNs, monotonicNs(), wouldFollow(this.#ports.peerView(), vrid))),
       transition: ({ from, to, reason, term }) => {

@@ -24,6 +24,7 @@ import { statePaths } from '../dataplane/state-paths.js';
 import { readConfiguration } from '../files/configuration-file.js';
 import type { ReadConfiguration } from '../files/configuration-file.js';
 import type { Logger } from '../log.js';
+import type { VirtualRouterView } from '../sync/messages.js';
 import { Bfd } from './bfd.js';
 import { Basis, checkedFacts } from './basis.js';
 import type { InForce } from './basis.js';
@@ -33,6 +34,7 @@ import { Elections } from './elections.js';
 import { Faults } from './faults.js';
 import { handOver, peerIsFilled } from './hand-over.js';
 import type { DrainRequest } from './hand-over.js';
+import { Liveness } from './liveness.js';
 import { NextHops } from './next-hops.js';
 import { portLogLine } from './port-log.js';
 import { Servers } from './servers.js';
@@ -59,6 +61,7 @@ export class Gateway {
   readonly #nextHops: NextHops;
   readonly #slowPackets: SlowPackets;
   readonly #faults: Faults;
+  readonly #liveness: Liveness;
   readonly #synchronisation: Synchronisation;
   readonly #bfd: Bfd;
   readonly #elections: Elections;
@@ -105,22 +108,26 @@ export class Gateway {
     this.#nextHops = new NextHops(basis, {
       peerResolved: (mac) => this.#synchronisation.peerResolved(mac),
       gatewayResolved: () => this.#elections.judgeFaults(),
+      underlayResolved: (address, mac) => this.#synchronisation.underlayResolved(address, mac),
     });
     this.#slowPackets = new SlowPackets(basis, this.#nextHops);
     this.#faults = new Faults(basis, this.#nextHops);
     this.#watchers = new Watchers(basis, this.#commands);
     this.#trackers = new Trackers({ makers: this.#watchers.makers, log: basis.log, changed: () => this.#elections.judgeFaults() });
-    this.#synchronisation = new Synchronisation(basis, {
+    this.#liveness = new Liveness(basis, {
+      changed: (died) => this.#elections.peerChanged(died),
+      askUnderlay: (address) => this.#nextHops.askUnderlay(address),
+    });
+    this.#synchronisation = new Synchronisation(basis, this.#liveness, {
       views: () => this.#elections.views,
       synchronisedChanged: (synchronised) => this.#elections.setSynchronised(synchronised),
-      peerRolesHeard: (views) => {
-        this.#bfd.peerRolesHeard(views);
-        this.#elections.peerRolesHeard(views);
-      },
+      peerRolesHeard: (views) => this.#peerRolesHeard(views),
+      wantPeer: (address) => this.#nextHops.wantPeer(address),
     });
     this.#bfd = new Bfd(basis, { changed: () => this.#elections.judgeFaults() });
     this.#elections = new Elections(basis, {
       faults: this.#faults,
+      liveness: this.#liveness,
       judgementOf: (vrid) => withPenalty(this.#trackers.judgementOf(vrid), this.#bfd.penaltyOf(vrid)),
       synchronised: () => this.#synchronisation.synchronised,
       peerView: () => this.#synchronisation.peerView,
@@ -155,6 +162,7 @@ export class Gateway {
     for (const warning of interfaceWarnings(nodes)) log.warn(warning);
     this.#watchKernel();
     this.#synchronisation.start();
+    this.#synchronisation.resume();
     dataPlane.onEvent((event) => this.#dataPlaneEvent(event));
     this.#attach();
     await this.#openFilters();
@@ -238,6 +246,13 @@ export class Gateway {
     await this.#nextHops.readKernel();
   }
 
+  /** First what they say of now: a term may be another Active's, which is to be followed and not outbid. */
+  #peerRolesHeard(views: readonly VirtualRouterView[]): void {
+    this.#liveness.viewsHeard(views);
+    this.#bfd.peerRolesHeard(views);
+    this.#elections.peerRolesHeard(views);
+  }
+
   #linkObserved(ifindex: number, works: boolean): void {
     if (this.#faults.linkObserved(ifindex, works)) this.#elections.judgeFaults();
   }
@@ -287,6 +302,7 @@ export class Gateway {
   /** What must be noticed without an event. */
   #tick(): void {
     this.#nextHops.tick();
+    this.#liveness.tick();
     this.#elections.tick();
     this.#bfd.tick();
   }

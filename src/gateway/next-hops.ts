@@ -19,6 +19,7 @@ import { tenantOf } from './tenants.js';
 export interface NextHopEvents {
   peerResolved(mac: Buffer): void;
   gatewayResolved(): void;
+  underlayResolved(address: number, mac: Buffer): void;
 }
 
 export class NextHops {
@@ -89,6 +90,16 @@ export class NextHops {
     this.#resolver.want({ role: interfaceRole.underlay, vlan: 0, address }, 'onDemand');
   }
 
+  /** The peer's own address there: for good, it does not change. */
+  wantPeer(address: number): void {
+    this.#resolver.want({ role: interfaceRole.underlay, vlan: 0, address }, 'nextHop');
+  }
+
+  /** Whether known or not: any answer shows that the way is open. The kernel would ask when it thinks fit. */
+  askUnderlay(address: number): void {
+    this.#questions.ask({ role: interfaceRole.underlay, vlan: 0, address });
+  }
+
   close(): void {
     this.#questions.close();
   }
@@ -107,18 +118,24 @@ export class NextHops {
   }
 
   #ports(): ResolverPorts {
-    const { log, netlink, dataPlane } = this.#basis;
+    const { log, netlink } = this.#basis;
     return {
       isKernels: (id) => this.#isKernels(id),
       ask: (id) => this.#questions.ask(id),
       probe: (ifindex, address) => void netlink.probeNeighbour(ifindex, address).catch((error: Error) => log.debug({ address }, error.message)),
-      writeNeighbour: (id, mac) => dataPlane.writeNeighbour(id, mac),
+      writeNeighbour: (id, mac) => this.#neighbourChanged(id, mac),
       writeGateway: (id, mac) => this.#gatewayAnswered(id, mac),
       writePeer: (_, mac) => this.#events.peerResolved(mac),
       resume: (frame) => this.#resume(frame),
       nowNs: monotonicNs,
       log: ({ type, purpose, address, mac }) => log[purpose === 'onDemand' ? 'debug' : 'info']({ reason: `neighbour_${type}`, purpose, address, mac }, `next hop ${type}`),
     };
+  }
+
+  /** All zero: it does not answer. */
+  #neighbourChanged(id: NeighbourId, mac: Buffer | undefined): void {
+    this.#basis.dataPlane.writeNeighbour(id, mac);
+    if (id.role === interfaceRole.underlay && mac?.some((byte) => byte !== 0)) this.#events.underlayResolved(id.address, mac);
   }
 
   #gatewayAnswered(id: NeighbourId, mac: Buffer | undefined): void {

@@ -4,7 +4,9 @@ import { formatIpv4 } from '../config/address.js';
 import type { AttachedInterface } from '../dataplane/dataplane.js';
 import { virtualRouterStateNames } from '../dataplane/layout.generated.js';
 import type { MetricsSource } from '../metrics/metrics.js';
+import { syncPaths } from '../sync/frame.js';
 import type { Election } from '../vrrp/election.js';
+import { deferralReasons } from '../vrrp/peer.js';
 import { monotonicNs, replicates } from './basis.js';
 import type { Basis } from './basis.js';
 import type { Bfd } from './bfd.js';
@@ -90,6 +92,7 @@ function peerStatus({ configuration }: Basis, synchronisation: Synchronisation):
     tablesEqual: status?.tablesEqual,
     tablesComparedMs: status?.tablesComparedMs,
     lastHeardMs: status?.lastHeardMs,
+    answersOn: synchronisation.answersOn,
     virtualRouters: (status?.virtualRouters ?? []).map(({ vrid, state, term }) => ({ vrid, state: nameOf(state), term })),
   };
 }
@@ -126,6 +129,8 @@ export function metricsSource({ basis, bfd, elections, nextHops, slowPackets, sy
     bfdSessions: () => bfd.sessionCounts(),
     tunnelPenalties: () => elections.running.map(({ configuration: { vrid } }) => [vrid, bfd.penaltyOf(vrid)]),
     gratuitousArps: () => sum(elections.running.map(({ election }) => election.counters.gratuitousArpsSent)),
+    takeoversDeferred: () => deferralReasons.map((why) => [why.replaceAll('-', '_'), sum(elections.running.map(({ election }) => election.counters.deferrals[why]))]),
+    peerAnswers: () => (replicates(basis.configuration) ? syncPaths.map((way) => [way, Number(synchronisation.answersOn.includes(way))]) : []),
     syncFrames: () => synchronisation.frames,
     heartbeats: () => synchronisation.heartbeats,
   };

@@ -1,10 +1,11 @@
 /** The link to the peer, over what the data plane offers. */
 import { randomBytes } from 'node:crypto';
-import { Beacon, PacketSocket } from 'libbpf-ts';
+import { PacketSocket } from 'libbpf-ts';
 import { toNanoseconds } from '../config/duration.js';
 import type { DataPlaneEvent } from '../dataplane/events.js';
 import { reason, walkKind } from '../dataplane/layout.generated.js';
-import { RECORDS_FRAME_BYTES } from '../sync/frame.js';
+import { RECORDS_FRAME_BYTES, syncPaths } from '../sync/frame.js';
+import type { SyncPath } from '../sync/frame.js';
 import { SyncLink } from '../sync/link.js';
 import type { BeaconStats, LinkPorts } from '../sync/link.js';
 import { SYNC_MACHINE_DEFAULTS } from '../sync/machine.js';
@@ -13,6 +14,7 @@ import type { PeerStatus, SynchroniserEvents } from '../sync/synchroniser.js';
 import { monotonicNs, replicates } from './basis.js';
 import type { Basis } from './basis.js';
 import type { PeerView } from './lease.js';
+import type { Liveness } from './liveness.js';
 
 /** The peer's control plane counts as gone after this long without a hello. */
 const HELLO_LOST_MS = 1000;
@@ -21,16 +23,21 @@ export interface SynchronisationPorts {
   views(): readonly VirtualRouterView[];
   synchronisedChanged(synchronised: boolean): void;
   peerRolesHeard(views: readonly VirtualRouterView[]): void;
+  /** Its own address on the underlay is to be resolved. */
+  wantPeer(underlayAddress: number): void;
 }
 
 export class Synchronisation {
   readonly #basis: Basis;
   readonly #ports: SynchronisationPorts;
+  readonly #liveness: Liveness;
+  #underlayMac: Buffer | undefined;
   #socket: PacketSocket | undefined;
   #link: SyncLink;
 
-  constructor(basis: Basis, ports: SynchronisationPorts) {
+  constructor(basis: Basis, liveness: Liveness, ports: SynchronisationPorts) {
     this.#basis = basis;
+    this.#liveness = liveness;
     this.#ports = ports;
     this.#link = this.#createLink();
   }
@@ -45,12 +52,20 @@ export class Synchronisation {
     this.#link.start(replicates(configuration));
   }
 
+  /** Where an earlier daemon was told that the peer is on the underlay: it may not be able to tell us again. */
+  resume(): void {
+    const { peerUnderlayAddress } = this.#basis.dataPlane.readGateway();
+    if (peerUnderlayAddress !== 0) this.#placeHeard(peerUnderlayAddress);
+  }
+
   /** Begins anew with the configuration in force. */
   restart(peerMac: Buffer | undefined): void {
     this.#link.close();
+    this.#liveness.end();
     this.#link = this.#createLink();
     this.start();
     if (peerMac !== undefined) this.peerResolved(peerMac);
+    this.#beatOnUnderlay();
   }
 
   close(): void {
@@ -66,6 +81,11 @@ export class Synchronisation {
   /** Undefined: nothing is replicated. */
   get peer(): PeerStatus | undefined {
     return replicates(this.#basis.configuration) ? this.#link.synchroniser.peerStatus() : undefined;
+  }
+
+  /** Ways by which the peer's programs answer. */
+  get answersOn(): readonly SyncPath[] {
+    return syncPaths.filter((way) => this.#liveness.answering.has(way));
   }
 
   get heartbeats(): BeaconStats | undefined {
@@ -98,6 +118,31 @@ export class Synchronisation {
     this.#link.setPath({ sourceMac: ha.mac, destinationMac: mac, sourceAddress: ha.address, destinationAddress: configuration.peer.address });
   }
 
+  /** Somebody there has told its MAC address. */
+  underlayResolved(address: number, mac: Buffer): void {
+    if (address !== this.#basis.dataPlane.readGateway().peerUnderlayAddress || this.#underlayMac?.equals(mac) === true) return;
+    this.#underlayMac = mac;
+    this.#beatOnUnderlay();
+  }
+
+  #placeHeard(address: number): void {
+    const { dataPlane } = this.#basis;
+    if (dataPlane.readGateway().peerUnderlayAddress !== address) {
+      dataPlane.writeGateway({ peerUnderlayAddress: address });
+      this.#underlayMac = undefined;
+    }
+    this.#liveness.placeHeard(address);
+    this.#ports.wantPeer(address);
+  }
+
+  #beatOnUnderlay(): void {
+    const { configuration, dataPlane } = this.#basis;
+    if (!replicates(configuration) || this.#underlayMac === undefined) return;
+    const underlay = this.#basis.node('underlay');
+    const destinationAddress = dataPlane.readGateway().peerUnderlayAddress;
+    this.#link.setUnderlayPath({ sourceMac: underlay.mac, destinationMac: this.#underlayMac, sourceAddress: underlay.address, destinationAddress });
+  }
+
   messageReceived(event: DataPlaneEvent): void {
     this.#link.synchroniser.messageReceived(event.frame);
   }
@@ -123,7 +168,7 @@ export class Synchronisation {
   #createLink(): SyncLink {
     const { configuration: { gateway, sync }, dataPlane } = this.#basis;
     return new SyncLink({
-      name: gateway.name, id: gateway.id, epoch: dataPlane.readGateway().epoch, instance: Date.now(),
+      name: gateway.name, id: gateway.id, epoch: dataPlane.readGateway().epoch, underlayAddress: this.#basis.node('underlay').address, instance: Date.now(),
       soloAfterNs: toNanoseconds(sync.soloAfter), ...SYNC_MACHINE_DEFAULTS, seed: randomBytes(8).toString('hex'),
     }, this.#linkPorts(), this.#linkEvents());
   }
@@ -143,10 +188,7 @@ export class Synchronisation {
       readDigests: () => dataPlane.segments.digests(),
       wantSegments: (walk, segments) => dataPlane.segments.want(walk, segments),
       step: (walk) => dataPlane.stepWalk(`${walk}_xdp`, template),
-      startBeacon: (frame) => {
-        const intervalUs = this.#basis.configuration.sync.heartbeatInterval;
-        return new Beacon({ program: dataPlane.sealProgram, paths: [{ interface: this.#basis.node('ha').ifindex, frame }], intervalUs });
-      },
+      startBeacon: (ways) => this.#liveness.beat(ways),
     };
   }
 
@@ -159,6 +201,7 @@ export class Synchronisation {
         this.#ports.synchronisedChanged(synchronised);
       },
       peerRolesHeard: (views) => this.#ports.peerRolesHeard(views),
+      peerPlaceHeard: (address) => this.#placeHeard(address),
       bulkCompleted: (rounds, frames) => log.info({ reason: 'bulk_complete', rounds, frames: Number(frames) }, 'peer holds all that we have'),
       bulkFailed: (rounds, missing) => log.warn({ reason: 'bulk_failed', rounds, missing: Number(missing) }, 'peer did not take all that we have'),
       tablesCompared: (verdict) => {

@@ -27,6 +27,10 @@ export interface MetricsSource {
   bfdSessions(): Iterable<readonly [string, number]>;
   /** By VRID: points that broken tunnels take from the priority. */
   tunnelPenalties(): Iterable<readonly [number, number]>;
+  /** Takeovers that VRRP alone would have made, by why they were not. */
+  takeoversDeferred(): Iterable<readonly [string, number]>;
+  /** By interface: 1 where the peer's programs answer our heartbeats. */
+  peerAnswers(): Iterable<readonly [string, number]>;
   /** Frames of the control plane on the ha interface, since the link to the peer was last configured. */
   syncFrames(): { readonly messages: number; readonly records: number; readonly failed: number };
   heartbeats(): { readonly sent: bigint; readonly failed: bigint; readonly lateMaxUs: number } | undefined;
@@ -88,6 +92,7 @@ function electionMetrics(registry: Registry, source: MetricsSource): void {
   absoluteGauge(registry, 'floatgate_bfd_sessions', 'BFD sessions with compute nodes by state', 'state', () => [...source.bfdSessions()].map(([state, sessions]): [string, number] => [snakeOf(state), sessions]));
   absoluteGauge(registry, 'floatgate_tunnel_penalty', 'Points that broken tunnels take from the priority', 'vrid', () => [...source.tunnelPenalties()].map(([vrid, points]): [string, number] => [String(vrid), points]));
   absoluteCounter(registry, 'floatgate_gratuitous_arps_total', 'Gratuitous ARP frames by result', 'result', () => [['sent', source.gratuitousArps()]]);
+  absoluteCounter(registry, 'floatgate_takeovers_deferred_total', 'Silences of the Active that were not followed by a takeover, for the peer said that it is Active', 'reason', () => source.takeoversDeferred());
 }
 
 /** AdminDown → admin_down. */
@@ -97,6 +102,7 @@ function snakeOf(name: string): string {
 
 function replicationMetrics(registry: Registry, source: MetricsSource): void {
   gauge(registry, 'floatgate_peer_alive', '1 while authentic frames of the peer arrive', () => Number(source.peer().alive));
+  absoluteGauge(registry, 'floatgate_peer_answers', "1 while the peer's programs answer heartbeats on the interface", 'interface', () => source.peerAnswers());
   gauge(registry, 'floatgate_synchronised', '1 while this gateway holds all that its peer has', () => Number(source.peer().synchronised));
   gauge(registry, 'floatgate_peer_synchronised', '1 while the peer holds all that this gateway has', () => Number(source.peer().holdsOurs));
   absoluteGauge(registry, 'floatgate_sync_tables_equal', '1 where the sums of all that both gateways hold are the same, 0 where they differ; absent: not known', 'peer', () => {

@@ -5,7 +5,7 @@
  */
 import { encodeMessage } from './messages.js';
 import type { Message } from './messages.js';
-import { syncFrame, SYNC_TYPE_CONTROL, SYNC_TYPE_HEARTBEAT, SYNC_TYPE_RECORDS } from './frame.js';
+import { syncFrame, SYNC_TYPE_CONTROL, SYNC_TYPE_RECORDS } from './frame.js';
 import type { HaPath } from './frame.js';
 
 export interface ChannelPorts {
@@ -42,10 +42,6 @@ export class Channel {
 
   get stats(): ChannelStats {
     return { messagesSent: this.#messagesSent, recordFramesSent: this.#recordFramesSent, bulkFramesSent: this.#bulkFramesSent, failed: this.#failed };
-  }
-
-  heartbeatTemplate(): Buffer | undefined {
-    return this.#path && syncFrame(this.#path, SYNC_TYPE_HEARTBEAT, 0, Buffer.alloc(0));
   }
 
   sendMessage(message: Message): void {

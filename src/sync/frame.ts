@@ -14,12 +14,20 @@ export const SYNC_TYPE_RECORDS = 2;
 export const SYNC_TYPE_HEARTBEAT = 3;
 export const SYNC_TYPE_CONTROL = 4;
 
+/** The ways of heartbeats, by enum sync_path. */
+export const syncPaths = ['ha', 'underlay'] as const;
+export type SyncPath = (typeof syncPaths)[number];
+/** Of sync_header.path. */
+const PATH_OFFSET = 12;
+/** A bit for each VRID. */
+const ROLE_BYTES = 32;
+
 const ETHERNET_BYTES = 14;
 const IPV4_BYTES = 20;
 const UDP_BYTES = 8;
 export const SYNC_FRAME_HEAD_BYTES = ETHERNET_BYTES + IPV4_BYTES + UDP_BYTES + SYNC_HEADER_BYTES;
 
-/** The two ends of the ha link. Addresses are unsigned 32-bit integers in host order. */
+/** The two ends of a way to the peer. Addresses are unsigned 32-bit integers in host order. */
 export interface HaPath {
   readonly sourceMac: Buffer;
   readonly destinationMac: Buffer;
@@ -41,6 +49,13 @@ export function syncFrame(path: HaPath, type: number, records: number, body: Buf
   frame.writeUInt8(records, header + 3);
   frame.writeUInt16BE(body.length - records * SYNC_RECORD_BYTES, header + 6);
   body.copy(frame, SYNC_FRAME_HEAD_BYTES);
+  return frame;
+}
+
+/** A heartbeat asks with zeros where the peer is Active (bpf/README.md). */
+export function heartbeatFrame(path: HaPath, way: SyncPath): Buffer {
+  const frame = syncFrame(path, SYNC_TYPE_HEARTBEAT, 0, Buffer.alloc(ROLE_BYTES));
+  frame.writeUInt8(syncPaths.indexOf(way), ETHERNET_BYTES + IPV4_BYTES + UDP_BYTES + PATH_OFFSET);
   return frame;
 }
 

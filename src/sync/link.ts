@@ -8,7 +8,8 @@ import { Channel } from './channel.js';
 import type { ChannelStats } from './channel.js';
 import { COMPARISON_DEFAULTS } from './comparison.js';
 import type { ComparisonConfig } from './comparison.js';
-import type { HaPath } from './frame.js';
+import { heartbeatFrame, syncPaths } from './frame.js';
+import type { HaPath, SyncPath } from './frame.js';
 import type { SyncMachineConfig } from './machine.js';
 import { Synchroniser } from './synchroniser.js';
 import type { SynchroniserEvents, SynchroniserPorts, WalkName } from './synchroniser.js';
@@ -28,8 +29,14 @@ export interface LinkPorts extends Omit<SynchroniserPorts, 'channel' | 'walks'> 
   /** Back to the first slot. @param seed of the sums by which a comparison's walks tell segments apart */
   rewind(walk: WalkName, seed: string): void;
   step(walk: WalkName): WalkStep;
-  /** Sends `template`, sealed anew each time, at the configured interval until closed. */
-  startBeacon(template: Buffer): { readonly stats: BeaconStats; close(): void };
+  /** Sends each way's template, sealed anew each time, at the configured interval until closed, and watches the answers. */
+  startBeacon(ways: readonly HeartbeatWay[]): { readonly stats: BeaconStats; close(): void };
+}
+
+export interface HeartbeatWay {
+  readonly way: SyncPath;
+  /** Without a tag. */
+  readonly frame: Buffer;
 }
 
 export type { WalkName } from './synchroniser.js';
@@ -39,6 +46,7 @@ export class SyncLink {
   readonly #ports: LinkPorts;
   readonly #channel: Channel;
   readonly #batch: RecordBatch;
+  readonly #ways = new Map<SyncPath, HaPath>();
   #beacon: ReturnType<LinkPorts['startBeacon']> | undefined;
 
   constructor(config: SyncMachineConfig & Partial<ComparisonConfig> & Pick<ComparisonConfig, 'seed'>, ports: LinkPorts, events: SynchroniserEvents) {
@@ -66,9 +74,22 @@ export class SyncLink {
   /** The peer's MAC address is known, or has changed. */
   setPath(path: HaPath): void {
     this.#channel.setPath(path);
+    this.#beat('ha', path);
+  }
+
+  /** Heartbeats go there as well from now on. */
+  setUnderlayPath(path: HaPath): void {
+    this.#beat('underlay', path);
+  }
+
+  #beat(way: SyncPath, path: HaPath): void {
+    this.#ways.set(way, path);
     this.#beacon?.close();
-    const template = this.#channel.heartbeatTemplate();
-    this.#beacon = template && this.#ports.startBeacon(template);
+    const ways = syncPaths.flatMap((each) => {
+      const ends = this.#ways.get(each);
+      return ends === undefined ? [] : [{ way: each, frame: heartbeatFrame(ends, each) }];
+    });
+    this.#beacon = this.#ports.startBeacon(ways);
   }
 
   /** A record that did not travel with its packet. */

@@ -21,6 +21,8 @@ export interface SyncMachineConfig {
   readonly name: string;
   readonly id: number;
   readonly epoch: number;
+  /** Our own on the underlay. */
+  readonly underlayAddress: number;
   /** First generation and first want: any number that no earlier run of this gateway used, such as Unix ms. */
   readonly instance: number;
   /** The peer counts as silent after this long without an authentic frame. */
@@ -106,6 +108,8 @@ export type SyncEffect =
   | { readonly type: 'PeerVanished' }
   | { readonly type: 'SynchronisedChanged'; readonly synchronised: boolean }
   | { readonly type: 'PeerRolesHeard'; readonly virtualRouters: readonly VirtualRouterView[] }
+  /** Where its heartbeats on the underlay come from, and are answered. */
+  | { readonly type: 'PeerPlaceHeard'; readonly underlayAddress: number }
   | { readonly type: 'BulkCompleted'; readonly rounds: number; readonly frames: bigint }
   | { readonly type: 'BulkFailed'; readonly rounds: number; readonly missing: bigint };
 
@@ -204,6 +208,7 @@ function helloReceived(before: SyncState, hello: Hello, nowNs: bigint): SyncStep
   // The peer lost its tables: what it made before them is of no use, and what it makes now is new.
   if (known !== undefined && known.epoch !== hello.epoch) state = { ...state, holds: undefined, want: state.want + 1, nextHelloNs: 0n };
   state = { ...state, peer: { kind: 'Alive', hello, helloNs: nowNs } };
+  if (hello.underlayAddress !== undefined && hello.underlayAddress !== known?.underlayAddress) effects.push({ type: 'PeerPlaceHeard', underlayAddress: hello.underlayAddress });
   if (hello.virtualRouters.length > 0) effects.push({ type: 'PeerRolesHeard', virtualRouters: hello.virtualRouters });
   state = settleSynchronised(state, effects);
   if (lacks(state, hello) && isCompleted(state, hello)) {
@@ -285,6 +290,6 @@ function hellos(config: SyncMachineConfig, state: SyncState, virtualRouters: rea
 }
 
 function hello(config: SyncMachineConfig, state: SyncState, virtualRouters: readonly VirtualRouterView[]): Hello {
-  const { name, id, epoch } = config;
-  return { type: 'hello', name, id, epoch, generation: state.generation, holds: state.holds ?? null, want: state.want, virtualRouters };
+  const { name, id, epoch, underlayAddress } = config;
+  return { type: 'hello', name, id, epoch, underlayAddress, generation: state.generation, holds: state.holds ?? null, want: state.want, virtualRouters };
 }

@@ -7,14 +7,19 @@
  * nothing here repeats that.
  */
 
-/** VRID, state (enum virtual_router_state) and term, as one gateway holds them. */
+/** VRID, state (enum virtual_router_state), term and penalty, as one gateway holds them. */
 export interface VirtualRouterView {
   readonly vrid: number;
   readonly state: number;
   readonly term: number;
+  /** How unfit the sender is for it: points that tracking takes, and UNDERLAY_DEAF; 0 from an earlier version. */
+  readonly penalty: number;
   /** Of an Active that watches its tunnels: compute nodes whose BFD is Up. */
   readonly tunnelsUp?: number | undefined;
 }
+
+/** Added to a penalty: nobody is heard on the underlay. More than tracking can take. */
+export const UNDERLAY_DEAF = 256;
 
 /** Sent every hello interval and at once after anything in it changed. */
 export interface Hello {
@@ -30,6 +35,8 @@ export interface Hello {
   readonly holds: number | null;
   /** Names one request for bulk synchronisation; a new number asks again. */
   readonly want: number;
+  /** The sender's own on the underlay, where its heartbeats come from; absent from an earlier version. */
+  readonly underlayAddress?: number | undefined;
   /** At most VIRTUAL_ROUTERS_PER_HELLO of them: a longer list goes out in several hellos. */
   readonly virtualRouters: readonly VirtualRouterView[];
 }
@@ -73,7 +80,7 @@ export interface Repair {
 export type Message = Hello | BulkComplete | Compare | Digests | Repair;
 
 /** Keeps a hello below 1 KiB, so that it fits any ha MTU and any ring buffer record. */
-export const VIRTUAL_ROUTERS_PER_HELLO = 32;
+export const VIRTUAL_ROUTERS_PER_HELLO = 24;
 
 const MESSAGE_VERSION = 1;
 
@@ -93,8 +100,8 @@ function bodyOf(message: Message): object {
   return message.type === 'repair' ? { ...message, segments: encodeSegments(message.segments) } : message;
 }
 
-function encodeView({ vrid, state, term, tunnelsUp }: VirtualRouterView): number[] {
-  return tunnelsUp === undefined ? [vrid, state, term] : [vrid, state, term, tunnelsUp];
+function encodeView({ vrid, state, term, penalty, tunnelsUp }: VirtualRouterView): number[] {
+  return tunnelsUp === undefined ? [vrid, state, term, penalty] : [vrid, state, term, penalty, tunnelsUp];
 }
 
 /** The message in `payload`, or undefined when it is not one that this version understands. */
@@ -115,17 +122,18 @@ export function decodeMessage(payload: Buffer): Message | undefined {
 }
 
 function decodeHello(body: Record<string, unknown>): Hello | undefined {
-  const { name, id, epoch, generation, holds, want, virtualRouters } = body;
+  const { name, id, epoch, generation, holds, want, virtualRouters, underlayAddress } = body;
   if (typeof name !== 'string' || !isCount(id) || !isCount(epoch) || !isCount(generation) || !isCount(want)) return undefined;
   if (holds !== null && !isCount(holds)) return undefined;
+  if (underlayAddress !== undefined && !isCount(underlayAddress)) return undefined;
   if (!Array.isArray(virtualRouters)) return undefined;
   const views: VirtualRouterView[] = [];
   for (const entry of virtualRouters) {
     if (!Array.isArray(entry) || entry.length < 3 || !entry.every(isCount)) return undefined;
-    const [vrid, state, term, tunnelsUp] = entry as [number, number, number, number?];
-    views.push({ vrid, state, term, ...(tunnelsUp !== undefined && { tunnelsUp }) });
+    const [vrid, state, term, penalty = 0, tunnelsUp] = entry as [number, number, number, number?, number?];
+    views.push({ vrid, state, term, penalty, ...(tunnelsUp !== undefined && { tunnelsUp }) });
   }
-  return { type: 'hello', name, id, epoch, generation, holds, want, virtualRouters: views };
+  return { type: 'hello', name, id, epoch, generation, holds, want, virtualRouters: views, ...(underlayAddress !== undefined && { underlayAddress }) };
 }
 
 function decodeBulkComplete(body: Record<string, unknown>): BulkComplete | undefined {

@@ -32,6 +32,7 @@ export interface SynchroniserEvents {
   peerChanged(alive: boolean): void;
   synchronisedChanged(synchronised: boolean): void;
   peerRolesHeard(virtualRouters: readonly VirtualRouterView[]): void;
+  peerPlaceHeard(underlayAddress: number): void;
   bulkCompleted(rounds: number, frames: bigint): void;
   bulkFailed(rounds: number, missing: bigint): void;
   tablesCompared(verdict: Verdict): void;
@@ -190,6 +191,8 @@ export class Synchroniser {
       case 'PeerRolesHeard':
         for (const view of effect.virtualRouters) this.#peerVirtualRouters.set(view.vrid, view);
         return this.#events.peerRolesHeard(effect.virtualRouters);
+      case 'PeerPlaceHeard':
+        return this.#events.peerPlaceHeard(effect.underlayAddress);
       case 'BulkCompleted':
         return this.#events.bulkCompleted(effect.rounds, effect.frames);
       case 'BulkFailed':

@@ -1,5 +1,6 @@
 /** What an election has counted since it was created: plain numbers, for metrics and status. */
 import { invalidReasons, type ChecksumForm, type InvalidReason } from './advertisement.js';
+import { deferralReasons, type DeferralReason } from './peer.js';
 import { transitionReasons, type TransitionReason } from './state.js';
 
 export interface ElectionCounters {
@@ -27,6 +28,8 @@ export interface ElectionCounters {
   /** Timers that the event loop kept waiting for more than an interval. */
   lateTimers: number;
   readonly transitions: Record<TransitionReason, number>;
+  /** Takeovers that VRRP alone would have made. */
+  readonly deferrals: Record<DeferralReason, number>;
 }
 
 export function createCounters(): ElectionCounters {
@@ -47,6 +50,7 @@ export function createCounters(): ElectionCounters {
     overtaken: 0,
     lateTimers: 0,
     transitions: zeros(transitionReasons),
+    deferrals: zeros(deferralReasons),
   };
 }
 

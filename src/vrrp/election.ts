@@ -2,6 +2,7 @@
  * The edge of an election: turns packets and time into events, and effects into
  * frames and calls. It decides nothing except when a timer may be believed.
  */
+import { isDeepStrictEqual } from 'node:util';
 import type { ReceivedAdvertisement } from './advertisement.js';
 import { Advertiser, type ElectionSockets } from './advertiser.js';
 import { Announcer, type AnnouncementSide } from './announcer.js';
@@ -11,7 +12,8 @@ import { virtualRouterMac } from './ethernet.js';
 import { formatIpv4 } from './ipv4.js';
 import { Listener } from './listener.js';
 import { createMachine, step } from './machine.js';
-import { limitNotices } from './notices.js';
+import { limitNotices, type Notice } from './notices.js';
+import type { DeferralReason, PeerSight } from './peer.js';
 import { describeVirtualRouter, type VirtualRouter, type VirtualRouterOptions } from './options.js';
 import { effectivePriority } from './state.js';
 import type { Effect, Event, Generation, Machine, RecordTransition, Role, StartTimer, StateName, TimerName, TransitionReason } from './state.js';
@@ -82,9 +84,14 @@ export interface ElectionParts {
   readonly clock?: Clock;
 }
 
+/** Takeovers that the former Active may not have heard of. */
+const unannounced: ReadonlySet<TransitionReason> = new Set(['active-silent', 'peer-silent', 'peer-cut-off']);
+
 const HISTORY_LENGTH = 32;
 /** Programs compare their lease with a coarse clock. */
 const LEASE_MARGIN_NS = 5_000_000n;
+/** LEASE_LINGER_NS of bpf/virtual_router.h. */
+const LEASE_LINGER_NS = 500_000_000n;
 
 export class Election {
   readonly counters: ElectionCounters = createCounters();
@@ -94,6 +101,7 @@ export class Election {
   readonly #announcer: Announcer;
   readonly #advertiser: Advertiser;
   readonly #listener: Listener;
+  readonly #notice: Notice;
   readonly #timers: Timers;
   readonly #history: Transition[] = [];
   readonly #queue: { event: Event; atNs: bigint }[] = [];
@@ -117,7 +125,8 @@ export class Election {
     this.#notedNs = this.#clock.nowNs();
     this.#sockets = sockets;
     this.#actions = actions;
-    const shared = { clock: this.#clock, counters: this.counters, notice: limitNotices(this.#clock, (kind, sentence) => actions.notice?.(kind, sentence)) };
+    this.#notice = limitNotices(this.#clock, (kind, sentence) => actions.notice?.(kind, sentence));
+    const shared = { clock: this.#clock, counters: this.counters, notice: this.#notice };
     this.#announcer = new Announcer(this.#clock, virtualRouterMac(this.#router.vrid), parts.announce, this.counters);
     this.#advertiser = new Advertiser(this.#router, { ...shared, sockets, renewLease: (untilNs) => actions.renewLease(untilNs) });
     this.#listener = new Listener(this.#router, { ...shared, self: () => ({ active: this.#machine.state.name === 'Active', priority: effectivePriority(this.#machine) }) });
@@ -183,6 +192,11 @@ export class Election {
 
   termSeen(term: number): void {
     this.#dispatch({ type: 'TermSeen', term });
+  }
+
+  /** What is known of the peer now. `died`: it has just stopped answering on all ways at once. */
+  peerSeen(peer: PeerSight, died: boolean): void {
+    if (died || !isDeepStrictEqual(peer, this.#machine.peer)) this.#dispatch({ type: 'PeerSeen', peer, died });
   }
 
   /** New options of the same virtual router. Throws RangeError for options that no advert can carry; the old ones stay then. */
@@ -294,6 +308,7 @@ export class Election {
       case 'SendGratuitousArp': return this.#announcer.announce();
       case 'StartTimer': return this.#startTimer(effect, this.#baseOf(effect, cause, atNs));
       case 'CancelTimer': return this.#timers.cancel(effect.timer);
+      case 'NoteDeferral': return this.#noteDeferral(effect.reason);
       case 'RecordTransition': return this.#recordTransition(effect);
       case 'Stopped': return this.#stopped();
     }
@@ -327,21 +342,38 @@ export class Election {
     this.#history.unshift(transition);
     this.#history.length = Math.min(this.#history.length, HISTORY_LENGTH);
     this.#actions.transition?.(transition);
-    if (reason === 'active-silent') this.#confirmAfterLease();
+    if (unannounced.has(reason)) this.#confirmAfterLease();
+  }
+
+  #noteDeferral(reason: DeferralReason): void {
+    this.counters.deferrals[reason] += 1;
+    const whys = {
+      'peer-is-active': 'no advertisements, but the programs of the peer answer and say that it is Active: not taking over while its lease runs',
+      'underlay-cut': 'no advertisements and no heartbeats on the underlay, but the peer says on the ha link that it is Active, and is no worse than we are: not taking over',
+    } as const;
+    this.#notice(`deferred-${reason}`, whys[reason]);
   }
 
   /**
    * The programs of an Active whose process has died forward until their lease
-   * ends, and a packet of theirs that crosses our announcement takes the virtual
-   * MAC back at the switches. Once they have stopped nobody contradicts us.
+   * ends, and stragglers a little longer; a packet of theirs that crosses our
+   * announcement takes the virtual MAC back at the switches. Once they have stopped
+   * nobody contradicts us.
    */
   #confirmAfterLease(): void {
     if (this.#last === undefined) return;
     const { atNs, priority, intervalUs } = this.#last;
-    const endNs = atNs + leaseNs(this.#router.machine.version, priority, intervalUs) + LEASE_MARGIN_NS;
-    if (endNs <= this.#clock.nowNs()) return;
-    this.#cancelConfirmation = this.#clock.schedule(endNs, () => {
+    const nowNs = this.#clock.nowNs();
+    const leaseEndNs = atNs + leaseNs(this.#router.machine.version, priority, intervalUs);
+    const drainedNs = (leaseEndNs > nowNs ? leaseEndNs : nowNs) + LEASE_LINGER_NS;
+    this.#confirmAt([leaseEndNs, drainedNs].map((endNs) => endNs + LEASE_MARGIN_NS).filter((endNs) => endNs > nowNs));
+  }
+
+  #confirmAt([nextNs, ...later]: readonly bigint[]): void {
+    if (nextNs === undefined) return;
+    this.#cancelConfirmation = this.#clock.schedule(nextNs, () => {
       if (!this.#wasSilent()) this.announce();
+      this.#confirmAt(later);
     });
   }
 

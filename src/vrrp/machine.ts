@@ -2,10 +2,13 @@
  * The election of RFC 9568 §6.4 as a function from (machine, event) to (machine,
  * effects). No clock, no socket: a timer is a number that comes back.
  *
- * What is ours beyond the RFC: `synchronised`, terms, resume, drain and the linger
- * during which a former Active forwards stragglers.
+ * What is ours beyond the RFC: `synchronised`, terms, resume, drain, the linger
+ * during which a former Active forwards stragglers, and what is known of the peer
+ * beside its adverts (peer.ts).
  */
 import { PRIORITY_OWNER, PRIORITY_RESIGN } from './advertisement.js';
+import type { Ipv4Address } from './ipv4.js';
+import { isFenced, isFencing, peerAnswers, peerSaysActive, reasonToDefer, unknownPeer, type DeferralReason, type PeerSight } from './peer.js';
 import { effectivePriority } from './state.js';
 import type {
   Active,
@@ -39,6 +42,7 @@ export function createMachine(config: MachineConfig, initial: { synchronised: bo
     state: { name: 'Initialize' },
     holds: { stopped: true, drained: false, faulty: false, forced: false },
     synchronised: initial.synchronised,
+    peer: unknownPeer,
     highestTerm: initial.highestTerm ?? 0,
     generation: 0,
   };
@@ -69,6 +73,7 @@ function handle(draft: Draft, event: Event): void {
     case 'WasSilent': return wasSilent(draft);
     case 'ConfigChanged': return configChanged(draft, event.config);
     case 'PenaltyChanged': return penaltyChanged(draft, event.penalty);
+    case 'PeerSeen': return peerSeen(draft, event.peer, event.died);
     case 'AdvertisementReceived': return advertisementReceived(draft, event);
     case 'AdverTimerExpired': return adverTimerExpired(draft, event.generation);
     case 'ActiveDownTimerExpired': return activeDownTimerExpired(draft, event.generation);
@@ -165,12 +170,12 @@ function becomeActive(draft: Draft, reason: TransitionReason, term = draft.highe
 }
 
 /** Starts the Active_Down_Timer. Whoever was forwarding until now goes on with stragglers for the linger. */
-function becomeBackup(draft: Draft, reason: TransitionReason, activeAdverIntervalUs: Microseconds): void {
+function becomeBackup(draft: Draft, reason: TransitionReason, activeAdverIntervalUs: Microseconds, following?: Ipv4Address): void {
   const wasForwarding = draft.state.name !== 'Initialize';
   draft.effects.push({ type: 'SetRole', role: wasForwarding ? 'draining' : 'backup' });
   cancel(draft, 'Adver', 'GratuitousArp', 'HandOver');
   const activeDownTimer = startActiveDownTimer(draft, activeAdverIntervalUs);
-  const state: Backup = { name: 'Backup', activeDownTimer, activeAdverIntervalUs, awaiting: 'advertisement' };
+  const state: Backup = { name: 'Backup', activeDownTimer, activeAdverIntervalUs, awaiting: 'advertisement', ...(following !== undefined && { following }) };
   if (!wasForwarding) return transition(draft, state, reason);
   transition(draft, { ...state, lingerTimer: startTimer(draft, 'Linger', draft.config.lingerUs) }, reason);
 }
@@ -195,16 +200,24 @@ function backupReceived(draft: Draft, state: Backup, event: AdvertisementReceive
   const priority = effectivePriority(draft);
   if (event.priority === PRIORITY_RESIGN) {
     // RFC 9568 §6.4.2: "Set the Active_Down_Timer to Skew_Time."
-    const skewUs = skewTimeUs(draft.config.version, priority, state.activeAdverIntervalUs);
-    draft.state = { ...state, awaiting: 'resignation', activeDownTimer: startTimer(draft, 'ActiveDown', skewUs) };
-    return;
+    return expectSuccession(draft, state);
   }
   if (event.priority >= priority) return follow(draft, withoutPreemption(draft, state), event);
   if (!mayPreempt(draft)) return follow(draft, withoutPreemption(draft, state), event);
   const patient = state.preemption ?? beginPreemption(draft);
   if (patient.phase === 'delayed') return follow(draft, { ...state, preemption: patient }, event);
   // RFC 9568 §6.4.2: "Discard the ADVERTISEMENT": the timer goes on and makes us Active.
-  draft.state = { ...state, preemption: patient, awaiting: state.awaiting === 'resignation' ? state.awaiting : 'preemption' };
+  draft.state = { ...undeferred(state), following: event.source, preemption: patient, awaiting: state.awaiting === 'resignation' ? state.awaiting : 'preemption' };
+}
+
+/** The Active has said that it is none any more: by an advert, by ha, or by its programs. */
+function expectSuccession(draft: Draft, state: Backup): void {
+  const skewUs = skewTimeUs(draft.config.version, effectivePriority(draft), state.activeAdverIntervalUs);
+  draft.state = { ...undeferred(state), awaiting: 'resignation', activeDownTimer: startTimer(draft, 'ActiveDown', skewUs) };
+}
+
+function undeferred({ deferred: _, ...state }: Backup): Backup {
+  return state;
 }
 
 /** RFC 9568 §6.1: the owner "always preempts, independent of the setting of this flag". Nobody does before it holds the sessions. */
@@ -229,7 +242,7 @@ function withoutPreemption(draft: Draft, state: Backup): Backup {
 function follow(draft: Draft, state: Backup, event: AdvertisementReceived): void {
   const activeAdverIntervalUs = event.intervalUs;
   const activeDownTimer = startActiveDownTimer(draft, activeAdverIntervalUs);
-  draft.state = { ...state, activeDownTimer, activeAdverIntervalUs, awaiting: 'advertisement' };
+  draft.state = { ...undeferred(state), activeDownTimer, activeAdverIntervalUs, awaiting: 'advertisement', following: event.source };
 }
 
 function activeReceived(draft: Draft, state: Active, event: AdvertisementReceived): void {
@@ -238,8 +251,10 @@ function activeReceived(draft: Draft, state: Active, event: AdvertisementReceive
     // RFC 9568 §6.4.3: "Send an ADVERTISEMENT. Reset the Adver_Timer to Advertisement_Interval."
     return advertise(draft, state);
   }
+  // Were we to yield to one that is about to yield to us, nobody would be left; were we to answer it, neither would end.
+  if (isFencing(draft.peer, state.term, event.source)) return;
   const yields = reasonToYield(draft, state, event);
-  if (yields !== undefined) return becomeBackup(draft, yields, event.intervalUs);
+  if (yields !== undefined) return becomeBackup(draft, yields, event.intervalUs, event.source);
   // RFC 9568 §6.4.3: "Send an ADVERTISEMENT immediately to assert the {Active} state", so that bridges relearn.
   // The interface without adverts has only gratuitous ARP for that.
   const raised = raiseTerm(draft, state);
@@ -273,19 +288,79 @@ function yieldRole(draft: Draft): void {
 }
 
 function successorReceived(draft: Draft, state: HandingOver, event: AdvertisementReceived): void {
-  if (event.priority === PRIORITY_RESIGN || state.lingerTimer !== undefined) return;
+  if (event.priority !== PRIORITY_RESIGN) succeeded(draft, state, event.intervalUs, event.source);
+}
+
+/** Somebody is Active in our place. */
+function succeeded(draft: Draft, state: HandingOver, activeAdverIntervalUs: Microseconds, successor?: Ipv4Address): void {
+  if (state.lingerTimer !== undefined) return;
   const { stopped, drained, faulty } = draft.holds;
-  if (!stopped && !drained && !faulty) return becomeBackup(draft, 'handed-over', event.intervalUs);
+  if (!stopped && !drained && !faulty) return becomeBackup(draft, 'handed-over', activeAdverIntervalUs, successor);
   cancel(draft, 'Adver');
   const lingerTimer = startTimer(draft, 'Linger', draft.config.lingerUs);
   draft.state = { name: 'HandingOver', limitTimer: state.limitTimer, lingerTimer };
+}
+
+// ------------------------------------------------------------------------ the peer
+
+function peerSeen(draft: Draft, peer: PeerSight, died: boolean): void {
+  const before = draft.peer;
+  draft.peer = peer;
+  switch (draft.state.name) {
+    case 'Initialize': return;
+    case 'Backup': return backupSees(draft, draft.state, before, died);
+    case 'Active': return activeSees(draft, draft.state);
+    case 'HandingOver': return handingOverSees(draft, draft.state);
+  }
+}
+
+function backupSees(draft: Draft, state: Backup, before: PeerSight, died: boolean): void {
+  const { peer } = draft;
+  const follows = state.following !== undefined && state.following === peer.address;
+  if (died && follows) return becomeActive(draft, 'peer-silent');
+  if (state.deferred !== undefined) return reasonToDefer(peer, follows) === undefined ? judgeSilence(draft, state) : undefined;
+  const stoodDown = peerAnswers(peer) && peerSaysActive(before) === true && peerSaysActive(peer) === false;
+  // Heard before its advert of priority 0, or where none can be.
+  if (stoodDown && follows && state.awaiting !== 'resignation') expectSuccession(draft, state);
+}
+
+/** Where adverts arrive they decide, before we send our next one: most takeovers are by a better priority. */
+function activeSees(draft: Draft, state: Active): void {
+  if (!draft.peer.answersOnUnderlay) yieldIfFenced(draft, state);
+}
+
+function yieldIfFenced(draft: Draft, state: Active): boolean {
+  const isOver = isFenced(draft.peer, state.term);
+  if (isOver) becomeBackup(draft, 'fenced', draft.config.advertisementIntervalUs);
+  return isOver;
+}
+
+/** Where no advert arrives, the successor is heard over the ha link. */
+function handingOverSees(draft: Draft, state: HandingOver): void {
+  const { word } = draft.peer;
+  if (word !== undefined && word.isActive && word.term >= draft.highestTerm) succeeded(draft, state, draft.config.advertisementIntervalUs);
+}
+
+/** The Active_Down_Interval is over, without an advert. */
+function judgeSilence(draft: Draft, state: Backup): void {
+  const follows = state.following !== undefined && state.following === draft.peer.address;
+  const reason = reasonToDefer(draft.peer, follows);
+  if (reason !== undefined) return defer(draft, state, reason);
+  const isCutOff = peerAnswers(draft.peer) && draft.peer.isActive === true;
+  becomeActive(draft, isCutOff ? 'peer-cut-off' : 'active-silent');
+}
+
+/** Looks again after an interval, and at every news of the peer. */
+function defer(draft: Draft, state: Backup, reason: DeferralReason): void {
+  if (state.deferred !== reason) draft.effects.push({ type: 'NoteDeferral', reason });
+  draft.state = { ...state, deferred: reason, activeDownTimer: startTimer(draft, 'ActiveDown', state.activeAdverIntervalUs) };
 }
 
 // ------------------------------------------------------------------------ timers
 
 function adverTimerExpired(draft: Draft, generation: Generation): void {
   const { state } = draft;
-  if (state.name === 'Active' && state.adverTimer === generation) return advertise(draft, state);
+  if (state.name === 'Active' && state.adverTimer === generation) return yieldIfFenced(draft, state) ? undefined : advertise(draft, state);
   if (state.name !== 'HandingOver' || state.adverTimer !== generation) return;
   draft.effects.push({ type: 'SendAdvertisement', priority: PRIORITY_RESIGN });
   draft.state = { ...state, adverTimer: startTimer(draft, 'Adver', resignationIntervalUs(draft.config)) };
@@ -300,7 +375,8 @@ function advertise(draft: Draft, state: Active): void {
 
 /** After a split the router that stays Active must outrank what the other one did meanwhile. At most once per advert. */
 function raiseTerm(draft: Draft, state: Active): Active {
-  if (draft.highestTerm <= state.term) return state;
+  // Nobody outbids a peer that is Active: one of the two goes.
+  if (draft.highestTerm <= state.term || isFenced(draft.peer, state.term)) return state;
   const term = draft.highestTerm + 1;
   draft.highestTerm = term;
   draft.effects.push({ type: 'SetRole', role: 'active', term });
@@ -316,7 +392,8 @@ function activeDownTimerExpired(draft: Draft, generation: Generation): void {
     draft.state = { ...withoutPreemption(draft, state), activeDownTimer, awaiting: 'advertisement' };
     return;
   }
-  const reasons = { advertisement: 'active-silent', resignation: 'active-resigned', preemption: 'preempting' } as const;
+  if (state.awaiting === 'advertisement') return judgeSilence(draft, state);
+  const reasons = { resignation: 'active-resigned', preemption: 'preempting' } as const;
   becomeActive(draft, reasons[state.awaiting]);
 }
 

@@ -5,6 +5,7 @@
  */
 import { PRIORITY_OWNER } from './advertisement.js';
 import type { Ipv4Address } from './ipv4.js';
+import type { DeferralReason, PeerSight } from './peer.js';
 import type { Microseconds, VrrpVersion } from './timing.js';
 
 /** Parameters per virtual router (RFC 9568 §6.1), and ours. */
@@ -48,6 +49,10 @@ export interface Backup {
   readonly activeDownTimer: Generation;
   readonly activeAdverIntervalUs: Microseconds;
   readonly awaiting: Awaiting;
+  /** Who sent the last advert that was followed. Absent: none since we are Backup. */
+  readonly following?: Ipv4Address;
+  /** The Active_Down_Interval is over, and the peer says that it is Active all the same. */
+  readonly deferred?: DeferralReason;
   /** Runs since the first advert of lower priority; absent when none has been heard. */
   readonly preemption?: { readonly phase: 'delayed'; readonly timer: Generation } | { readonly phase: 'due' };
   /** Runs while stragglers of our own time as Active are forwarded. */
@@ -108,6 +113,7 @@ export interface Machine {
   readonly holds: Holds;
   /** Our sessions are the peer's: required to preempt, never to succeed a dead Active. */
   readonly synchronised: boolean;
+  readonly peer: PeerSight;
   /** Of all takeovers heard of, ours included. */
   readonly highestTerm: number;
   /** Of the timer that was started last. */
@@ -149,7 +155,9 @@ export type Event =
   /** Three intervals passed since our last advert, and no Active_Down_Interval is shorter. */
   | { readonly type: 'WasSilent' }
   | { readonly type: 'ConfigChanged'; readonly config: MachineConfig }
-  | { readonly type: 'PenaltyChanged'; readonly penalty: number };
+  | { readonly type: 'PenaltyChanged'; readonly penalty: number }
+  /** `died`: its programs have stopped answering on all ways at once. */
+  | { readonly type: 'PeerSeen'; readonly peer: PeerSight; readonly died: boolean };
 
 export const transitionReasons = [
   'startup',
@@ -157,10 +165,13 @@ export const transitionReasons = [
   'resumed',
   'active-silent',
   'active-resigned',
+  'peer-silent',
+  'peer-cut-off',
   'preempting',
   'higher-priority',
   'higher-address',
   'was-silent',
+  'fenced',
   'shutdown',
   'drain',
   'undrain',
@@ -202,5 +213,7 @@ export type Effect =
   | StartTimer
   | { readonly type: 'CancelTimer'; readonly timer: TimerName }
   | RecordTransition
+  /** A takeover that VRRP alone would have made. Once for each silence, and each reason in it. */
+  | { readonly type: 'NoteDeferral'; readonly reason: DeferralReason }
   /** After `Shutdown`: nothing is forwarded any more, the process may go. */
   | { readonly type: 'Stopped' };

@@ -23,7 +23,7 @@ export const rules: Readonly<Record<string, Rule>> = {
   vrrp: {
     packages: ['libbpf-ts', 'node:*'],
     sources: ['config/*'],
-    pure: ['machine', 'state', 'advertisement', 'arp', 'ethernet', 'ipv4', 'timing', 'options', 'counters'],
+    pure: ['machine', 'state', 'advertisement', 'arp', 'ethernet', 'ipv4', 'timing', 'options', 'counters', 'peer'],
   },
   bfd: { packages: [], sources: [], pure: ['*'] },
   sync: { packages: ['libbpf-ts', 'node:*'], sources: ['config/*'], pure: ['machine', 'walk', 'frame', 'messages', 'terms', 'batch'] },
@@ -40,7 +40,7 @@ export const rules: Readonly<Record<string, Rule>> = {
   files: { packages: ['node:*'], sources: ['config/*'] },
   gateway: {
     packages: ['fastify', 'libbpf-ts', 'node:*'],
-    pure: ['election-options', 'tracking', 'sync-groups'],
+    pure: ['election-options', 'tracking', 'sync-groups', 'peer-sights'],
     sources: ['api/*', 'bfd/*', 'compile/*', 'config/*', 'dataplane/*', 'files/*', 'metrics/*', 'sessions/*', 'sync/*', 'vrrp/*', 'log.js'],
   },
 };

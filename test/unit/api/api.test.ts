@@ -19,7 +19,7 @@ const status: Status = {
       { at: '2026-01-01T00:00:00.000Z', from: 'Initialize', to: 'Backup', term: 6, reason: 'startup' },
     ],
   }],
-  peer: { configured: true, address: '169.254.77.2', name: 'gw-b', alive: true, synchronised: true, holdsOurs: false, syncMode: 'strict', tablesEqual: true, tablesComparedMs: 2500, lastHeardMs: 1.25, virtualRouters: [] },
+  peer: { configured: true, address: '169.254.77.2', name: 'gw-b', alive: true, synchronised: true, holdsOurs: false, syncMode: 'strict', tablesEqual: true, tablesComparedMs: 2500, lastHeardMs: 1.25, answersOn: ['ha', 'underlay'], virtualRouters: [] },
   interfaces: [{ role: 'underlay', name: 'underlay0', hook: 'xdp native', mtu: 1600, address: '192.168.33.11' }],
   neighbours: { resolved: 2, unresolved: 0, heldFrames: 0, heldFramesDropped: 0 },
   counters: { outbound_snat: { packets: 10, bytes: 1000 } },
@@ -119,7 +119,7 @@ describe('status for people', () => {
   });
 
   it('has both directions of synchronisation', () => {
-    expect(text).toContain('gw-b 169.254.77.2 alive, heard 1.3 ms ago; sync strict: we hold all it has, it lacks what we have');
+    expect(text).toContain('gw-b 169.254.77.2 alive, heard 1.3 ms ago, answers on ha and underlay; sync strict: we hold all it has, it lacks what we have');
   });
 
   describe('what BFD says of the tunnels', () => {

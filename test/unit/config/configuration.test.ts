@@ -31,7 +31,7 @@ describe('configuration/accepted', () => {
       external: { name: 'external0', mode: 'auto' },
       ha: { name: 'ha0', mode: 'auto' },
     });
-    expect(configuration.sync).toEqual({ mode: 'strict', keyFile: '/etc/floatgate/sync.key', heartbeatInterval: 2_000, soloAfter: 20_000 });
+    expect(configuration.sync).toEqual({ mode: 'strict', keyFile: '/etc/floatgate/sync.key', heartbeatInterval: 2_000, livenessAfter: 6_000, soloAfter: 20_000 });
     expect(configuration.virtualRouters).toEqual([
       { vrid: 51, interface: 'underlay', address: 0xc0a82164, priority: 200, advertisementInterval: 100_000, preempt: true, preemptDelay: 0, version: 3, checksum: 'message', unicastPeers: [], track: [], bfd: { mode: 'passive', minTx: 100_000, minRx: 100_000, multiplier: 3, peers: [], share: 100, weight: 253, holdDown: 60_000_000 } },
     ]);
@@ -48,7 +48,7 @@ describe('configuration/accepted', () => {
     expect(accepted(smallest)).toEqual({
       gateway: { name: 'gw-a', id: 1, icmpErrorsPerSecond: 1_000, restingPorts: 0 },
       interfaces: { underlay: { name: 'underlay0', mode: 'auto', vlan: 0 }, external: { name: 'external0', mode: 'auto' } },
-      sync: { mode: 'none', heartbeatInterval: 2_000, soloAfter: 20_000 },
+      sync: { mode: 'none', heartbeatInterval: 2_000, livenessAfter: 6_000, soloAfter: 20_000 },
       virtualRouters: [],
       externalNetworks: [],
       routers: [],
@@ -183,6 +183,7 @@ const refusals: [name: string, from: string, to: string, message: string][] = [
   ['interfaces/no ha', '  underlay: { name: underlay0, mode: auto }\n  external: { name: external0 }\n  ha:       { name: ha0 }\n', '  ▸underlay: { name: underlay0, mode: auto }\n  external: { name: external0 }\n', 'interfaces.ha is missing: with a peer it must name the interface towards the peer.'],
   ['sync/strict without a peer', 'peer: { address: 169.254.77.2 }\nsync: { mode: strict', 'sync: { mode: ▸strict', 'sync.mode is strict, but without a peer it must be none.'],
   ['sync/strict without a key', '{ mode: strict, keyFile: /etc/floatgate/sync.key, ', '▸{ mode: strict, ', 'sync.keyFile is missing: with sync.mode strict it must be the absolute path of the file with the shared key.'],
+  ['sync/liveness too soon', 'heartbeatInterval: 2ms, soloAfter: 20ms', 'heartbeatInterval: 2ms, livenessAfter: ▸5ms', 'sync.livenessAfter is 5ms, but must be at least three heartbeat intervals: 6ms.'],
   ['sync/solo too soon', 'heartbeatInterval: 2ms, soloAfter: 20ms', 'heartbeatInterval: 7ms, soloAfter: ▸20ms', 'sync.soloAfter is 20ms, but must be at least three heartbeat intervals: 21ms.'],
   ['virtual routers/vrid twice', 'externalNetworks:', '  - { vrid: ▸51, address: 192.168.33.101 }\nexternalNetworks:', 'virtualRouters[1].vrid is 51, but must be unique: virtualRouters[0].vrid has it already.'],
   ['virtual routers/checksum', 'preempt: true', 'checksum: ▸rfc9568', 'virtualRouters[0].checksum is rfc9568, but must be one of message, pseudo-header.'],

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { virtualRouterState } from '../../../src/dataplane/layout.generated.js';
 import { leaseUntil, PATIENT_LEASE_NS, wouldFollow } from '../../../src/gateway/lease.js';
 
-const saying = (state: number, listens = true) => ({ listens, virtualRouters: [{ vrid: 51, state, term: 3 }] });
+const saying = (state: number, listens = true) => ({ listens, virtualRouters: [{ vrid: 51, state, term: 3, penalty: 0 }] });
 
 describe('a peer would follow', () => {
   it.each(['backup', 'active'] as const)('as %s', (state) => {

@@ -20,6 +20,8 @@ function source(): MetricsSource & { packets: bigint } {
     gratuitousArps: () => 12,
     bfdSessions: () => [['AdminDown', 0], ['Up', 3]],
     tunnelPenalties: () => [[51, 253]],
+    takeoversDeferred: () => [['peer_is_active', 4], ['underlay_cut', 5]],
+    peerAnswers: () => [['ha', 1], ['underlay', 0]],
     syncFrames: () => ({ messages: 6, records: 7, failed: 8 }),
     heartbeats: () => ({ sent: 1000n, failed: 1n, lateMaxUs: 250 }),
   };
@@ -41,6 +43,8 @@ describe('metrics', () => {
       'floatgate_bfd_sessions{state="admin_down"} 0',
       'floatgate_bfd_sessions{state="up"} 3',
       'floatgate_tunnel_penalty{vrid="51"} 253',
+      'floatgate_takeovers_deferred_total{reason="underlay_cut"} 5',
+      'floatgate_peer_answers{interface="ha"} 1',
       'floatgate_peer_alive 1',
       'floatgate_synchronised 0',
       'floatgate_sync_tables_equal{peer="ha"} 0',

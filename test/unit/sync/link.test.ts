@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { SYNC_FRAME_HEAD_BYTES, SYNC_RECORD_BYTES, SYNC_TYPE_CONTROL, SYNC_TYPE_RECORDS } from '../../../src/sync/frame.js';
 import { SyncLink } from '../../../src/sync/link.js';
+import type { HeartbeatWay } from '../../../src/sync/link.js';
 import { SYNC_MACHINE_DEFAULTS } from '../../../src/sync/machine.js';
 import type { VirtualRouterView } from '../../../src/sync/messages.js';
 import type { WalkStep } from '../../../src/sync/walk.js';
@@ -21,15 +22,15 @@ class Side {
   unprotected = 0n;
   position = 0;
   log: string[] = [];
-  virtualRouters: VirtualRouterView[] = [{ vrid: 51, state: 1, term: 3 }];
-  beacons: { frame: Buffer; closed: boolean }[] = [];
+  virtualRouters: VirtualRouterView[] = [{ vrid: 51, state: 1, term: 3, penalty: 0 }];
+  beacons: { ways: readonly HeartbeatWay[]; closed: boolean }[] = [];
   /** The first frame that carries this record is lost. */
   losesOnce: Buffer | undefined;
   readonly link: SyncLink;
 
   constructor(name: string, id: number, records: number) {
     this.records = Array.from({ length: records }, (_, i) => Buffer.alloc(SYNC_RECORD_BYTES, `${name}${i} `));
-    this.link = new SyncLink({ name, id, epoch: 1, instance: Date.now(), soloAfterNs: 50_000_000n, ...SYNC_MACHINE_DEFAULTS, seed: '0123456789abcdef', helloIntervalNs: 10_000_000n, acknowledgementTimeoutNs: 20_000_000n }, {
+    this.link = new SyncLink({ name, id, epoch: 1, underlayAddress: 11 + id, instance: Date.now(), soloAfterNs: 50_000_000n, ...SYNC_MACHINE_DEFAULTS, seed: '0123456789abcdef', helloIntervalNs: 10_000_000n, acknowledgementTimeoutNs: 20_000_000n }, {
       nowNs: () => process.hrtime.bigint(),
       readGatewayState: () => ({ peerHeardNs: this.peerHeardNs, acknowledged: this.acknowledged, bulkAcknowledged: this.bulkAcknowledged }),
       clearDigests: () => undefined,
@@ -41,8 +42,8 @@ class Side {
       transmit: (frame) => this.#transmit(frame),
       rewind: () => void (this.position = 0),
       step: (walk) => (walk === 'bulk' ? this.#step() : { kind: 'Ended' }),
-      startBeacon: (frame) => {
-        const beacon = { frame, closed: false };
+      startBeacon: (ways) => {
+        const beacon = { ways, closed: false };
         this.beacons.push(beacon);
         return { stats: { sent: 0n, failed: 0n, lateMaxUs: 0 }, close: () => void (beacon.closed = true) };
       },
@@ -50,6 +51,7 @@ class Side {
       peerChanged: (alive) => void this.log.push(alive ? 'peer alive' : 'peer silent'),
       synchronisedChanged: (synchronised) => void this.log.push(synchronised ? 'synchronised' : 'not synchronised'),
       peerRolesHeard: (views) => void this.log.push(`roles ${views.map(({ term }) => term).join()}`),
+      peerPlaceHeard: (address) => void this.log.push(`place ${address}`),
       bulkCompleted: (rounds) => void this.log.push(`bulk complete in ${rounds}`),
       bulkFailed: () => void this.log.push('bulk failed'),
       tablesCompared: ({ kind }) => void this.log.push(`tables ${kind}`),
@@ -117,6 +119,7 @@ describe('two gateways over the ha link', () => {
     expect(b.received.size).toBe(5000);
     await until(() => a.link.synchroniser.peerStatus().holdsOurs);
     expect(a.log).toContain('roles 3');
+    expect([a.log.filter((line) => line === 'place 12'), b.log.filter((line) => line === 'place 11')]).toEqual([['place 12'], ['place 11']]);
   });
 
   it('compare what they hold as soon as each holds all, and say so', async () => {
@@ -178,19 +181,28 @@ describe('two gateways over the ha link', () => {
     a.start();
     b.start();
     await until(() => heardTerm() === 3);
-    a.virtualRouters = [{ vrid: 51, state: 2, term: 8 }];
+    a.virtualRouters = [{ vrid: 51, state: 2, term: 8, penalty: 0 }];
     a.link.synchroniser.rolesChanged();
     await until(() => heardTerm() === 8);
   });
 });
 
 describe('a link', () => {
+  it('sends heartbeats by every way that it knows, each with its own mark', () => {
+    const [a] = pair(0);
+    a.link.setUnderlayPath(path);
+    a.link.setPath(path);
+    expect(a.beacons.map(({ ways, closed }) => [ways.map(({ way }) => way), closed])).toEqual([[['underlay'], true], [['ha', 'underlay'], false]]);
+    const [ha, underlay] = a.beacons[1]!.ways.map(({ frame }) => frame);
+    expect([ha!.length, ha!.readUInt8(HEADER + 12), underlay!.readUInt8(HEADER + 12), ha!.readUInt16BE(HEADER + 6)]).toEqual([SYNC_FRAME_HEAD_BYTES + 32, 0, 1, 32]);
+  });
+
   it('replaces its heartbeats when the peer has another MAC, and ends them', () => {
     const [a] = pair(0);
     a.link.setPath(path);
     a.link.setPath({ ...path, destinationMac: Buffer.alloc(6, 9) });
     expect(a.beacons.map(({ closed }) => closed)).toEqual([true, false]);
-    expect(a.beacons[1]!.frame.subarray(0, 6)).toEqual(Buffer.alloc(6, 9));
+    expect(a.beacons[1]!.ways[0]!.frame.subarray(0, 6)).toEqual(Buffer.alloc(6, 9));
     a.link.close();
     expect(a.beacons.map(({ closed }) => closed)).toEqual([true, true]);
   });

@@ -6,7 +6,7 @@ import type { BulkComplete, Hello, Message } from '../../../src/sync/messages.js
 const MS = 1_000_000n;
 
 function configOf(name: string, id: number, instance: number): SyncMachineConfig {
-  return { name, id, epoch: 100 + id, instance, soloAfterNs: 20n * MS, ...SYNC_MACHINE_DEFAULTS };
+  return { name, id, epoch: 100 + id, underlayAddress: 0xc0a8210b + id, instance, soloAfterNs: 20n * MS, ...SYNC_MACHINE_DEFAULTS };
 }
 
 /** One machine and what it has asked for. */
@@ -30,7 +30,7 @@ class Gateway {
 
   poll(change: Partial<Reading> = {}): SyncEffect[] {
     this.reading = { ...this.reading, ...change };
-    return this.step({ type: 'Polled', reading: this.reading, virtualRouters: [{ vrid: 51, state: 1, term: 3 }] });
+    return this.step({ type: 'Polled', reading: this.reading, virtualRouters: [{ vrid: 51, state: 1, term: 3, penalty: 0 }] });
   }
 
   /** Polls with the peer heard just now. */
@@ -81,9 +81,9 @@ describe('liveness', () => {
 
   it('splits a long list of virtual routers over several hellos', () => {
     const gateway = new Gateway('gw-a', 0, 500);
-    const virtualRouters = Array.from({ length: 70 }, (_, i) => ({ vrid: i + 1, state: 2, term: 1 }));
+    const virtualRouters = Array.from({ length: 70 }, (_, i) => ({ vrid: i + 1, state: 2, term: 1, penalty: 0 }));
     const messages = sentBy(gateway.step({ type: 'RolesChanged', nowNs: 0n, virtualRouters })) as Hello[];
-    expect(messages.map((message) => message.virtualRouters.length)).toEqual([32, 32, 6]);
+    expect(messages.map((message) => message.virtualRouters.length)).toEqual([24, 24, 22]);
     expect(messages.flatMap((message) => message.virtualRouters)).toEqual(virtualRouters);
   });
 });

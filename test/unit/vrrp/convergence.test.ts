@@ -43,7 +43,7 @@ function build(specs: readonly Member[], advertisementIntervalUs: number): Lan {
   specs.forEach(({ priority, synchronised, preempt, startUs }, i) => {
     const config = { ...baseConfig, priority, preempt, advertisementIntervalUs, primaryAddress: 0x0a090001 + i };
     const router = lan.add(`r${i}`, config, synchronised);
-    lan.at(startUs, () => lan.dispatch(router, { type: 'Startup' }));
+    lan.at(startUs, () => lan.start(router));
   });
   return lan;
 }
@@ -76,7 +76,7 @@ function weather(lan: Lan, lossPercent: number, numbers: readonly number[]): voi
 function calm(lan: Lan, advertisementIntervalUs: number): void {
   lan.fate = () => ({ lost: false, delayUs: 100 });
   for (const router of lan.routers) for (const what of ['undrain', 'repair'] as const) strike(lan, router, what);
-  for (const router of lan.routers) lan.dispatch(router, { type: 'Startup' });
+  for (const router of lan.routers) lan.start(router);
   lan.runUntil(lan.nowUs + 12 * advertisementIntervalUs + 3 * SECOND_US);
 }
 

@@ -79,6 +79,7 @@ export function lines(effects: readonly Effect[]): string[] {
       case 'SendAdvertisement': return `SendAdvertisement ${effect.priority}`;
       case 'StartTimer': return `StartTimer ${effect.timer} ${effect.afterUs}`;
       case 'CancelTimer': return `CancelTimer ${effect.timer}`;
+      case 'NoteDeferral': return `NoteDeferral ${effect.reason}`;
       case 'RecordTransition': return `${effect.from} > ${effect.to} (${effect.reason})`;
       case 'SendGratuitousArp':
       case 'Stopped': return effect.type;
