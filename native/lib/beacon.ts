@@ -76,8 +76,8 @@ const running = new Set<Beacon>();
  * With a `watch` (since Linux 5.5) it judges every path before each beat. A path is silent once
  * its last answer is older than `silentAfterUs` and as many beats as fit into that time left
  * since then, one after the other and each less than an interval late: a delay of our own begins
- * the count anew, and so do beats that the program declines or a full queue refuses, while one
- * that cannot leave because the interface is down counts. At the first newer answer the path is
+ * the count anew, and so do beats that the program declines, while one that cannot leave because
+ * the interface is down, or refuses it, counts. At the first newer answer the path is
  * silent no more. A path without an answer in the last `silentAfterUs` is silent to begin with.
  *
  * Emits 'change' when a verdict or a word has changed. Changes faster than the event loop are

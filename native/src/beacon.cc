@@ -139,9 +139,13 @@ Findings Watch::Read() {
   return copy;
 }
 
-// An interface that is down or gone carries no answer either; a full queue, or a
-// program that declines, is our own affair.
-bool IsPathDown(int error) { return error == ENETDOWN || error == ENXIO || error == ENODEV; }
+// An interface that is down or gone carries no answer either; a program that
+// declines is our own affair. ENOBUFS: what the queue refuses beat after beat, ahead
+// of all other traffic, goes nowhere. For up to a second after the carrier's loss, so
+// says an interface that the kernel has not marked as down yet (net/core/link_watch.c).
+bool IsPathDown(int error) {
+  return error == ENETDOWN || error == ENXIO || error == ENODEV || error == ENOBUFS;
+}
 
 // What the thread works with. It touches nothing of Node.
 class Sender {
