@@ -43,7 +43,7 @@ describe('messages', () => {
 
   it('survive the wire', () => {
     expect(decodeMessage(encodeMessage(hello))).toEqual(hello);
-    const placed = { ...hello, underlayAddress: 0xc0a8210b, virtualRouters: [{ vrid: 51, state: 2, term: 9, penalty: 30 }] };
+    const placed = { ...hello, underlayAddress: 0xc0a8210b, virtualRouters: [{ vrid: 51, state: 2, term: 9, penalty: 30 }, { vrid: 52, state: 2, term: 9, penalty: 0, tunnelsUp: 3 }] };
     expect(decodeMessage(encodeMessage(placed))).toEqual(placed);
     expect(decodeMessage(encodeMessage({ type: 'bulkComplete', generation: 1, want: 2 }))).toEqual({ type: 'bulkComplete', generation: 1, want: 2 });
   });
