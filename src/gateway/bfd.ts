@@ -12,18 +12,18 @@ import { virtualRouterMac } from '../compile/compile.js';
 import { formatIpv4, macBytes, subnetContains } from '../config/address.js';
 import type { Ipv4Address } from '../config/address.js';
 import type { VirtualRouterConfiguration } from '../config/schema.js';
-import { BFD_SESSIONS, decodeBfdReport } from '../dataplane/bfd-table.js';
+import { decodeBfdReport } from '../dataplane/bfd-table.js';
 import type { BfdEndpoint, BfdReport, BfdTable } from '../dataplane/bfd-table.js';
-import type { Computes } from '../dataplane/computes.js';
 import type { DataPlaneEvent } from '../dataplane/events.js';
 import { encapsulationNames, virtualRouterState } from '../dataplane/layout.generated.js';
 import type { VirtualRouterView } from '../sync/messages.js';
 import { systemClock } from '../vrrp/clock.js';
 import { monotonicNs } from './basis.js';
 import type { Basis } from './basis.js';
+import { BfdAdmission, endpointName } from './bfd-admission.js';
+import type { Standing } from './bfd-admission.js';
 import { BfdSession } from './bfd-session.js';
 import type { BfdTransition } from './bfd-session.js';
-import { discriminatorOf } from './discriminators.js';
 
 export interface BfdPorts {
   /** Whether our broken tunnels lower the priority may be otherwise now. */
@@ -51,14 +51,6 @@ export interface BfdStatus {
 
 /** Until one session of those that our predecessor had Up has to come to us: three packets at a second each, and as much again. */
 const PATIENCE_US = 5_000_000;
-/** Who is known is looked up so often, and who has left is forgotten. */
-const REVIEW_NS = 10_000_000_000n;
-const REVIEW_STRANGER_NS = 1_000_000_000n;
-/** Sessions of endpoints that are admitted by bfd.peers alone and have not come Up: so many, and for so long. */
-const MOST_STRANGERS = 64;
-const STRANGER_NS = 10_000_000_000n;
-/** A session that is not Up and heard nothing for so long was somebody's who is gone. */
-const SILENT_NS = 600_000_000_000n;
 
 /** While we are Active for it. */
 interface Tenure {
@@ -84,23 +76,28 @@ export class Bfd {
   readonly #basis: Basis;
   readonly #ports: BfdPorts;
   readonly #table: BfdTable;
-  readonly #computes: Computes;
   readonly #watched = new Map<number, Watched>();
-  /** In the programs' table, by name. */
-  readonly #admitted = new Map<string, { readonly endpoint: BfdEndpoint; readonly localDiscriminator: number; known: boolean; readonly sinceNs: bigint }>();
-  readonly #discriminators = new Set<number>();
+  readonly #admission: BfdAdmission;
   #repeater: Repeater | undefined;
   #socket: PacketSocket | undefined;
-  #reviewedNs: bigint | undefined;
-  #refused = 0;
 
   constructor(basis: Basis, ports: BfdPorts) {
     this.#basis = basis;
     this.#ports = ports;
     this.#table = basis.dataPlane.bfdTable();
-    this.#computes = basis.dataPlane.computes();
     // What an earlier daemon was told is not told again.
     this.#table.clear();
+    const computes = basis.dataPlane.computes();
+    this.#admission = new BfdAdmission({
+      table: this.#table,
+      endpoints: () => computes.endpoints(),
+      vrids: () => [...this.#watched.keys()],
+      isNamed: ({ vrid, address }) => this.#watched.get(vrid)?.configuration.bfd.peers.some((prefix) => subnetContains(prefix, address as Ipv4Address)) ?? false,
+      standingOf: (endpoint) => this.#standingOf(endpoint),
+      expelled: (endpoint) => this.#end(endpoint),
+      key: () => basis.dataPlane.readGateway().key,
+      nowNs: monotonicNs,
+    });
   }
 
   // ------------------------------------------------------------- configuration
@@ -114,7 +111,7 @@ export class Bfd {
       if (watched === undefined) this.#watched.set(configuration.vrid, { configuration, plane: wholeTunnelPlane, tenure: undefined, peerUp: 0 });
       else this.#change(watched, configuration);
     }
-    this.#reviewedNs = undefined;
+    this.#admission.follow();
     this.rolesChanged(() => false);
   }
 
@@ -122,18 +119,13 @@ export class Bfd {
     // Nobody would find a session again whose virtual router has moved to another address.
     if (watched.configuration.address !== configuration.address) endTenure(watched);
     watched.configuration = configuration;
-    for (const { session, endpoint } of speakersOf(watched)) session.reconfigure(this.#configOf(configuration, this.#admitted.get(nameOf(endpoint))?.localDiscriminator ?? 1));
+    for (const { session } of speakersOf(watched)) session.reconfigure(configOf(configuration, session.variables.config.localDiscriminator));
   }
 
   #forget(vrid: number): void {
     const watched = this.#watched.get(vrid);
     if (watched !== undefined) endTenure(watched);
     this.#watched.delete(vrid);
-    for (const [name, { endpoint }] of [...this.#admitted]) if (endpoint.vrid === vrid) this.#expel(name);
-  }
-
-  #configOf({ bfd }: VirtualRouterConfiguration, localDiscriminator: number): SessionConfig {
-    return { localDiscriminator, detectMult: bfd.multiplier, desiredMinTxUs: bfd.minTx, requiredMinRxUs: bfd.minRx };
   }
 
   // --------------------------------------------------------------------- roles
@@ -181,15 +173,26 @@ export class Bfd {
   }
 
   #speakerOf(watched: Watched, { sessions }: Tenure, report: BfdReport): Speaker | undefined {
-    const name = nameOf(report);
+    const name = endpointName(report);
     const present = sessions.get(name);
     if (present !== undefined) return present;
-    const admitted = this.#admitted.get(name) ?? this.#admitStranger(watched, report);
-    if (admitted === undefined) return undefined;
+    const localDiscriminator = this.#admission.discriminatorOf(report) ?? this.#admission.stranger(report);
+    if (localDiscriminator === undefined) return undefined;
     const { vrid, address, encapsulation } = report;
-    const speaker = { endpoint: { vrid, address, encapsulation }, session: this.#open(watched, admitted.localDiscriminator, report) };
+    const speaker = { endpoint: { vrid, address, encapsulation }, session: this.#open(watched, localDiscriminator, report) };
     sessions.set(name, speaker);
     return speaker;
+  }
+
+  #standingOf(endpoint: BfdEndpoint): Standing | undefined {
+    const session = this.#watched.get(endpoint.vrid)?.tenure?.sessions.get(endpointName(endpoint))?.session;
+    return session && { isUp: session.view.state === 'Up', wasUp: session.view.wasUp, lastNs: session.lastNs };
+  }
+
+  #end(endpoint: BfdEndpoint): void {
+    const sessions = this.#watched.get(endpoint.vrid)?.tenure?.sessions;
+    sessions?.get(endpointName(endpoint))?.session.close();
+    sessions?.delete(endpointName(endpoint));
   }
 
   #open({ configuration }: Watched, localDiscriminator: number, { address: remote, encapsulation, vrid, mac }: BfdReport): BfdSession {
@@ -199,7 +202,7 @@ export class Bfd {
       ifindex: underlay.ifindex, vlan: this.#basis.configuration.interfaces.underlay.vlan,
       mac: macBytes(virtualRouterMac(vrid)), address: configuration.address, remote, encapsulation,
     };
-    return new BfdSession(this.#configOf(configuration, localDiscriminator), path, mac, {
+    return new BfdSession(configOf(configuration, localDiscriminator), path, mac, {
       clock: systemClock,
       repeater: this.#repeater ??= new Repeater(),
       socket: this.#socket ??= this.#openSocket(underlay.name),
@@ -222,76 +225,12 @@ export class Bfd {
     setImmediate(() => this.#judge());
   }
 
-  // ------------------------------------------------------------------ admission
-
-  #admitStranger({ configuration }: Watched, endpoint: BfdEndpoint): { readonly localDiscriminator: number } | undefined {
-    this.#review(REVIEW_STRANGER_NS);
-    const known = this.#admitted.get(nameOf(endpoint));
-    if (known !== undefined) return known;
-    const isPeer = configuration.bfd.peers.some((prefix) => subnetContains(prefix, endpoint.address as Ipv4Address));
-    const strangers = [...this.#admitted.entries()].filter(([name, { known: isKnown }]) => !isKnown && !this.#isUp(name)).length;
-    if (isPeer && strangers < MOST_STRANGERS) return this.#admit(endpoint, false);
-    this.#refused += 1;
-    return undefined;
-  }
-
-  #admit({ vrid, address, encapsulation }: BfdEndpoint, known: boolean): { readonly localDiscriminator: number } | undefined {
-    const endpoint = { vrid, address, encapsulation };
-    const localDiscriminator = discriminatorOf(this.#basis.dataPlane.readGateway().key, endpoint);
-    // RFC 5880 §6.3 wants each once, both gateways the same: of two that collide the second has to do without.
-    if (this.#admitted.size >= BFD_SESSIONS || this.#discriminators.has(localDiscriminator)) return undefined;
-    this.#table.set(endpoint, localDiscriminator);
-    this.#discriminators.add(localDiscriminator);
-    const admitted = { endpoint, localDiscriminator, known, sinceNs: monotonicNs() };
-    this.#admitted.set(nameOf(endpoint), admitted);
-    return admitted;
-  }
-
-  #expel(name: string): void {
-    const admitted = this.#admitted.get(name);
-    if (admitted === undefined) return;
-    this.#table.delete(admitted.endpoint);
-    this.#discriminators.delete(admitted.localDiscriminator);
-    this.#admitted.delete(name);
-    const sessions = this.#watched.get(admitted.endpoint.vrid)?.tenure?.sessions;
-    sessions?.get(name)?.session.close();
-    sessions?.delete(name);
-  }
-
-  /** Who is known now, unless that was asked less than `everyNs` ago. */
-  #review(everyNs: bigint): void {
-    const nowNs = monotonicNs();
-    if (this.#watched.size === 0 || (this.#reviewedNs !== undefined && nowNs - this.#reviewedNs < everyNs)) return;
-    this.#reviewedNs = nowNs;
-    const known = new Map<string, BfdEndpoint>();
-    for (const { address, encapsulation } of this.#computes.endpoints()) {
-      for (const vrid of this.#watched.keys()) known.set(nameOf({ vrid, address, encapsulation }), { vrid, address, encapsulation });
-    }
-    for (const [name, admitted] of [...this.#admitted]) {
-      admitted.known = known.has(name);
-      if (this.#isGone(name, admitted, nowNs)) this.#expel(name);
-    }
-    for (const [name, endpoint] of known) if (!this.#admitted.has(name)) this.#admit(endpoint, true);
-  }
-
-  #isGone(name: string, { endpoint, known, sinceNs }: { readonly endpoint: BfdEndpoint; readonly known: boolean; readonly sinceNs: bigint }, nowNs: bigint): boolean {
-    if (this.#isUp(name)) return false;
-    const session = this.#watched.get(endpoint.vrid)?.tenure?.sessions.get(name)?.session;
-    if (session !== undefined && session.view.wasUp) return nowNs - session.lastNs > SILENT_NS;
-    return !known && nowNs - sinceNs > STRANGER_NS;
-  }
-
-  #isUp(name: string): boolean {
-    for (const watched of this.#watched.values()) if (watched.tenure?.sessions.get(name)?.session.view.state === 'Up') return true;
-    return false;
-  }
-
   // -------------------------------------------------------------------- verdict
 
   /** What comes without an event. */
   tick(): void {
     for (const watched of this.#watched.values()) for (const { session } of speakersOf(watched)) session.renew();
-    this.#review(REVIEW_NS);
+    this.#admission.tick();
     this.#judge();
   }
 
@@ -335,11 +274,6 @@ export class Bfd {
     return sessionStates.map((state) => [state, all.filter((other) => other === state).length]);
   }
 
-  /** Strangers that were turned away. */
-  get refused(): number {
-    return this.#refused;
-  }
-
   /** Says nothing to anyone. */
   close(): void {
     for (const watched of this.#watched.values()) endTenure(watched);
@@ -365,6 +299,6 @@ function statusOf({ endpoint, session }: Speaker): BfdSessionStatus {
   };
 }
 
-function nameOf({ vrid, address, encapsulation }: BfdEndpoint): string {
-  return `${vrid}/${encapsulation}/${address}`;
+function configOf({ bfd }: VirtualRouterConfiguration, localDiscriminator: number): SessionConfig {
+  return { localDiscriminator, detectMult: bfd.multiplier, desiredMinTxUs: bfd.minTx, requiredMinRxUs: bfd.minRx };
 }
