@@ -66,13 +66,14 @@ export interface Gateway {
 }
 
 export const victim: Gateway = {
-  node: 'gw-a', id: 0, priority: 200,
+  node: 'gw-a', id: 0, priority: 254,
   underlayAddress: '192.168.33.11', externalAddress: '10.0.2.11', haAddress: '169.254.77.1', peerHaAddress: '169.254.77.2',
 };
 export const survivor: Gateway = {
-  node: 'gw-b', id: 1, priority: 100,
+  node: 'gw-b', id: 1, priority: 253,
   underlayAddress: '192.168.33.12', externalAddress: '10.0.2.12', haAddress: '169.254.77.2', peerHaAddress: '169.254.77.1',
 };
+/** As high as they may be: the skew that a Backup waits is the shortest then, in both systems. */
 export const gateways: readonly Gateway[] = [victim, survivor];
 
 /** As in the lab: room for a tunnel around a full packet, and for a record around that. */
