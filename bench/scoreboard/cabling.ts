@@ -6,8 +6,8 @@
 //     └───────────┬────────────┘
 //           underlay (bridge)  192.168.33.0/24, MTU 1600
 //     ┌───────────┴────────────┐
-//   .11 gw-a ══ 169.254.77.0/30 ══ gw-b .12                     VIP .100 on VRID 51
-//     └───────────┬────────────┘   └ ha: direct, MTU 2000
+//   .11 gw-a ── ha (bridge) ─── gw-b .12                        VIP .100 on VRID 51; 169.254.77.0/30, MTU 2000
+//     └───────────┬────────────┘
 //           external (bridge)  10.0.2.0/24: vm-1 and vm-2 leave as .201, vm-3 as .215
 //                 │
 //             .1 outside 203.0.113.10
@@ -79,16 +79,18 @@ export const gateways: readonly Gateway[] = [victim, survivor];
 /** As in the lab: room for a tunnel around a full packet, and for a record around that. */
 const mtuBytes = { underlay: 1600, external: 1500, ha: 2000 } as const;
 
-const gatewayLinks = ({ node, underlayAddress, externalAddress }: Gateway): Link[] => [
+const gatewayLinks = ({ node, underlayAddress, externalAddress, haAddress }: Gateway): Link[] => [
   { ends: [{ node, interface: 'underlay0', address: `${underlayAddress}/24` }, { node: 'underlay', interface: node }], mtuBytes: mtuBytes.underlay },
   { ends: [{ node, interface: 'external0', address: `${externalAddress}/24` }, { node: 'external', interface: node }], mtuBytes: mtuBytes.external },
+  { ends: [{ node, interface: 'ha0', address: `${haAddress}/30` }, { node: 'ha', interface: node }], mtuBytes: mtuBytes.ha },
 ];
 
-/** The gateways' ha link comes last: whoever cuts a node's links in this order has cut the data's before those of the heartbeats. */
+/** Every cable of a gateway ends at a switch, the one between the gateways too: there the machine's power can be taken from all at once. */
 export const cabling: Cabling = {
   nodes: [
     { name: 'underlay', kind: 'switch' },
     { name: 'external', kind: 'switch' },
+    { name: 'ha', kind: 'switch' },
     ...computes.map(({ node }) => ({ name: node, kind: 'compute' }) as const),
     ...gateways.map(({ node }) => ({ name: node, kind: 'gateway' }) as const),
     { name: 'outside', kind: 'server' },
@@ -99,7 +101,6 @@ export const cabling: Cabling = {
     ...gateways.flatMap(gatewayLinks),
     { ends: [{ node: 'outside', interface: 'eth0', address: `${externalRouter}/24` }, { node: 'external', interface: 'outside' }], mtuBytes: mtuBytes.external },
     ...machines.map(({ node, address, mac, compute }): Link => ({ ends: [{ node, interface: 'eth0', address: `${address}/24`, mac }, { node: compute, interface: node }], mtuBytes: mtuBytes.external })),
-    { ends: [{ node: 'gw-a', interface: 'ha0', address: `${victim.haAddress}/30` }, { node: 'gw-b', interface: 'ha0', address: `${survivor.haAddress}/30` }], mtuBytes: mtuBytes.ha },
   ],
   trunkRouters: [],
   routes: [

@@ -1,8 +1,9 @@
 // What is done to gw-a.
 import { monotonicMs } from '../../src/lab/clock.js';
-import { batch, setLinks } from '../../src/lab/network.js';
+import { batch } from '../../src/lab/network.js';
 import type { LabState } from '../../src/lab/state.js';
-import { cabling, victim } from './cabling.js';
+import { victim } from './cabling.js';
+import { cutPower } from './power.js';
 import type { System } from './system.js';
 
 export const scenarios = ['crash', 'kill', 'link', 'planned'] as const;
@@ -15,9 +16,9 @@ export interface Fault {
 }
 
 const inflictions: Readonly<Record<Scenario, (system: System, state: LabState) => Promise<void>>> = {
-  /** The machine loses power. Links first: daemons that died before would be missed before the first packet is. */
+  /** The machine loses power: its cables first, for daemons that died before would be missed before the first packet is. */
   crash: async (system, state) => {
-    await setLinks(cabling, victim.node, 'down');
+    cutPower();
     system.kill(state, victim.node);
   },
   kill: async (system, state) => system.kill(state, victim.node),
