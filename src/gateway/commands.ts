@@ -10,6 +10,11 @@ export class Commands {
   #worker: Worker | undefined;
   #next = 0;
 
+  /** A thread takes its time to start: better now than when something has happened. */
+  prepare(): void {
+    this.#worker ??= this.#start();
+  }
+
   /** Never rejects. */
   run(command: Command): Promise<CommandResult> {
     this.#worker ??= this.#start();

@@ -25,6 +25,9 @@ import type { Faults } from './faults.js';
 import { leaseUntil, wouldFollow } from './lease.js';
 import type { PeerView } from './lease.js';
 import type { Liveness } from './liveness.js';
+import type { StateChange } from './notifier.js';
+import { publicState, reasonOf } from './public-state.js';
+import type { PublicState } from './public-state.js';
 import { toYield, withSiblings } from './sync-groups.js';
 import type { Member } from './sync-groups.js';
 import type { Judgement } from './tracking.js';
@@ -43,6 +46,8 @@ export interface ElectionsPorts {
   tunnelsUp(vrid: number): number | undefined;
   /** The peer should hear of our roles now. */
   rolesChanged(): void;
+  /** A virtual router is something else now. */
+  stateChanged(change: StateChange): void;
   /** Of a next hop on the underlay; undefined while it does not answer. */
   underlayMac(address: number): Buffer | undefined;
 }
@@ -64,6 +69,8 @@ export class Elections {
   #tagged: TaggedUnderlay | undefined;
   readonly #drained: Drained;
   #telling: NodeJS.Immediate | undefined;
+  /** What each was told to be. */
+  readonly #toldStates = new Map<number, PublicState>();
   #leaving = false;
 
   constructor(basis: Basis, ports: ElectionsPorts) {
@@ -122,6 +129,7 @@ export class Elections {
       await election.shutdown();
       election.close();
       this.#running.delete(vrid);
+      this.#toldStates.delete(vrid);
     }));
   }
 
@@ -156,6 +164,7 @@ export class Elections {
   /** What comes without an event: terms that records brought, another Active where we inherited the role. */
   tick(): void {
     this.judgeFaults();
+    for (const vrid of this.#running.keys()) this.#tellState(vrid);
     for (const [vrid, { election }] of this.#running) {
       const { state, term } = this.#basis.dataPlane.roles.read(vrid);
       if (state !== virtualRouterState.active) election.termSeen(term);
@@ -261,11 +270,21 @@ export class Elections {
       renewLease: (untilNs) => dataPlane.roles.renewLease(vrid, leaseUntil(untilNs, monotonicNs(), wouldFollow(this.#ports.peerView(), vrid))),
       transition: ({ from, to, reason, term }) => {
         log.info({ vrid, from, to, reason, term }, `virtual router ${vrid}: ${from} → ${to}`);
+        this.#tellState(vrid);
         // After the effects of this one: siblings may have to follow.
         setImmediate(() => this.judgeFaults());
       },
       notice: (kind, sentence) => log.warn({ vrid, reason: kind }, sentence),
     };
+  }
+
+  /** Also of what makes no transition: a hold on one that is out of the election already. */
+  #tellState(vrid: number): void {
+    const status = this.#running.get(vrid)?.election.status();
+    if (status === undefined) return;
+    const [state, previous] = [publicState(status), this.#toldStates.get(vrid) ?? 'stopped'];
+    this.#toldStates.set(vrid, state);
+    if (state !== previous) this.#ports.stateChanged({ vrid, state, previous, reason: reasonOf(status), priority: status.effectivePriority, term: status.term });
   }
 
   #optionsOf(configuration: VirtualRouterConfiguration): VirtualRouterOptions {

@@ -36,6 +36,7 @@ import { handOver, peerIsFilled } from './hand-over.js';
 import type { DrainRequest } from './hand-over.js';
 import { Liveness } from './liveness.js';
 import { NextHops } from './next-hops.js';
+import { Notifier } from './notifier.js';
 import { portLogLine } from './port-log.js';
 import { Servers } from './servers.js';
 import { SlowPackets } from './slow-packets.js';
@@ -51,6 +52,8 @@ export interface GatewayOptions {
   readonly log: Logger;
 }
 
+/** An end does not wait longer for those who are told of it. */
+const NOTIFY_LIMIT_MS = 2000;
 /** Programs are built beside the compiled TypeScript. */
 const OBJECT_PATH = fileURLToPath(new URL('../../dist/bpf/floatgate.bpf.o', import.meta.url));
 const VERSION = (JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }).version;
@@ -66,6 +69,7 @@ export class Gateway {
   readonly #bfd: Bfd;
   readonly #elections: Elections;
   readonly #commands = new Commands();
+  readonly #notifier: Notifier;
   readonly #watchers: Watchers;
   readonly #trackers: Trackers;
   readonly #sessions: Sessions;
@@ -112,6 +116,7 @@ export class Gateway {
     });
     this.#slowPackets = new SlowPackets(basis, this.#nextHops);
     this.#faults = new Faults(basis, this.#nextHops);
+    this.#notifier = new Notifier({ run: (command) => this.#commands.run(command), warn: (fields, sentence) => basis.log.warn(fields, sentence) });
     this.#watchers = new Watchers(basis, this.#commands);
     this.#trackers = new Trackers({ makers: this.#watchers.makers, log: basis.log, changed: () => this.#elections.judgeFaults() });
     this.#liveness = new Liveness(basis, {
@@ -136,6 +141,7 @@ export class Gateway {
         this.#bfd.rolesChanged((vrid) => this.#elections.isHandingOver(vrid));
         this.#synchronisation.rolesChanged();
       },
+      stateChanged: (change) => this.#notifier.tell(change),
       underlayMac: (address) => this.#nextHops.underlayMac(address),
     });
     this.#sessions = new Sessions(basis, this.#synchronisation);
@@ -169,6 +175,7 @@ export class Gateway {
     await this.#warnOfTags();
     await this.#readKernel();
     this.#nextHops.follow(installation.state.neighbourTargets);
+    this.#prepareNotifier();
     this.#trackers.follow(this.#basis.configuration.virtualRouters);
     // Before the elections: loading the servers takes longer than an advertisement may wait.
     await this.#serve();
@@ -176,6 +183,12 @@ export class Gateway {
     this.#elections.follow();
     this.#ticking = setInterval(() => this.#tick(), RESOLVER_TICK_MS);
     log.info({ adopted: dataPlane.adopted, pid: process.pid, version: VERSION }, 'gateway started');
+  }
+
+  #prepareNotifier(): void {
+    const { notify, gateway, virtualRouters } = this.#basis.configuration;
+    this.#notifier.configure(notify, gateway.name);
+    if (notify?.command !== undefined || virtualRouters.some(({ track }) => track.some(({ kind }) => kind === 'script'))) this.#commands.prepare();
   }
 
   #attach(): void {
@@ -363,6 +376,7 @@ export class Gateway {
       this.#synchronisation.restart(this.#nextHops.peerMac);
       this.#elections.setSynchronised(this.#synchronisation.synchronised);
     }
+    this.#prepareNotifier();
     this.#trackers.follow(wanted.configuration.virtualRouters);
     this.#bfd.follow();
     this.#elections.follow();
@@ -386,6 +400,7 @@ export class Gateway {
     await this.#reloaded;
     if (handOver && !(await peerIsFilled(this.#synchronisation))) log.warn('handing over to a peer that does not hold all of our sessions');
     if (handOver) await this.#elections.shutdown();
+    await this.#notifier.finished(NOTIFY_LIMIT_MS);
     await this.#close();
     if (detach) await giveUp(configuration.stateDirectory);
     log.info({ detached: detach }, 'gateway stopped');
@@ -398,6 +413,7 @@ export class Gateway {
     this.#elections.close();
     this.#trackers.close();
     this.#watchers.close();
+    this.#notifier.close();
     this.#commands.close();
     this.#bfd.close();
     this.#slowPackets.close();
