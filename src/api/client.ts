@@ -2,7 +2,7 @@
 import { request } from 'node:http';
 import type { FloatingIpPage } from './floating-ips.js';
 import type { SessionCount, SessionPage, SessionsKilled } from './sessions.js';
-import type { DrainAnswer, Status } from './status.js';
+import type { DrainAnswer, RouterStatus, Status } from './status.js';
 
 /** Parameters as the user wrote them: the daemon says what is wrong with one. */
 export type Parameters = Readonly<Record<string, string | undefined>>;
@@ -27,6 +27,11 @@ export class ApiClient {
 
   async status(): Promise<Status> {
     return (await this.#call('GET', '/status')) as Status;
+  }
+
+  /** `name`: of one; without it all. */
+  async routers(parameters: Parameters = {}): Promise<readonly RouterStatus[]> {
+    return (await this.#call('GET', '/routers', parameters)) as readonly RouterStatus[];
   }
 
   async counters(): Promise<Status['counters']> {

@@ -3,13 +3,15 @@ import { chmodSync, existsSync, rmSync } from 'node:fs';
 import fastify from 'fastify';
 import type { FastifyInstance } from 'fastify';
 import { answers } from './answers.js';
-import { parseQuery, wholeNumbers, yes } from './query.js';
+import { parseQuery, text, wholeNumbers, yes } from './query.js';
 import { addSessionRoutes } from './session-routes.js';
 import type { SessionActions } from './session-routes.js';
-import type { DrainAnswer, Status } from './status.js';
+import type { DrainAnswer, RouterStatus, Status } from './status.js';
 
 export interface ApiActions extends SessionActions {
   status(): Status;
+  /** All tenants' routers, or the one of that name. */
+  routers(name: string | undefined): readonly RouterStatus[];
   /** Every reason, also those that are zero. */
   counters(): Status['counters'];
   /** Hands over what is Active, of these or of all, and keeps it out of the election until `undrain`. Resolves when done, with the VRIDs. */
@@ -25,12 +27,14 @@ export class ApiConflict extends Error {
   readonly statusCode = 409;
 }
 
+const routersParameters = { name: text('the name of a router', (value) => value).optional() };
 const undrainParameters = { vrid: wholeNumbers(1, 255).optional() };
 const drainParameters = { ...undrainParameters, force: yes().optional() };
 
 export function buildApi(actions: ApiActions): FastifyInstance {
   const server = fastify({ logger: false, forceCloseConnections: true });
   server.get('/status', async () => actions.status());
+  server.get('/routers', async ({ query }) => actions.routers(parseQuery(routersParameters, query).name));
   server.get('/counters', async () => actions.counters());
   server.post('/drain', async ({ query }): Promise<DrainAnswer> => {
     const { vrid: vrids, force = false } = parseQuery(drainParameters, query);

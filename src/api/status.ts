@@ -14,6 +14,8 @@ export interface Status {
     readonly version: string;
   };
   readonly virtualRouters: readonly VirtualRouterStatus[];
+  /** What virtual routers depend on, each thing once. */
+  readonly tracked: readonly TrackedStatus[];
   readonly peer: PeerStatus;
   readonly interfaces: readonly InterfaceStatus[];
   readonly neighbours: { readonly resolved: number; readonly unresolved: number; readonly heldFrames: number; readonly heldFramesDropped: number };
@@ -36,8 +38,22 @@ export interface VirtualRouterStatus {
   readonly since: string;
   /** Why it came to be in this state. */
   readonly reason: string;
+  /** As configured. */
   readonly priority: number;
+  /** As advertised: less what tracked things that are down take away. */
+  readonly effectivePriority: number;
   readonly address: string;
+  /** 'active' | 'backup' | 'handing-over' | 'fault' | 'drained' | 'stopped', as the election has it: notifications say the same. */
+  readonly condition: string;
+  /** What is down and lowers the priority or is a fault, by name. */
+  readonly causes: readonly string[];
+  /** Out of the election until it is undrained. */
+  readonly drained: boolean;
+  readonly syncGroup?: string | undefined;
+  /** The gateway that has the role; absent: none that we know of. */
+  readonly activeOn?: string | undefined;
+  /** 'initialize' | 'backup' | 'active' | 'draining' at the peer; absent: it has not said. */
+  readonly peerState?: string | undefined;
   /** The last transitions, newest first. */
   readonly history: readonly Transition[];
   /** Absent where the configuration has it off. */
@@ -68,6 +84,31 @@ export interface BfdSessionStatus {
   readonly detectionTimeMs: number;
   /** ISO 8601: since when it is in this state. */
   readonly since: string;
+}
+
+/** A tenant's router, and where it is carried. */
+export interface RouterStatus {
+  readonly name: string;
+  readonly vrid: number;
+  /** As in VirtualRouterStatus, of its virtual router. */
+  readonly condition: string;
+  readonly activeOn?: string | undefined;
+  readonly since: string;
+  readonly reason: string;
+}
+
+export interface TrackedStatus {
+  /** Its kind and its target: `gateway 10.0.2.1`. */
+  readonly name: string;
+  /** 'link' | 'gateway' | 'script' */
+  readonly kind: string;
+  readonly state: 'up' | 'down' | 'unknown';
+  /** What was seen last, for people. */
+  readonly detail: string;
+  /** ISO 8601: in this state. */
+  readonly since: string;
+  /** Who tracks it. `weight`: points that its loss takes from the priority; absent: its loss is a fault. */
+  readonly virtualRouters: readonly { readonly vrid: number; readonly weight?: number | undefined }[];
 }
 
 export interface Transition {

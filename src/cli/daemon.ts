@@ -13,7 +13,6 @@ export function register(program: Command): void {
     .requiredOption('-c, --config <file>', 'the configuration file')
     .option('--detach-on-exit', 'give up sessions and programs at the end, instead of leaving them to forward until the next start')
     .action(runAction);
-  forDaemon(program, 'status', 'Print the state of a running gateway: roles, peer, synchronisation, counters.').option('--json', 'print it as JSON').action(statusAction);
   forDaemon(program, 'drain', 'Hand virtual routers over to the peer without losing a packet, and keep out of their elections until undrain, over restarts too; returns when it is done, or with code 3 when the peer could not go on without a loss.')
     .option('--vrid <n...>', 'these, and those in a sync group with them (default: all)')
     .option('--force', 'also when sessions are lost by it, or when nobody takes over')
@@ -29,12 +28,6 @@ async function runAction(options: { config: string; detachOnExit?: boolean }): P
   const { run } = await import('./run.js');
   // Not by exitCode: after a failure there may be sockets and timers left that would keep the process alive.
   process.exit(await run(options));
-}
-
-async function statusAction(options: DaemonOptions & { json?: boolean }): Promise<void> {
-  const { formatStatus } = await import('../api/format.js');
-  const status = await (await clientOf(options)).status();
-  process.stdout.write(options.json === true ? `${JSON.stringify(status, undefined, 2)}\n` : formatStatus(status));
 }
 
 interface DrainOptions extends DaemonOptions {

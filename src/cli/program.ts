@@ -16,7 +16,7 @@ const daemon = (): Promise<Subcommand> => import('./daemon.js');
 const subcommands: Readonly<Record<string, () => Promise<Subcommand>>> = {
   check: () => import('./check.js'),
   run: daemon,
-  status: daemon,
+  status: () => import('./status.js'),
   drain: daemon,
   undrain: daemon,
   reload: daemon,

@@ -29,6 +29,11 @@ export class Faults {
     return true;
   }
 
+  /** Names of what is down. */
+  get causes(): string[] {
+    return [...this.#down].filter((role) => role !== 'ha').map((role) => `link ${this.#basis.node(role).name}`);
+  }
+
   /** Without underlay or external side nobody can be Active. */
   get links(): boolean {
     return this.#down.has('underlay') || this.#down.has('external');

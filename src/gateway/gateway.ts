@@ -41,7 +41,7 @@ import { portLogLine } from './port-log.js';
 import { Servers } from './servers.js';
 import { SlowPackets } from './slow-packets.js';
 import { Sessions } from './sessions.js';
-import { countersOf, hookName, metricsSource, statusOf } from './status.js';
+import { countersOf, hookName, metricsSource, routersOf, statusOf } from './status.js';
 import { Synchronisation } from './synchronisation.js';
 import { Trackers } from './trackers.js';
 import { withPenalty } from './tracking.js';
@@ -148,8 +148,11 @@ export class Gateway {
     this.#servers = new Servers(metricsSource({ ...this.#parts, sessions: this.#sessions, version: VERSION }));
   }
 
-  get #parts(): { basis: Basis; bfd: Bfd; elections: Elections; nextHops: NextHops; slowPackets: SlowPackets; synchronisation: Synchronisation } {
-    return { basis: this.#basis, bfd: this.#bfd, elections: this.#elections, nextHops: this.#nextHops, slowPackets: this.#slowPackets, synchronisation: this.#synchronisation };
+  get #parts() {
+    return {
+      basis: this.#basis, bfd: this.#bfd, elections: this.#elections, nextHops: this.#nextHops, slowPackets: this.#slowPackets, synchronisation: this.#synchronisation,
+      faults: this.#faults, trackers: this.#trackers,
+    };
   }
 
   // -------------------------------------------------------------------- start
@@ -223,6 +226,7 @@ export class Gateway {
     const { stateDirectory, metrics } = this.#basis.configuration;
     await this.#servers.serveApi({
       status: () => this.status(),
+      routers: (name) => routersOf({ ...this.#parts, startedAt: this.#startedAt }, name),
       counters: () => countersOf(this.#basis, () => true),
       drain: (request) => this.drain(request),
       undrain: async (vrids) => this.undrain(vrids),

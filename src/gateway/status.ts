@@ -1,8 +1,8 @@
 /** What is to be known of a gateway: for the API, and for metrics. */
-import type { BfdStatus, Status, VirtualRouterStatus } from '../api/status.js';
+import type { BfdStatus, RouterStatus, Status, TrackedStatus, VirtualRouterStatus } from '../api/status.js';
 import { formatIpv4 } from '../config/address.js';
 import type { AttachedInterface } from '../dataplane/dataplane.js';
-import { virtualRouterStateNames } from '../dataplane/layout.generated.js';
+import { virtualRouterState, virtualRouterStateNames } from '../dataplane/layout.generated.js';
 import type { MetricsSource } from '../metrics/metrics.js';
 import { syncPaths } from '../sync/frame.js';
 import type { Election } from '../vrrp/election.js';
@@ -11,10 +11,13 @@ import { monotonicNs, replicates } from './basis.js';
 import type { Basis } from './basis.js';
 import type { Bfd } from './bfd.js';
 import type { Elections, RunningElection } from './elections.js';
+import type { Faults } from './faults.js';
 import type { NextHops } from './next-hops.js';
+import { publicState, reasonOf } from './public-state.js';
 import type { SlowPackets } from './slow-packets.js';
 import type { Sessions } from './sessions.js';
 import type { Synchronisation } from './synchronisation.js';
+import type { Trackers } from './trackers.js';
 
 export interface Observed {
   readonly basis: Basis;
@@ -23,19 +26,23 @@ export interface Observed {
   readonly nextHops: NextHops;
   readonly slowPackets: SlowPackets;
   readonly synchronisation: Synchronisation;
+  readonly faults: Faults;
+  readonly trackers: Trackers;
   readonly attached: readonly AttachedInterface[];
   readonly startedAt: Date;
   readonly version: string;
 }
 
-export function statusOf({ basis, bfd, elections, nextHops, slowPackets, synchronisation, attached, startedAt, version }: Observed): Status {
+export function statusOf(observed: Observed): Status {
+  const { basis, elections, nextHops, slowPackets, synchronisation, trackers, attached, startedAt, version } = observed;
   const { gateway } = basis.configuration;
   return {
     gateway: {
       name: gateway.name, id: gateway.id, pid: process.pid, startedAt: startedAt.toISOString(),
       adopted: basis.dataPlane.adopted, draining: elections.draining, version,
     },
-    virtualRouters: elections.running.map((router) => virtualRouterStatus(router, basis, bfd, startedAt)),
+    virtualRouters: elections.running.map((router) => virtualRouterStatus(router, observed)),
+    tracked: trackers.things.map(({ sinceMs, ...thing }): TrackedStatus => ({ ...thing, since: new Date(sinceMs).toISOString() })),
     peer: peerStatus(basis, synchronisation),
     interfaces: attached.map(({ node: { role }, mode }) => interfaceStatus(basis, role, mode)),
     neighbours: heldOf(nextHops, slowPackets),
@@ -52,17 +59,6 @@ export function hookName(mode: AttachedInterface['mode']): Status['interfaces'][
   return mode === 'tc' ? mode : `xdp ${mode}`;
 }
 
-function virtualRouterStatus({ configuration: { vrid, address }, election }: RunningElection, { dataPlane }: Basis, bfd: Bfd, startedAt: Date): VirtualRouterStatus {
-  const { state, term } = dataPlane.roles.read(vrid);
-  const { priority, history } = election.status();
-  const transitions = history.map((step) => ({ at: new Date(step.atMs).toISOString(), from: step.from, to: step.to, term: step.term, reason: step.reason }));
-  return {
-    vrid, state: nameOf(state), term, priority, address: formatIpv4(address),
-    since: transitions[0]?.at ?? startedAt.toISOString(), reason: transitions[0]?.reason ?? 'startup', history: transitions,
-    bfd: bfdStatus(bfd, vrid),
-  };
-}
-
 function bfdStatus(bfd: Bfd, vrid: number): BfdStatus | undefined {
   const status = bfd.statusOf(vrid);
   return status && {
@@ -76,6 +72,50 @@ function bfdStatus(bfd: Bfd, vrid: number): BfdStatus | undefined {
 /** Of a moment on the programs' clock. */
 function wallTimeOf(atNs: bigint): string {
   return new Date(Date.now() - Number((monotonicNs() - atNs) / 1_000_000n)).toISOString();
+}
+
+type AboutRoles = Pick<Observed, 'basis' | 'bfd' | 'synchronisation' | 'faults' | 'trackers' | 'startedAt'>;
+
+function virtualRouterStatus(router: RunningElection, observed: AboutRoles): VirtualRouterStatus {
+  const { configuration: { vrid, address, syncGroup }, election } = router;
+  const { state, term } = observed.basis.dataPlane.roles.read(vrid);
+  const { priority, effectivePriority, drained, history } = election.status();
+  const bfd = bfdStatus(observed.bfd, vrid);
+  return {
+    vrid, state: nameOf(state), term, priority, effectivePriority, address: formatIpv4(address), syncGroup, drained,
+    causes: [...new Set([...observed.faults.causes, ...observed.trackers.downFor(vrid), ...(bfd !== undefined && bfd.penalty > 0 ? [`tunnels ${bfd.tunnels}`] : [])])],
+    bfd,
+    ...roleOf(router, observed),
+    history: history.map((step) => ({ at: new Date(step.atMs).toISOString(), from: step.from, to: step.to, term: step.term, reason: step.reason })),
+  };
+}
+
+function roleOf({ configuration: { vrid }, election }: RunningElection, { basis, synchronisation, startedAt }: AboutRoles): Pick<VirtualRouterStatus, 'condition' | 'since' | 'reason' | 'activeOn' | 'peerState'> {
+  const status = election.status();
+  const peer = synchronisation.peer;
+  const there = synchronisation.peerListens ? peer?.virtualRouters.find((view) => view.vrid === vrid)?.state : undefined;
+  const { state } = basis.dataPlane.roles.read(vrid);
+  const last = status.history[0];
+  return {
+    condition: publicState(status),
+    since: last === undefined ? startedAt.toISOString() : new Date(last.atMs).toISOString(),
+    reason: reasonOf(status),
+    activeOn: state === virtualRouterState.active ? basis.configuration.gateway.name : there === virtualRouterState.active ? peer?.name : undefined,
+    peerState: there === undefined ? undefined : nameOf(there),
+  };
+}
+
+/** All, or the one of that name. */
+export function routersOf(observed: AboutRoles & Pick<Observed, 'elections'>, name: string | undefined): RouterStatus[] {
+  const roles = new Map(observed.elections.running.map((running) => [running.configuration.vrid, roleOf(running, observed)]));
+  return observed.basis.configuration.routers
+    .filter((router) => name === undefined || router.name === name)
+    .flatMap(({ name: router, virtualRouter: vrid }) => {
+      const role = roles.get(vrid);
+      if (role === undefined) return [];
+      const { condition, activeOn, since, reason } = role;
+      return [{ name: router, vrid, condition, activeOn, since, reason }];
+    });
 }
 
 function peerStatus({ configuration }: Basis, synchronisation: Synchronisation): Status['peer'] {
@@ -108,15 +148,17 @@ export function countersOf({ dataPlane }: Basis, wanted: (packets: bigint) => bo
   return Object.fromEntries(all.map(([name, { packets, bytes }]) => [name, { packets: Number(packets), bytes: Number(bytes) }]));
 }
 
-export function metricsSource({ basis, bfd, elections, nextHops, slowPackets, synchronisation, sessions, version }: Omit<Observed, 'attached' | 'startedAt'> & { readonly sessions: Sessions }): MetricsSource {
+export function metricsSource({ basis, bfd, elections, nextHops, slowPackets, synchronisation, sessions, trackers, version }: Omit<Observed, 'attached' | 'startedAt' | 'faults'> & { readonly sessions: Sessions }): MetricsSource {
   const { dataPlane } = basis;
   return {
     version,
     counters: () => dataPlane.counters.readAll(),
     virtualRouters: () => elections.running.map(({ configuration: { vrid }, election }) => {
       const { state, term } = dataPlane.roles.read(vrid);
-      return { vrid, state, term, transitions: sum(Object.values(election.counters.transitions)) };
+      const { effectivePriority, faulty, drained } = election.status();
+      return { vrid, state, term, transitions: sum(Object.values(election.counters.transitions)), priority: effectivePriority, faulty, drained };
     }),
+    tracked: () => trackers.things,
     peer: () => {
       const { alive, synchronised, holdsOurs, tablesEqual } = peerStatus(basis, synchronisation);
       return { alive, synchronised, holdsOurs, tablesEqual };

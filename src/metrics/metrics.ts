@@ -12,7 +12,9 @@ export interface MetricsSource {
   readonly version: string;
   /** By reason; monotonic as long as the pinned maps live. */
   counters(): Iterable<readonly [string, { readonly packets: bigint; readonly bytes: bigint }]>;
-  virtualRouters(): readonly { readonly vrid: number; readonly state: number; readonly term: number; readonly transitions: number }[];
+  virtualRouters(): readonly { readonly vrid: number; readonly state: number; readonly term: number; readonly transitions: number; readonly priority: number; readonly faulty: boolean; readonly drained: boolean }[];
+  /** What virtual routers depend on. */
+  tracked(): readonly { readonly name: string; readonly state: 'up' | 'down' | 'unknown' }[];
   peer(): { readonly alive: boolean; readonly synchronised: boolean; readonly holdsOurs: boolean; readonly tablesEqual?: boolean | undefined };
   sessions(): { readonly mappings: number; readonly vms: number };
   /** None unless the configuration wants them. */
@@ -86,6 +88,11 @@ function electionMetrics(registry: Registry, source: MetricsSource): void {
   };
   perRouter('floatgate_virtual_router_state', '0 initialize, 1 backup, 2 active, 3 draining', (router) => router.state);
   perRouter('floatgate_virtual_router_term', 'Term of the virtual router; grows at every takeover', (router) => router.term);
+  perRouter('floatgate_virtual_router_priority', 'Priority as advertised: less what tracked things that are down take away', (router) => router.priority);
+  perRouter('floatgate_virtual_router_fault', '1 while a fault keeps it out of the election', (router) => Number(router.faulty));
+  perRouter('floatgate_virtual_router_drained', '1 while it is drained', (router) => Number(router.drained));
+  absoluteGauge(registry, 'floatgate_tracked_up', '1 up, 0 down, of each thing that is tracked and known', 'name',
+    () => source.tracked().flatMap(({ name, state }): [string, number][] => (state === 'unknown' ? [] : [[name, Number(state === 'up')]])));
   absoluteCounter(registry, 'floatgate_virtual_router_transitions_total', 'Changes of state since the daemon started', 'vrid',
     () => source.virtualRouters().map((router) => [String(router.vrid), router.transitions]));
   absoluteCounter(registry, 'floatgate_advertisements_total', 'VRRP advertisements by what became of them', 'result', () => source.advertisements());

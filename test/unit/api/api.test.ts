@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ApiClient } from '../../../src/api/client.js';
-import { age, formatStatus } from '../../../src/api/format.js';
+import { age } from '../../../src/api/format.js';
 import { ApiConflict, buildApi, listenOnSocket } from '../../../src/api/server.js';
 import type { ApiActions } from '../../../src/api/server.js';
 import type { Status } from '../../../src/api/status.js';
@@ -13,12 +13,14 @@ import { sessionActions } from './session-actions.js';
 const status: Status = {
   gateway: { name: 'gw-a', id: 0, pid: 42, startedAt: '2026-01-01T00:00:00.000Z', adopted: false, draining: false, version: '0.1.0' },
   virtualRouters: [{
-    vrid: 51, state: 'active', term: 7, since: '2026-01-01T00:00:05.000Z', reason: 'active-silent', priority: 200, address: '192.168.33.100',
+    vrid: 51, state: 'active', term: 7, since: '2026-01-01T00:00:05.000Z', reason: 'active-silent', priority: 200, effectivePriority: 200, address: '192.168.33.100',
+    condition: 'active', causes: [], drained: false, activeOn: 'gw-a',
     history: [
       { at: '2026-01-01T00:00:05.000Z', from: 'Backup', to: 'Active', term: 7, reason: 'active-silent' },
       { at: '2026-01-01T00:00:00.000Z', from: 'Initialize', to: 'Backup', term: 6, reason: 'startup' },
     ],
   }],
+  tracked: [],
   peer: { configured: true, address: '169.254.77.2', name: 'gw-b', alive: true, synchronised: true, holdsOurs: false, syncMode: 'strict', tablesEqual: true, tablesComparedMs: 2500, lastHeardMs: 1.25, answersOn: ['ha', 'underlay'], virtualRouters: [] },
   interfaces: [{ role: 'underlay', name: 'underlay0', hook: 'xdp native', mtu: 1600, address: '192.168.33.11' }],
   neighbours: { resolved: 2, unresolved: 0, heldFrames: 0, heldFramesDropped: 0 },
@@ -37,6 +39,7 @@ beforeEach(async () => {
     calls,
     status: () => status,
     counters: () => status.counters,
+    routers: (name) => [{ name: name ?? 'all', vrid: 51, condition: 'active', activeOn: 'gw-a', since: '2026-01-01T00:00:05.000Z', reason: 'active-silent' }],
     drain: async ({ vrids, force }) => {
       calls.push(`drain ${vrids?.join() ?? 'all'} ${force}`);
       return vrids ?? [51, 52];
@@ -64,6 +67,8 @@ describe('the local API', () => {
   it('tells the status as it is', async () => {
     expect(await client.status()).toEqual(status);
     expect(await client.counters()).toEqual(status.counters);
+    expect((await client.routers()).map(({ name }) => name)).toEqual(['all']);
+    expect((await client.routers({ name: 'tenant-a' })).map(({ name }) => name)).toEqual(['tenant-a']);
   });
 
   it('passes on what it is asked to do', async () => {
@@ -110,40 +115,7 @@ describe('a client without a daemon', () => {
   });
 });
 
-describe('status for people', () => {
-  const text = formatStatus(status, new Date('2026-01-01T01:02:10.000Z'));
-
-  it('has who, since when, in which term and why', () => {
-    expect(text).toContain('ACTIVE for 1h02m, term 7, priority 200, 192.168.33.100: active-silent');
-    expect(text).toContain('before: Backup since 2026-01-01T00:00:00.000Z, term 6: startup');
-  });
-
-  it('has both directions of synchronisation', () => {
-    expect(text).toContain('gw-b 169.254.77.2 alive, heard 1.3 ms ago, answers on ha and underlay; sync strict: we hold all it has, it lacks what we have');
-  });
-
-  describe('what BFD says of the tunnels', () => {
-    const session = (state: string) => ({ address: '192.168.33.31', encapsulation: 'geneve', state, remoteState: state, diagnostic: 0, detectionTimeMs: 300, since: '2026-01-01T00:00:00.000Z' });
-    const textOf = (bfd: NonNullable<Status['virtualRouters'][number]['bfd']>): string => formatStatus({ ...status, virtualRouters: [{ ...status.virtualRouters[0]!, bfd }] });
-
-    it('stands where computes speak it', () => {
-      expect(textOf({ tunnels: 'whole', penalty: 0, sessions: [session('Up'), session('Down'), session('Up')] })).toContain('tunnels whole; BFD with computes: 1 Down, 2 Up');
-    });
-
-    it('or something is held against them', () => {
-      expect(textOf({ tunnels: 'held', penalty: 253, sessions: [] })).toContain('tunnels held, priority lowered by 253; BFD with computes: none');
-    });
-
-    it('and nowhere else', () => {
-      expect(textOf({ tunnels: 'whole', penalty: 0, sessions: [] })).not.toContain('BFD');
-      expect(text).not.toContain('BFD');
-    });
-  });
-
-  it('leaves out counters that are zero', () => {
-    expect(text).toMatch(/outbound_snat +10 packets +1000 bytes/);
-  });
-
+describe('durations for people', () => {
   it.each([[0, '0.0s'], [4_200, '4.2s'], [185_000, '3m05s'], [90_000_000, '1d01h']])('ages of %i ms', (ms, expected) => {
     expect(age('2026-01-01T00:00:00.000Z', new Date(Date.parse('2026-01-01T00:00:00.000Z') + ms))).toBe(expected);
   });

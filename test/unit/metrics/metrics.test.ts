@@ -10,7 +10,8 @@ function source(): MetricsSource & { packets: bigint } {
     counters() {
       return [['drop_vni_unknown', { packets: this.packets, bytes: 700n }]];
     },
-    virtualRouters: () => [{ vrid: 51, state: 2, term: 9, transitions: 3 }],
+    virtualRouters: () => [{ vrid: 51, state: 2, term: 9, transitions: 3, priority: 150, faulty: false, drained: true }],
+    tracked: () => [{ name: 'gateway 10.0.2.1', state: 'down' }, { name: 'link ens7', state: 'up' }, { name: 'link ens8', state: 'unknown' }],
     peer: () => ({ alive: true, synchronised: false, holdsOurs: true, tablesEqual: false }),
     sessions: () => ({ mappings: 1234, vms: 2 }),
     floatingIps: async () => [{ address: '10.0.2.215', router: 'tenant-a', inbound: { packets: 3, bytes: 30 }, outbound: { packets: 4, bytes: 40 } }],
@@ -39,6 +40,11 @@ describe('metrics', () => {
       'floatgate_virtual_router_state{vrid="51"} 2',
       'floatgate_virtual_router_term{vrid="51"} 9',
       'floatgate_virtual_router_transitions_total{vrid="51"} 3',
+      'floatgate_virtual_router_priority{vrid="51"} 150',
+      'floatgate_virtual_router_fault{vrid="51"} 0',
+      'floatgate_virtual_router_drained{vrid="51"} 1',
+      'floatgate_tracked_up{name="gateway 10.0.2.1"} 0',
+      'floatgate_tracked_up{name="link ens7"} 1',
       'floatgate_advertisements_total{result="checksum"} 2',
       'floatgate_bfd_sessions{state="admin_down"} 0',
       'floatgate_bfd_sessions{state="up"} 3',
@@ -56,6 +62,7 @@ describe('metrics', () => {
       'floatgate_heartbeats_total{result="failed"} 1',
       'floatgate_heartbeat_lateness_max_seconds 0.00025',
     ]) expect(text.split('\n')).toContain(line);
+    expect(text).not.toContain('link ens8');
   });
 
   it('are read at each scrape, not added up', async () => {
