@@ -121,8 +121,8 @@ export async function speakBfd(node: string, settings: readonly string[], tunnel
   await vsctl(node, ['set', 'interface', tunnel, 'bfd:enable=true', ...settings.map((setting) => `bfd:${setting}`)]);
 }
 
-export async function endBfd(node: string): Promise<void> {
-  await vsctl(node, ['clear', 'interface', geneveTunnel, 'bfd']);
+export async function endBfd(node: string, tunnel = geneveTunnel): Promise<void> {
+  await vsctl(node, ['clear', 'interface', tunnel, 'bfd']);
 }
 
 /** Asks the switch itself: its database is behind by up to five seconds. */
