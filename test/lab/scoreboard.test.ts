@@ -53,8 +53,8 @@ it('quick/both fail over, and the figures are those of a failover', { timeout: 1
     expect(corrupt).toBe(0);
     expect(Math.max(...stallsMs), `${system}: a busy connection feels the fault`).toBeGreaterThan(1);
   }
-  // Nothing but three silent adverts tells keepalived.
-  for (const { gapMs } of runs[1]?.outages ?? []) expect(gapMs).toBeGreaterThan(200);
+  // Nothing but three silent adverts tells keepalived, the first of them up to an interval late.
+  for (const { gapMs } of runs[1]?.outages ?? []) expect(gapMs).toBeGreaterThan(150);
   expect(output()).toContain('crash, adverts every 100 ms');
   expect(readFileSync(join(folder, 'outage-crash-100ms.svg'), 'utf8')).toContain('keepalived');
   expect(leftovers()).toEqual([]);
