@@ -6,10 +6,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, expect, it } from 'vitest';
+import { cabling } from '../../bench/scoreboard/cabling.js';
 import type { RunResult } from '../../bench/scoreboard/run.js';
 import { down, removeLeftovers } from '../../src/lab/lab.js';
 import { isRunning } from '../../src/lab/process.js';
 import { LabState, stateFolder } from '../../src/lab/state.js';
+import { namespaceOf } from '../../src/lab/topology.js';
 import { until } from '../../src/lab/wait.js';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
@@ -23,7 +25,8 @@ function scoreboard(...args: string[]): { output: () => string; exited: Promise<
 }
 
 function leftovers(): string[] {
-  const namespaces = existsSync('/run/netns') ? readdirSync('/run/netns').filter((name) => name.startsWith('fg-')) : [];
+  const ours = cabling.nodes.map(({ name }) => namespaceOf(name));
+  const namespaces = existsSync('/run/netns') ? readdirSync('/run/netns').filter((name) => ours.includes(name)) : [];
   return [...namespaces, ...(existsSync(stateFolder) ? [stateFolder] : [])];
 }
 
