@@ -36,6 +36,8 @@ export class Liveness {
   readonly #heard = new Map<number, HeardView>();
   #answers = nothing;
   #address = 0;
+  /** Beats that our underlay interface had refused when the peer last answered there. */
+  #refused = 0n;
   readonly #computes: Computes;
   /** Frames received on the underlay, and since when there were no more; while the peer answers on the ha link alone. */
   #ear: { readonly frames: string; readonly sinceNs: bigint } | undefined;
@@ -48,6 +50,7 @@ export class Liveness {
 
   /** Sends by these ways from now on, until closed. @throws SystemError */
   beat(ways: readonly HeartbeatWay[]): Beacon {
+    this.#refused = 0n;
     const { dataPlane, configuration: { sync, interfaces } } = this.#basis;
     const beacon = new Beacon({
       program: dataPlane.sealProgram,
@@ -61,14 +64,16 @@ export class Liveness {
       },
     });
     const names = ways.map(({ way }) => way);
-    beacon.on('change', (findings) => this.#found(names, findings));
-    if (beacon.findings !== undefined) this.#found(names, beacon.findings);
+    const refused = (): bigint => beacon.stats.paths[names.indexOf('underlay')]?.failed ?? 0n;
+    beacon.on('change', (findings) => this.#judge(answersOf(names, findings), refused()));
+    // What it begins with is no news of the peer: between two beacons nobody has asked.
+    if (beacon.findings !== undefined) this.#tell(answersOf(names, beacon.findings), false);
     return beacon;
   }
 
   /** Nobody is spoken to any more. */
   end(): void {
-    this.#tell({ ...nothing });
+    this.#tell(nothing, false);
   }
 
   /** The peer's own address on the underlay. */
@@ -102,17 +107,19 @@ export class Liveness {
     return this.#ear !== undefined && monotonicNs() - this.#ear.sinceNs >= DEAF_NS ? UNDERLAY_DEAF : 0;
   }
 
-  #found(ways: readonly SyncPath[], { silent, words: [rolesKnown, ...roles] }: BeaconFindings): void {
-    const answering = new Set(ways.filter((_, index) => !silent[index]));
-    this.#tell({ answering, roles: rolesKnown === 0n ? undefined : roles });
+  /** `refused`: beats that our own underlay interface has not taken so far. Where it takes none it is we who are cut off. */
+  #judge(answers: Answers, refused: bigint): void {
+    const answeredNs = syncPaths.map((_, way) => this.#basis.dataPlane.tables.answeredNs(way));
+    const isOurs = refused > this.#refused;
+    if (answers.answering.has('underlay')) this.#refused = refused;
+    this.#tell(answers, !isOurs && hasDied(this.#answers, answers, answeredNs, monotonicNs()));
   }
 
-  #tell(answers: Answers): void {
+  #tell(answers: Answers, died: boolean): void {
     const before = this.#answers;
     this.#answers = answers;
     for (const way of syncPaths) if (before.answering.has(way) !== answers.answering.has(way)) this.#log(way, answers.answering.has(way));
-    const answeredNs = syncPaths.map((_, way) => this.#basis.dataPlane.tables.answeredNs(way));
-    this.#ports.changed(hasDied(before, answers, answeredNs, monotonicNs()));
+    this.#ports.changed(died);
   }
 
   #log(way: SyncPath, answers: boolean): void {
@@ -134,6 +141,10 @@ export class Liveness {
     if (this.#ear?.frames !== frames) this.#ear = { frames, sinceNs: monotonicNs() };
     for (const { address } of this.#computes.all().slice(0, ASKED_COMPUTES)) this.#ports.askUnderlay(address);
   }
+}
+
+function answersOf(ways: readonly SyncPath[], { silent, words: [rolesKnown, ...roles] }: BeaconFindings): Answers {
+  return { answering: new Set(ways.filter((_, index) => !silent[index])), roles: rolesKnown === 0n ? undefined : roles };
 }
 
 /** As the kernel counts them, in this network namespace. */
