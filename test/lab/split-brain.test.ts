@@ -1,0 +1,162 @@
+// The two gateways cut off from each other, one way at a time and whole, with traffic all along: who is Active, what is
+// given twice, how long it takes to be one again, and what is left of the sessions.
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { SessionView } from '../../src/api/sessions.js';
+import { monotonicMs } from '../../src/lab/clock.js';
+import { downIfOurs, up } from '../../src/lab/lab.js';
+import { Load } from '../../src/lab/load.js';
+import { run } from '../../src/lab/process.js';
+import { until } from '../../src/lab/wait.js';
+import { MoreClients, RunningLab, type GatewayNode } from '../support/running-lab.js';
+import { setPort, setUnderlayBetween } from '../support/partition.js';
+
+const connections = 20;
+const flows = 20;
+const added = 5;
+const both: readonly GatewayNode[] = ['gw-a', 'gw-b'];
+const healMs = 1000;
+/** What it takes to ask both who they are, on a busy machine. */
+const askingMs = 500;
+
+let lab: RunningLab;
+let load: Load;
+const more: MoreClients[] = [];
+
+beforeAll(async () => {
+  lab = new RunningLab(await up({ sync: 'strict', say: () => {} }, 'running'));
+  load = new Load(lab.state, { connections, flows });
+  await load.start();
+}, 90_000);
+
+afterAll(async () => {
+  load?.close();
+  await downIfOurs();
+}, 30_000);
+
+beforeEach(async () => {
+  await heal();
+  await lab.restore();
+  for (const node of both) await until(`${node} to be answered on both ways`, async () => (await lab.status(node)).peer.answersOn.length === 2);
+  await load.checkpoint();
+  expect((await load.progressWithin(8000)).sessions.advanced).toBe(connections);
+}, 60_000);
+
+afterEach(() => {
+  for (const clients of more.splice(0)) clients.close();
+});
+
+async function heal(): Promise<void> {
+  await setUnderlayBetween('whole');
+  for (const node of both) await setPort('underlay', node, 'whole');
+  await setHa('up');
+}
+
+const setHa = (state: 'up' | 'down'): Promise<string> => run('ip', ['-n', 'fg-gw-a', 'link', 'set', 'ha0', state]);
+
+async function roles(): Promise<string[]> {
+  return Promise.all(both.map(async (node) => (await lab.virtualRouter(node)).state));
+}
+
+async function sessionsOf(node: GatewayNode): Promise<SessionView[]> {
+  const found: SessionView[] = [];
+  for (let after: string | undefined; ; ) {
+    const page = await lab.api(node).sessions({ limit: '1000', ...(after !== undefined && { after }) });
+    found.push(...page.sessions);
+    if (page.next === undefined) return found;
+    after = page.next;
+  }
+}
+
+/** By external address, protocol and port: the endpoints that have it, on either gateway. Ports of forwardings are the configuration's. */
+async function portsGivenTwice(): Promise<string[]> {
+  const holders = new Map<string, Set<string>>();
+  for (const node of both) {
+    for (const { externalAddress, protocol, externalPort, network, internalAddress, internalPort } of await sessionsOf(node)) {
+      const key = `${externalAddress} ${protocol} ${externalPort}`;
+      holders.set(key, (holders.get(key) ?? new Set()).add(`${network} ${internalAddress} ${internalPort}`));
+    }
+  }
+  expect(holders.size).toBeGreaterThan(connections);
+  return [...holders].filter(([, endpoints]) => endpoints.size > 1).map(([port, endpoints]) => `${port}: ${[...endpoints].join(', ')}`);
+}
+
+/** Until one is Active and the other Backup, and stays so. */
+async function untilOne(): Promise<number> {
+  const fromMs = monotonicMs();
+  await until('one to be Active', async () => (await roles()).sort().join() === 'active,backup', { intervalMs: 5 });
+  return monotonicMs() - fromMs;
+}
+
+async function expectAllGoOn(): Promise<void> {
+  await load.checkpoint();
+  const { sessions, flows: datagrams } = await load.progressWithin(8000);
+  expect([...sessions.broken, ...datagrams.broken]).toEqual([]);
+  for (const clients of more) expect(await clients.goOn()).toEqual([]);
+}
+
+describe('split', () => {
+  it('only ha/each keeps its role; no port is given twice; what began meanwhile is replicated afterwards', { timeout: 90_000 }, async () => {
+    await setHa('down');
+    more.push(await lab.moreClients('vm-a1', 1000, added));
+    expect(await roles()).toEqual(['active', 'backup']);
+    await setHa('up');
+    await lab.synchronised();
+    expect(await portsGivenTwice()).toEqual([]);
+    expect(await roles()).toEqual(['active', 'backup']);
+    await expectAllGoOn();
+  });
+
+  it('only the underlay between them/one stays Active, decided on the ha link', { timeout: 90_000 }, async () => {
+    await setUnderlayBetween('cut');
+    const sinceMs = monotonicMs();
+    const seen: string[] = [];
+    await until('three seconds to pass', async () => {
+      seen.push((await roles()).join());
+      return monotonicMs() - sinceMs > 3000;
+    }, { intervalMs: 20 });
+    expect(new Set(seen)).toEqual(new Set(['active,backup']));
+    more.push(await lab.moreClients('vm-b1', 2000, added));
+    await setUnderlayBetween('whole');
+    await expectAllGoOn();
+    expect(await roles()).toEqual(['active', 'backup']);
+    expect(await portsGivenTwice()).toEqual([]);
+  });
+
+  it('the Active alone is cut off from the underlay, its link up/the other takes over by the ha link\'s word, and one is Active throughout', { timeout: 90_000 }, async () => {
+    await setPort('underlay', 'gw-a', 'cut');
+    expect(await lab.reaches('gw-b', 'active')).toBe('peer-cut-off');
+    expect(await lab.reaches('gw-a', 'backup')).toBe('fenced');
+    const { term } = await lab.virtualRouter('gw-b');
+    await expectAllGoOn();
+    expect((await lab.virtualRouter('gw-b')).term, 'nobody outbids').toBe(term);
+    await setPort('underlay', 'gw-a', 'whole');
+    expect(await lab.reaches('gw-a', 'active')).toBe('preempting');
+    await lab.reaches('gw-b', 'backup');
+    await expectAllGoOn();
+    expect(await portsGivenTwice()).toEqual([]);
+  });
+
+  it('whole/both are Active; healed, one within a second, no port was given twice, what was established goes on', { timeout: 120_000 }, async () => {
+    await setUnderlayBetween('cut');
+    await setHa('down');
+    await until('both to be Active', async () => (await roles()).join() === 'active,active');
+    const terms = await Promise.all(both.map(async (node) => (await lab.virtualRouter(node)).term));
+    // To whichever the switches deliver at the moment: both make sessions, and of those each knows its own.
+    const torn = await Promise.all([lab.moreClients('vm-a1', 3000, added), lab.moreClients('vm-b1', 4000, added)]);
+    expect(await portsGivenTwice()).toEqual([]);
+
+    for (const clients of torn) clients.close();
+    await Promise.all([setHa('up'), setUnderlayBetween('whole')]);
+    const tookMs = await untilOne();
+    console.log(`split brain healed after ${tookMs.toFixed(0)} ms`);
+    expect(tookMs).toBeLessThan(healMs + askingMs);
+    await lab.synchronised();
+    await expectAllGoOn();
+    expect(await lab.reaches('gw-a', 'active')).toBeDefined();
+    await lab.synchronised();
+    await expectAllGoOn();
+    expect(await portsGivenTwice()).toEqual([]);
+    const after = Math.max(...(await Promise.all(both.map(async (node) => (await lab.virtualRouter(node)).term))));
+    expect(after, 'nobody outbids').toBeLessThanOrEqual(Math.max(...terms) + 2);
+  });
+});
