@@ -3,154 +3,20 @@
  *
  *     our election 10.9.0.2 ── eth0 ═══ eth0 ── 10.9.0.1 keepalived       VRID 51, 10.9.0.100, 100 ms
  */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { VirtualRouterOptions } from '../../src/vrrp/options.js';
 import { activeDownIntervalUs, skewTimeUs } from '../../src/vrrp/timing.js';
-import { INTERFACE, Talker, connectTwoHosts, type Host, type TwoHosts } from '../support/two-hosts.js';
+import { connectTwoHosts, type TwoHosts } from '../support/two-hosts.js';
+import { Keepalived, Ours, type KeepalivedOptions } from '../support/vrrp-programs.js';
+import { ms } from '../support/vrrp-segment.js';
 
 const INTERVAL_US = 100_000;
 /** The event loop of a busy machine may be late by so much. */
 const LATENESS_MS = 100;
-/** Both routers before everything else on the machine: an Active that gets no processor is succeeded, and rightly so. */
-const AT_ONCE = ['chrt', '--rr', '1'];
 
 const downMs = (priority: number, intervalUs = INTERVAL_US): number => activeDownIntervalUs(3, priority, intervalUs) / 1000;
 const skewMs = (priority: number): number => skewTimeUs(3, priority, INTERVAL_US) / 1000;
-
-interface Told {
-  readonly type: string;
-  readonly role?: string;
-  readonly reason?: string;
-  readonly to?: string;
-  readonly atNs: string;
-  readonly heard?: { readonly atNs: string; readonly priority: number };
-  readonly lastAdvertisement?: { readonly atNs: string };
-  readonly counters?: { readonly advertisementsReceived: number; readonly checksumForms: Record<string, number>; readonly invalid: Record<string, number> };
-}
-
-/** Our election, in its own process. */
-class Ours {
-  readonly #talker: Talker;
-
-  constructor(host: Host, options: Partial<VirtualRouterOptions>) {
-    const all = { vrid: 51, addresses: ['10.9.0.100'], primaryAddress: host.address, advertisementIntervalUs: INTERVAL_US, ...options };
-    const script = fileURLToPath(new URL('../support/election-process.mjs', import.meta.url));
-    this.#talker = new Talker(host.within([...AT_ONCE, process.execPath, script, JSON.stringify({ interface: INTERFACE, options: all })]));
-  }
-
-  /** How many lines there are: only what comes after counts for the next wait. */
-  get mark(): number {
-    return this.#talker.lines.length;
-  }
-
-  say(command: 'shutdown' | 'drain' | 'undrain' | 'status'): void {
-    this.#talker.say(command);
-  }
-
-  signal(signal: NodeJS.Signals): void {
-    this.#talker.signal(signal);
-  }
-
-  told(fields: Partial<Told>, from = 0): Promise<Told> {
-    const wanted = Object.entries(fields);
-    return this.#talker.find(JSON.stringify(fields), (line) => {
-      // Anything that is not JSON is a stack trace: it will be shown when the wait fails.
-      if (!line.startsWith('{')) return undefined;
-      const told = JSON.parse(line) as Told;
-      return wanted.every(([key, value]) => told[key as keyof Told] === value) ? told : undefined;
-    }, from);
-  }
-
-  async status(): Promise<Told> {
-    const { mark } = this;
-    this.say('status');
-    return this.told({ type: 'status' }, mark);
-  }
-
-  /** All roles told so far. */
-  roles(from = 0): string[] {
-    const told = this.#talker.lines.slice(from).filter((line) => line.startsWith('{')).map((line) => JSON.parse(line) as Told);
-    return told.flatMap(({ type, role }) => (type === 'role' && role !== undefined ? [role] : []));
-  }
-
-  end(): Promise<void> {
-    return this.#talker.end('SIGKILL');
-  }
-}
-
-interface KeepalivedOptions {
-  readonly priority: number;
-  /** Default 0.1. */
-  readonly intervalS?: number;
-  /** Further lines of the vrrp_instance. */
-  readonly instance?: string;
-}
-
-/** keepalived 2.2.7 of Debian, VRRP only, all its files in a folder of its own. */
-class Keepalived {
-  readonly #folder = mkdtempSync(join(tmpdir(), 'vrrp-interop-'));
-  readonly #talker: Talker;
-
-  constructor(host: Host, { priority, intervalS = 0.1, instance = '' }: KeepalivedOptions) {
-    const file = (name: string): string => join(this.#folder, name);
-    writeFileSync(file('keepalived.conf'), `
-      global_defs { router_id interop
-                    vrrp_version 3 }
-      vrrp_instance V { state BACKUP
-                        interface ${INTERFACE}
-                        virtual_router_id 51
-                        priority ${priority}
-                        advert_int ${intervalS}
-                        ${instance}
-                        virtual_ipaddress { 10.9.0.100/24 } }`);
-    this.#talker = new Talker(host.within([
-      ...AT_ONCE, 'keepalived', '--vrrp', '--dont-fork', '--log-console', '--log-detail', '--no-syslog',
-      '--use-file', file('keepalived.conf'), '--pid', file('pid'), '--vrrp_pid', file('vrrp.pid'),
-    ]));
-  }
-
-  get mark(): number {
-    return this.#talker.lines.length;
-  }
-
-  /** When keepalived's log says that it entered a state; the time is ours, when the line is read. */
-  entered(state: 'MASTER' | 'BACKUP', from = 0): Promise<bigint> {
-    return this.#talker.find(`keepalived to enter ${state}`, (line) => (line.includes(`Entering ${state} STATE`) ? process.hrtime.bigint() : undefined), from);
-  }
-
-  said(text: string): Promise<string> {
-    return this.#talker.find(`keepalived to say "${text}"`, (line) => (line.includes(text) ? line : undefined));
-  }
-
-  get lines(): readonly string[] {
-    return this.#talker.lines;
-  }
-
-  /** As a machine that loses power: the parent may not restart its child, nor the child say goodbye. */
-  crash(): void {
-    const { pid } = this.#talker;
-    process.kill(pid, 'SIGSTOP');
-    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ');
-    for (const child of [...children.map(Number), pid]) process.kill(child, 'SIGKILL');
-  }
-
-  /** Says goodbye with priority 0. */
-  stop(): Promise<void> {
-    return this.#talker.end('SIGTERM');
-  }
-
-  async end(): Promise<void> {
-    await this.#talker.end('SIGTERM');
-    rmSync(this.#folder, { recursive: true });
-  }
-}
-
-const ms = (fromNs: string | bigint, toNs: string | bigint): number => Number(BigInt(toNs) - BigInt(fromNs)) / 1e6;
 
 let hosts: TwoHosts;
 let started: { end(): Promise<void> }[];
@@ -292,48 +158,6 @@ describe('against keepalived, v3, 100 ms', { timeout: 60_000 }, () => {
     keepalived.crash();
     const { atNs, heard } = await election.told({ type: 'role', role: 'active' }, mark);
     expect(ms(heard!.atNs, atNs)).toBeGreaterThanOrEqual(downMs(100, 10_000));
-  });
-});
-
-interface Dialect {
-  readonly name: string;
-  readonly ours: Partial<VirtualRouterOptions>;
-  readonly theirs: Partial<KeepalivedOptions>;
-}
-
-const dialects: readonly Dialect[] = [
-  {
-    name: 'v2, no authentication',
-    ours: { version: 2, advertisementIntervalUs: 1_000_000 },
-    theirs: { intervalS: 1, instance: 'version 2' },
-  },
-  {
-    name: 'v2, simple text',
-    ours: { version: 2, advertisementIntervalUs: 1_000_000, authentication: { type: 'simple-text', password: 'openstack' } },
-    theirs: { intervalS: 1, instance: 'version 2\n authentication { auth_type PASS\n auth_pass openstack\n }' },
-  },
-  {
-    name: 'v3, unicast',
-    ours: { unicastPeers: ['10.9.0.1'] },
-    theirs: { instance: 'unicast_src_ip 10.9.0.1\n unicast_peer {\n 10.9.0.2\n }' },
-  },
-  { name: 'v3, virtual MAC', ours: {}, theirs: { instance: 'use_vmac vrrp.51' } },
-];
-
-describe.each(dialects)('against keepalived, $name', { timeout: 60_000 }, (dialect) => {
-  it('each hears the other: it yields to us, and follows us when we go', async () => {
-    const keepalived = theirs({ priority: 100, ...dialect.theirs });
-    await keepalived.entered('MASTER');
-    const election = ours({ priority: 200, ...dialect.ours });
-    await election.told({ type: 'transition', reason: 'preempting' });
-    const preempted = keepalived.lines.findIndex((line) => line.includes('Entering MASTER')) + 1;
-    await keepalived.entered('BACKUP', preempted);
-    const { counters } = await election.status();
-    expect(counters!.advertisementsReceived).toBeGreaterThan(0);
-    expect(Object.entries(counters!.invalid).filter(([, count]) => count > 0)).toEqual([]);
-    election.say('shutdown');
-    await keepalived.entered('MASTER', preempted);
-    await election.told({ type: 'stopped' });
   });
 });
 

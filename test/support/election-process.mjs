@@ -3,7 +3,8 @@
  * process: `node election-process.mjs '{"interface": …, "options": …}'`.
  *
  * Writes what the election does as lines of JSON, stamped with CLOCK_MONOTONIC;
- * takes `shutdown`, `drain` and `undrain` as lines; ends with its standard input.
+ * takes `shutdown`, `drain`, `undrain`, `status` and `reconfigure {…}`, with options that
+ * differ from the first, as lines; ends with its standard input.
  */
 import { createInterface } from 'node:readline';
 import { Election } from '../../dist/vrrp/election.js';
@@ -32,9 +33,13 @@ const commands = {
   shutdown: () => election.shutdown().then(() => tell({ type: 'stopped', atNs: now() })),
   drain: () => election.drain(),
   undrain: () => election.undrain(),
+  reconfigure: (change) => election.reconfigure({ ...options, ...JSON.parse(change) }),
   status: () => tell({ type: 'status', ...election.status() }),
 };
 createInterface({ input: process.stdin })
-  .on('line', (line) => commands[line]())
+  .on('line', (line) => {
+    const [command, ...rest] = line.split(' ');
+    commands[command](rest.join(' '));
+  })
   .on('close', () => process.exit());
 election.start();

@@ -42,6 +42,10 @@ export class Talker {
     this.#child.stdin.write(`${line}\n`);
   }
 
+  closeInput(): void {
+    this.#child.stdin.end();
+  }
+
   signal(signal: NodeJS.Signals): void {
     this.#child.kill(signal);
   }
@@ -96,10 +100,10 @@ export async function connectTwoHosts(ourAddress: string, theirAddress: string):
   const ip = (...args: string[]): void => void execFileSync('ip', args);
   ip('link', 'add', INTERFACE, 'netns', ours, 'type', 'veth', 'peer', 'name', INTERFACE, 'netns', theirs);
   const host = (pid: string, address: string): Host => {
-    const within = (command: readonly string[]): string[] => ['nsenter', `--net=/proc/${pid}/ns/net`, ...command];
-    const [program, ...args] = within(['ip', '-batch', '-']);
+    const made = hostIn(pid, address);
+    const [program, ...args] = made.within(['ip', '-batch', '-']);
     execFileSync(program!, args, { input: `link set lo up\naddress add ${address}/24 dev ${INTERFACE}\nlink set ${INTERFACE} up\n` });
-    return { address, within };
+    return made;
   };
   return {
     ours: host(ours, ourAddress),
@@ -108,7 +112,13 @@ export async function connectTwoHosts(ourAddress: string, theirAddress: string):
   };
 }
 
-async function holdNamespace(): Promise<Talker> {
+/** The network namespace of a process. */
+export function hostIn(pid: string, address: string): Host {
+  return { address, within: (command) => ['nsenter', `--net=/proc/${pid}/ns/net`, ...command] };
+}
+
+/** A process that keeps a network namespace of its own. */
+export async function holdNamespace(): Promise<Talker> {
   const holder = new Talker(['unshare', '--net', 'sh', '-c', 'echo ready; exec cat']);
   await holder.find('a network namespace', (line) => line === 'ready' || undefined);
   return holder;
