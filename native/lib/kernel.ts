@@ -156,6 +156,7 @@ export interface Kernel {
     stampMapFd: number | undefined,
     stampOffset: number,
     stampForNs: bigint,
+    silenceNs: bigint,
   ) => NativeRepeaterEntry;
 }
 

@@ -24,13 +24,18 @@ export interface RepeaterStamp {
 export interface RepeaterEntryOptions {
   /** What is sent each time, in this order; what fails does not keep back the rest. */
   readonly messages: readonly RepeaterMessage[];
-  /** 100 to 60000000. */
+  /** 100 to 255000000. */
   readonly intervalUs: number;
   /** The largest part of the interval that is taken off at random each time (RFC 5880 §6.8.7): 0 to 0.25. Default: 0. */
   readonly jitter?: number | undefined;
   /** The lease, on CLOCK_MONOTONIC: no message is handed over at or after it, until renew(). */
   readonly untilNs: bigint;
-  /** 0 to 60000000. Default: one interval from now. */
+  /**
+   * Sends nothing either once nothing was handed over, nor renew() called, for longer than this: who was
+   * stopped for so long (SIGSTOP) asks before it goes on, though its lease still runs. Default: no limit.
+   */
+  readonly silenceNs?: bigint | undefined;
+  /** 0 to 255000000. Default: one interval from now. */
   readonly firstAfterUs?: number | undefined;
   /**
    * A promise to programs: after a round of which at least one message was handed over, its time (read
@@ -145,13 +150,13 @@ export class Repeater {
     checkInterval(o.intervalUs);
     checkJitter(o.jitter ?? 0);
     const firstAfterUs = o.firstAfterUs ?? o.intervalUs;
-    if (!Number.isInteger(firstAfterUs) || firstAfterUs < 0 || firstAfterUs > 60_000_000) {
-      throw new RangeError(`Repeater: firstAfterUs must be an integer from 0 to 60000000, not ${firstAfterUs}`);
+    if (!Number.isInteger(firstAfterUs) || firstAfterUs < 0 || firstAfterUs > 255_000_000) {
+      throw new RangeError(`Repeater: firstAfterUs must be an integer from 0 to 255000000, not ${firstAfterUs}`);
     }
     const stampFd = o.stamp && wordsOf(o.stamp.map, [o.stamp.offset]);
     return new RepeaterEntry(new (kernel().RepeaterEntry)(
       this.#repeater, nativeMessages(o.messages), o.intervalUs, o.jitter ?? 0, o.untilNs, firstAfterUs,
-      stampFd, o.stamp?.offset ?? 0, o.stamp?.forNs ?? 0n,
+      stampFd, o.stamp?.offset ?? 0, o.stamp?.forNs ?? 0n, o.silenceNs ?? 0n,
     ));
   }
 
@@ -172,8 +177,8 @@ export class Repeater {
 }
 
 function checkInterval(intervalUs: number): void {
-  if (!Number.isInteger(intervalUs) || intervalUs < 100 || intervalUs > 60_000_000) {
-    throw new RangeError(`Repeater: intervalUs must be an integer from 100 to 60000000, not ${intervalUs}`);
+  if (!Number.isInteger(intervalUs) || intervalUs < 100 || intervalUs > 255_000_000) {
+    throw new RangeError(`Repeater: intervalUs must be an integer from 100 to 255000000, not ${intervalUs}`);
   }
 }
 

@@ -72,10 +72,23 @@ struct Entry {
   // The last round, or the beginning: where a changed interval counts from.
   uint64_t base_ns = 0;
 
+  // 0: none. Set once, before the thread sees the entry.
+  uint64_t silence_ns = 0;
+
   std::atomic<uint64_t> until_ns{0};
+  std::atomic<uint64_t> renewed_ns{0};
   std::atomic<int> last_error{0};
   std::atomic<uint64_t> last_sent_ns{0};
   Counts counts;
+
+  bool IsLapsed(uint64_t now_ns) const {
+    if (now_ns >= until_ns.load(std::memory_order_acquire)) {
+      return true;
+    }
+    // Stopped with its process, or refused by the card: others may have taken us for gone.
+    uint64_t alive_ns = std::max(last_sent_ns.load(std::memory_order_relaxed), renewed_ns.load(std::memory_order_relaxed));
+    return silence_ns != 0 && now_ns > alive_ns + silence_ns;
+  }
 };
 
 // xoshiro256** (Blackman, Vigna): no allocation, no lock, a state of its own.
@@ -340,7 +353,7 @@ void Schedule::SendRound(Entry& entry, uint64_t deadline_ns) {
   for (const Message& message : entry.messages) {
     // Read before each message, with nothing but the system call behind it.
     uint64_t now = MonotonicNs();
-    if (now >= entry.until_ns.load(std::memory_order_acquire)) {
+    if (entry.IsLapsed(now)) {
       entry.counts.lapsed.fetch_add(1, std::memory_order_relaxed);
       counts.lapsed.fetch_add(1, std::memory_order_relaxed);
       break;
@@ -462,11 +475,12 @@ Napi::Value Repeater::Stats(const Napi::CallbackInfo& info) {
 class RepeaterEntry : public Napi::ObjectWrap<RepeaterEntry> {
  public:
   // new RepeaterEntry(repeater, messages, intervalUs, jitter, untilNs, firstAfterUs,
-  //                   stampMapFd | undefined, stampOffset, stampForNs)
+  //                   stampMapFd | undefined, stampOffset, stampForNs, silenceNs)
   explicit RepeaterEntry(const Napi::CallbackInfo& info);
 
   void Update(const Napi::CallbackInfo& info);  // (messages?, intervalUs?, jitter?, stampForNs?)
   void Renew(const Napi::CallbackInfo& info) {  // (untilNs)
+    entry_->renewed_ns.store(MonotonicNs(), std::memory_order_relaxed);
     entry_->until_ns.store(UnsignedOf(info[0]), std::memory_order_release);
   }
   // stats(): {sent, failed, skipped, lapsed, lateMaxUs, lastErrno, lastSentNs}
@@ -494,7 +508,9 @@ RepeaterEntry::RepeaterEntry(const Napi::CallbackInfo& info) : Napi::ObjectWrap<
     }
     entry_->stamp.emplace(std::move(stamp));
   }
+  entry_->silence_ns = UnsignedOf(info[9]);
   entry_->base_ns = MonotonicNs();
+  entry_->renewed_ns = entry_->base_ns;
   schedule_->Add(entry_, entry_->base_ns + UintOf(info[5]) * kNsPerUs);
 }
 

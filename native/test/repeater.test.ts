@@ -26,7 +26,7 @@ interface Packet {
 interface Steps {
   pace: { stats: Stats; arrived: number; intervals: number; afterClose: number };
   lease: { lapsed: Stats & { arrived: number; late: number }; renewed: number; late: number; afterRevocation: number };
-  stopped: { pauseMs: number; short: Stats & { arrived: number; late: number }; long: Stats & { resumed: number; resumedMs: number } };
+  stopped: { wary: { unasked: number; renewed: number; lapsed: number }; pauseMs: number; short: Stats & { arrived: number; late: number }; long: Stats & { resumed: number; resumedMs: number } };
   update: { fromTheLast: number[]; oldAfterwards: number; across: number[] };
   jitter: { mean: number; tenth: number; ninth: number; skipped: number };
   routed: { stats: Stats; unicast: Packet[]; multicast: Packet[] };
@@ -75,6 +75,13 @@ describe('a repeater', () => {
     expect(short.arrived).toBeGreaterThan(0);
     expect(short.late).toBe(0);
     expect(short.lapsed).toBeGreaterThan(0);
+  });
+
+  test('asks before it goes on where it may not be silent for so long, though the lease still runs', () => {
+    const { unasked, renewed, lapsed } = steps.stopped.wary;
+    expect(unasked).toBe(0);
+    expect(lapsed).toBeGreaterThan(0);
+    expect(renewed).toBeGreaterThan(0);
   });
 
   test('leaves out what it missed while it was stopped', () => {

@@ -25,7 +25,7 @@ import { openMaps } from './maps.js';
 import type { DataPlaneMaps } from './maps.js';
 import type { NeighbourId } from './neighbour-table.js';
 import { PortTables } from './port-tables.js';
-import { Roles } from './roles.js';
+import { leaseOffset, Roles } from './roles.js';
 import { Segments } from './segments.js';
 import { SessionMaps } from './session-maps.js';
 import { Tables } from './tables.js';
@@ -97,6 +97,11 @@ export class DataPlane {
   /** For Beacon. */
   get livenessMap(): BpfMap {
     return this.#object.map('liveness');
+  }
+
+  /** Where the lease of a virtual router stands, for threads that renew it. */
+  leaseWord(vrid: number): { readonly map: BpfMap; readonly offset: number } {
+    return { map: this.#object.map('virtual_routers'), offset: leaseOffset(vrid) };
   }
 
   /** The tables that the programs fill, for what a change of configuration takes away. */

@@ -13,6 +13,11 @@ const ACTIVE_SINCE_NS = 16;
 const ADDRESS = 24;
 const MAC = 28;
 
+/** Of a virtual router's lease, in the mapping of virtual_routers. */
+export function leaseOffset(vrid: number): number {
+  return vrid * VIRTUAL_ROUTER_BYTES + LEASE_UNTIL_NS;
+}
+
 export interface RoleWord {
   readonly state: number;
   readonly term: number;

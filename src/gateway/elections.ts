@@ -1,5 +1,6 @@
 /** One election for each virtual router, between the programs' roles and the world. */
-import { PacketSocket } from 'libbpf-ts';
+import { PacketSocket, Repeater } from 'libbpf-ts';
+import type { RepeaterMessage } from 'libbpf-ts';
 import { ApiConflict } from '../api/server.js';
 import type { Configuration, VirtualRouterConfiguration } from '../config/schema.js';
 import type { DataPlaneEvent } from '../dataplane/events.js';
@@ -14,6 +15,8 @@ import { Election } from '../vrrp/election.js';
 import type { ElectionActions, ElectionSockets, ElectionStatus } from '../vrrp/election.js';
 import { parseIpv4 } from '../vrrp/ipv4.js';
 import type { VirtualRouterOptions } from '../vrrp/options.js';
+import { repeatByThread } from '../vrrp/repetition.js';
+import type { Outgoing } from '../vrrp/repetition.js';
 import { openElectionInterface } from '../vrrp/sockets.js';
 import type { ElectionInterface } from '../vrrp/sockets.js';
 import { monotonicNs } from './basis.js';
@@ -62,6 +65,8 @@ export class Elections {
   readonly #ports: ElectionsPorts;
   readonly #roles: RoleWriter;
   readonly #running = new Map<number, RunningElection>();
+  /** Advertises while the event loop is busy. */
+  readonly #repeater = new Repeater();
   /** For gratuitous ARP. */
   readonly #announcers = new Map<Role, PacketSocket>();
   /** All that is heard on an underlay without a VLAN, or said and heard on one with; made by the first election. */
@@ -229,6 +234,7 @@ export class Elections {
     clearImmediate(this.#telling);
     for (const { election } of this.#running.values()) election.close();
     for (const socket of this.#announcers.values()) socket.close();
+    this.#repeater.close();
     this.#untagged?.close();
     this.#tagged?.close();
   }
@@ -298,7 +304,19 @@ export class Elections {
   #socketsOf({ vrid, interface: role }: VirtualRouterConfiguration): ElectionSockets {
     if (!this.#isTagged) this.#untagged ??= openElectionInterface(this.#basis.node(role).name);
     const sockets = (this.#untagged ?? this.#taggedUnderlay()).socketsOf(vrid);
-    return { ...sockets, noted: () => this.#basis.dataPlane.advertisementNotes.unread(vrid) };
+    const { dataPlane } = this.#basis;
+    return {
+      ...sockets,
+      noted: () => dataPlane.advertisementNotes.unread(vrid),
+      repeat: (start) => repeatByThread(this.#repeater, start, (advert) => this.#messageOf(vrid, advert), dataPlane.leaseWord(vrid)),
+    };
+  }
+
+  #messageOf(vrid: number, advert: Outgoing): RepeaterMessage | undefined {
+    const { ifindex } = this.#basis.node('underlay');
+    if (!this.#isTagged) return { interface: ifindex, ...advert };
+    const frame = this.#taggedUnderlay().frameOf(vrid, advert);
+    return frame && { interface: ifindex, frame };
   }
 
   #taggedUnderlay(): TaggedUnderlay {

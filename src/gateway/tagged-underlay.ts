@@ -12,6 +12,7 @@ import type { ElectionSockets } from '../vrrp/election.js';
 import { ETHERTYPE_IPV4, encodeEthernet, virtualRouterMac } from '../vrrp/ethernet.js';
 import { PROTOCOL_VRRP } from '../vrrp/ipv4.js';
 import { Receiver } from '../vrrp/receiver.js';
+import type { Outgoing } from '../vrrp/repetition.js';
 import { VRRP_GROUP } from '../vrrp/sockets.js';
 
 interface Closable {
@@ -57,10 +58,16 @@ export class TaggedUnderlay implements FrameSender {
     this.#ports.socket.close();
   }
 
-  /** As the kernel would have it, what has no next hop yet is lost without a word. */
+  /** As it leaves; undefined where there is no next hop yet. As the kernel would have it, it is lost without a word then. */
+  frameOf(vrid: number, advert: Outgoing): Buffer | undefined {
+    if ('frame' in advert) return tagged(advert.frame, this.#ports.vlan);
+    const mac = this.#ports.macOf(parseIpv4(advert.destination)!);
+    return mac && tagged(Buffer.from(encodeEthernet(mac, virtualRouterMac(vrid), ETHERTYPE_IPV4, advert.packet).buffer), this.#ports.vlan);
+  }
+
   #sendTo(destination: string, vrid: number, packet: Buffer): void {
-    const mac = this.#ports.macOf(parseIpv4(destination)!);
-    if (mac !== undefined) this.send(Buffer.from(encodeEthernet(mac, virtualRouterMac(vrid), ETHERTYPE_IPV4, packet).buffer));
+    const frame = this.frameOf(vrid, { packet, destination });
+    if (frame !== undefined) this.#ports.socket.send(frame);
   }
 }
 

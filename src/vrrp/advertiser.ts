@@ -1,4 +1,8 @@
-/** What an election says: its adverts as packets and frames, and the lease that each one carries. */
+/**
+ * What an election says: its adverts as packets and frames, and the lease that each
+ * one carries. The event loop sends what something has happened for; a thread
+ * repeats it, for as long as the event loop comes round now and then.
+ */
 import { PRIORITY_RESIGN, VRRP_MULTICAST, encodeMessage, type Advertisement, type ChecksumOver } from './advertisement.js';
 import type { FrameSender } from './announcer.js';
 import type { Clock } from './clock.js';
@@ -7,6 +11,7 @@ import { ETHERTYPE_IPV4, VRRP_MULTICAST_MAC, encodeEthernet, virtualRouterMac } 
 import { encodeIpv4, formatIpv4, type Ipv4Address } from './ipv4.js';
 import type { Notice } from './notices.js';
 import type { VirtualRouter } from './options.js';
+import type { Outgoing, Repetition, RepetitionStart } from './repetition.js';
 import { leaseNs } from './timing.js';
 
 /** A raw IPv4 socket of protocol 112 (libbpf-ts RawSocket with `headerIncluded`). */
@@ -28,6 +33,8 @@ export interface ElectionSockets {
    * also those that found no room in the receiver's buffer. Left out where there is no data plane.
    */
   noted?(): readonly { readonly packet: Buffer; readonly receivedNs: bigint }[];
+  /** By a thread; undefined while it cannot. Left out: each advert is sent by the event loop. @throws SystemError */
+  repeat?(start: RepetitionStart): Repetition | undefined;
 }
 
 export interface AdvertiserParts {
@@ -39,11 +46,21 @@ export interface AdvertiserParts {
   readonly notice: Notice;
 }
 
+/** The event loop has to come round within this time, or three intervals if they are longer: then we say no more. */
+const CONTROL_NS = 1_000_000_000n;
+/** Every Active_Down_Interval is longer than so many, by its skew. */
+const INTERVALS_UNTIL_DOWN = 3n;
+
 export class Advertiser {
   readonly #parts: AdvertiserParts;
   #router: VirtualRouter;
-  /** When the last advert left that claims the role. */
+  /** When the last advert left from here that claims the role. */
   #advertisedAtNs = 0n;
+  /** The advert that the data plane's lease counts from. */
+  #leasedFromNs = 0n;
+  #repetition: Repetition | undefined;
+  /** What the repetition has told of itself. */
+  #accounted = { sent: 0n, failed: 0n };
 
   /** @throws RangeError for what no advert can carry: now, not at the first takeover */
   constructor(router: VirtualRouter, parts: AdvertiserParts) {
@@ -53,26 +70,27 @@ export class Advertiser {
 
   /** Says this from now on. @throws RangeError for what no advert can carry; the old one stays then */
   set router(router: VirtualRouter) {
+    const intervalUs = this.#router.machine.advertisementIntervalUs;
     this.#router = checked(router);
+    if (router.machine.advertisementIntervalUs !== intervalUs) this.stop();
   }
 
-  /** Since the last advert that claims the role. Every Active_Down_Interval is longer than three intervals, by its skew. */
+  /** Nobody was told for so long that we are Active that a Backup may have taken over: neither by us nor by the thread. */
   get silentTooLong(): boolean {
-    const limitNs = BigInt(this.#router.machine.advertisementIntervalUs) * 3_000n;
-    return this.#parts.clock.nowNs() - this.#advertisedAtNs > limitNs;
+    return this.#parts.clock.nowNs() - this.#lastAdvertisedNs > this.#silenceNs;
   }
 
   /** `priority`: the one that the Backups hear of. */
   renewLease(priority: number): void {
-    const { version, advertisementIntervalUs } = this.#router.machine;
-    this.#parts.renewLease(this.#parts.clock.nowNs() + leaseNs(version, priority, advertisementIntervalUs));
+    this.#parts.renewLease(this.#parts.clock.nowNs() + this.#leaseNs(priority));
   }
 
-  /** An advert that claims the role renews the lease. */
+  /** At once. An advert that claims the role renews the lease, and is repeated from here on; one that resigns ends that before. */
   send(priority: number): void {
     const { counters, clock, notice } = this.#parts;
+    if (priority === PRIORITY_RESIGN) this.stop();
     try {
-      this.#transmit(advertisementOf(this.#router, priority));
+      this.#transmit(this.#outgoing(priority));
     } catch (error) {
       // No lease either: if this goes on, the data plane stands down for the peer that does not hear us.
       counters.sendErrors += 1;
@@ -85,22 +103,90 @@ export class Advertiser {
       return;
     }
     this.#advertisedAtNs = clock.nowNs();
+    this.#leasedFromNs = this.#advertisedAtNs;
     this.renewLease(priority);
+    this.#repeat(priority);
+  }
+
+  /** Advertisement_Interval has passed: what is repeated is repeated on. */
+  goOn(priority: number): void {
+    if (this.#repetition === undefined || this.silentTooLong) return this.send(priority);
+    this.#account(this.#repetition);
+    this.#repeat(priority);
+    const lastNs = this.#lastAdvertisedNs;
+    // What could not be sent renews nothing.
+    if (lastNs > this.#leasedFromNs) this.#parts.renewLease(lastNs + this.#leaseNs(priority));
+    this.#leasedFromNs = lastNs;
+  }
+
+  /** Nothing is repeated any more. */
+  stop(): void {
+    if (this.#repetition === undefined) return;
+    this.#repetition.close();
+    this.#account(this.#repetition);
+    this.#advertisedAtNs = this.#lastAdvertisedNs;
+    this.#repetition = undefined;
+  }
+
+  get #lastAdvertisedNs(): bigint {
+    const byThread = this.#repetition?.stats.lastSentNs ?? 0n;
+    return byThread > this.#advertisedAtNs ? byThread : this.#advertisedAtNs;
+  }
+
+  get #silenceNs(): bigint {
+    return BigInt(this.#router.machine.advertisementIntervalUs) * 1000n * INTERVALS_UNTIL_DOWN;
+  }
+
+  #leaseNs(priority: number): bigint {
+    const { version, advertisementIntervalUs } = this.#router.machine;
+    return leaseNs(version, priority, advertisementIntervalUs);
+  }
+
+  #repeat(priority: number): void {
+    const untilNs = this.#parts.clock.nowNs() + (this.#silenceNs > CONTROL_NS ? this.#silenceNs : CONTROL_NS);
+    const said = { adverts: this.#outgoing(priority), leaseForNs: this.#leaseNs(priority) };
+    if (this.#repetition === undefined) return this.#startRepetition({ ...said, untilNs });
+    this.#repetition.update(said);
+    this.#repetition.renew(untilNs);
+  }
+
+  #startRepetition(start: Omit<RepetitionStart, 'intervalUs' | 'silenceNs'>): void {
+    this.#accounted = { sent: 0n, failed: 0n };
+    try {
+      this.#repetition = this.#parts.sockets.repeat?.({ ...start, intervalUs: this.#router.machine.advertisementIntervalUs, silenceNs: this.#silenceNs });
+    } catch (error) {
+      // The next advert tries again.
+      this.#parts.notice('repeat', `advertisements cannot be repeated by a thread: ${(error as Error).message}`);
+    }
+  }
+
+  #account({ stats: { sent, failed, lastErrno } }: Repetition): void {
+    const { counters, notice } = this.#parts;
+    const failures = Number(failed - this.#accounted.failed);
+    counters.advertisementsSent += Number(sent - this.#accounted.sent);
+    counters.sendErrors += failures;
+    this.#accounted = { sent, failed };
+    if (failures > 0) notice('send', `an advertisement could not be sent: error ${lastErrno}`);
   }
 
   /** Multicast leaves with the virtual MAC (RFC 9568 §7.2); unicast takes the channel's way, which for the kernel's is its route, with the interface's own. */
-  #transmit(advertisement: Advertisement): void {
+  #outgoing(priority: number): Outgoing[] {
     const { vrid, unicastPeers } = this.#router;
-    if (unicastPeers === undefined) {
-      const packet = packetOf(this.#router, advertisement, VRRP_MULTICAST);
-      const frame = encodeEthernet(VRRP_MULTICAST_MAC, virtualRouterMac(vrid), ETHERTYPE_IPV4, packet);
-      return this.#parts.sockets.sender.send(Buffer.from(frame.buffer));
+    const advertisement = advertisementOf(this.#router, priority);
+    if (unicastPeers !== undefined) {
+      return unicastPeers.map((peer) => ({ packet: Buffer.from(packetOf(this.#router, advertisement, peer).buffer), destination: formatIpv4(peer) }));
     }
+    const packet = packetOf(this.#router, advertisement, VRRP_MULTICAST);
+    return [{ frame: Buffer.from(encodeEthernet(VRRP_MULTICAST_MAC, virtualRouterMac(vrid), ETHERTYPE_IPV4, packet).buffer) }];
+  }
+
+  #transmit(adverts: readonly Outgoing[]): void {
+    const { sender, receiver } = this.#parts.sockets;
     const errors: unknown[] = [];
-    for (const peer of unicastPeers) {
-      const packet = packetOf(this.#router, advertisement, peer);
+    for (const advert of adverts) {
       try {
-        this.#parts.sockets.receiver.send(Buffer.from(packet.buffer), formatIpv4(peer));
+        if ('frame' in advert) sender.send(advert.frame);
+        else receiver.send(advert.packet, advert.destination);
       } catch (error) {
         // One peer without a route must not silence us for the others.
         errors.push(error);

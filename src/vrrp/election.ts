@@ -238,7 +238,7 @@ export class Election {
   close(): void {
     this.#closed = true;
     this.#timers.cancelAll();
-    this.#cancelAnnouncements();
+    this.#fallSilent();
     this.#sockets.receiver.close();
     this.#sockets.sender.close();
   }
@@ -304,7 +304,7 @@ export class Election {
   #execute(effect: Effect, cause: Event, atNs: bigint): void {
     switch (effect.type) {
       case 'SetRole': return this.#setRole(effect);
-      case 'SendAdvertisement': return this.#advertiser.send(effect.priority);
+      case 'SendAdvertisement': return this.#advertise(effect.priority, cause);
       case 'SendGratuitousArp': return this.#announcer.announce();
       case 'StartTimer': return this.#startTimer(effect, this.#baseOf(effect, cause, atNs));
       case 'CancelTimer': return this.#timers.cancel(effect.timer);
@@ -325,13 +325,19 @@ export class Election {
     return nowNs;
   }
 
+  /** What the Adver_Timer asks for leaves by itself; here the event loop says that it is there. */
+  #advertise(priority: number, cause: Event): void {
+    if (cause.type === 'AdverTimerExpired' && this.#machine.state.name === 'Active') this.#advertiser.goOn(priority);
+    else this.#advertiser.send(priority);
+  }
+
   #startTimer({ timer, generation, afterUs }: StartTimer, baseNs: bigint): void {
     this.#timers.start(timer, generation, baseNs + BigInt(afterUs) * 1000n);
   }
 
   #setRole(role: Role): void {
     if (role.role === 'active') this.#advertiser.renewLease(effectivePriority(this.#machine));
-    else this.#cancelAnnouncements();
+    else this.#fallSilent();
     this.#role = role.role;
     this.#actions.setRole(role.role === 'active' ? { role: role.role, term: role.term } : { role: role.role });
   }
@@ -375,6 +381,12 @@ export class Election {
       if (!this.#wasSilent()) this.announce();
       this.#confirmAt(later);
     });
+  }
+
+  /** Before the data plane stops, and before anything else is said. */
+  #fallSilent(): void {
+    this.#advertiser.stop();
+    this.#cancelAnnouncements();
   }
 
   #cancelAnnouncements(): void {

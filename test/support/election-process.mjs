@@ -7,15 +7,19 @@
  * differ from the first, as lines; ends with its standard input.
  */
 import { createInterface } from 'node:readline';
+import { Repeater, interfaceIndex } from 'libbpf-ts';
 import { Election } from '../../dist/vrrp/election.js';
 import { parseIpv4 } from '../../dist/vrrp/ipv4.js';
+import { repeatByThread } from '../../dist/vrrp/repetition.js';
 import { openElectionInterface } from '../../dist/vrrp/sockets.js';
 
 const { interface: interfaceName, options } = JSON.parse(process.argv[2]);
 const now = () => process.hrtime.bigint();
 const tell = (message) => process.stdout.write(`${JSON.stringify(message, (_, value) => (typeof value === 'bigint' ? String(value) : value))}\n`);
 
-const sockets = openElectionInterface(interfaceName).socketsOf(options.vrid);
+const repeater = new Repeater();
+const messageOf = (advert) => ({ interface: interfaceIndex(interfaceName), ...advert });
+const sockets = { ...openElectionInterface(interfaceName).socketsOf(options.vrid), repeat: (start) => repeatByThread(repeater, start, messageOf) };
 const election = new Election({
   options,
   synchronised: true,

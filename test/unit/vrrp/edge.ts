@@ -5,6 +5,7 @@ import type { Cancel, Clock } from '../../../src/vrrp/clock.js';
 import { Election, type ElectionParts, type Transition } from '../../../src/vrrp/election.js';
 import { encodeIpv4, parseIpv4 } from '../../../src/vrrp/ipv4.js';
 import type { VirtualRouterOptions } from '../../../src/vrrp/options.js';
+import type { Outgoing, Repetition, RepetitionStart, RepetitionStats } from '../../../src/vrrp/repetition.js';
 
 const MS = 1_000_000n;
 
@@ -13,9 +14,73 @@ interface Scheduled {
   readonly callback: () => void;
 }
 
+/** What the native thread does of an entry: on time whatever the event loop does, but not while the process is stopped. */
+export class SimulatedRepetition implements Repetition {
+  nextNs: bigint;
+  closed = false;
+  stats: RepetitionStats = { sent: 0n, failed: 0n, lastErrno: 0, lastSentNs: 0n };
+  readonly #loop: Loop;
+  readonly #start: RepetitionStart;
+  readonly #send: (advert: Outgoing) => void;
+  #adverts: readonly Outgoing[];
+  #leaseForNs: bigint;
+  #untilNs: bigint;
+  #renewedNs: bigint;
+
+  constructor(loop: Loop, start: RepetitionStart, send: (advert: Outgoing) => void) {
+    this.#loop = loop;
+    this.#start = start;
+    this.#send = send;
+    this.#adverts = start.adverts;
+    this.#leaseForNs = start.leaseForNs;
+    this.#untilNs = start.untilNs;
+    this.#renewedNs = loop.now;
+    this.nextNs = loop.now + BigInt(start.intervalUs) * 1000n;
+    loop.repetitions.add(this);
+  }
+
+  update({ adverts, leaseForNs }: Pick<RepetitionStart, 'adverts' | 'leaseForNs'>): void {
+    this.#adverts = adverts;
+    this.#leaseForNs = leaseForNs;
+  }
+
+  renew(untilNs: bigint): void {
+    this.#untilNs = untilNs;
+    this.#renewedNs = this.#loop.now;
+  }
+
+  close(): void {
+    this.closed = true;
+    this.#loop.repetitions.delete(this);
+  }
+
+  round(): void {
+    const intervalNs = BigInt(this.#start.intervalUs) * 1000n;
+    const { now } = this.#loop;
+    const aliveNs = this.stats.lastSentNs > this.#renewedNs ? this.stats.lastSentNs : this.#renewedNs;
+    const lapsed = now >= this.#untilNs || now > aliveNs + this.#start.silenceNs;
+    // What was missed is left out.
+    for (this.nextNs += intervalNs; this.nextNs + intervalNs <= now; ) this.nextNs += intervalNs;
+    for (const advert of lapsed ? [] : this.#adverts) this.#sendOne(advert, now);
+  }
+
+  #sendOne(advert: Outgoing, now: bigint): void {
+    try {
+      this.#send(advert);
+      this.stats = { ...this.stats, sent: this.stats.sent + 1n, lastSentNs: now };
+      this.#loop.stamps.push(now + this.#leaseForNs);
+    } catch {
+      this.stats = { ...this.stats, failed: this.stats.failed + 1n, lastErrno: 100 };
+    }
+  }
+}
+
 /** Runs rounds like libuv's: timers that are due, then sockets, then immediates. */
 export class Loop implements Clock {
   now = 1_000_000_000_000n;
+  readonly repetitions = new Set<SimulatedRepetition>();
+  /** Leases that the thread has stored for the data plane. */
+  readonly stamps: bigint[] = [];
   /** What every timer is late by. */
   latenessNs = 0n;
   readonly #scheduled = new Set<Scheduled>();
@@ -54,12 +119,16 @@ export class Loop implements Clock {
   /** Lets time pass, running what becomes due at its time. */
   advanceMs(ms: number): void {
     const end = this.now + BigInt(Math.round(ms * 1e6));
+    // After a standstill the thread is there first.
+    this.#runThread(this.now);
     this.#settle();
     for (let next = this.#next(); next !== undefined && next.deadlineNs + this.latenessNs <= end; next = this.#next()) {
       const at = next.deadlineNs + this.latenessNs;
+      this.#runThread(at);
       if (at > this.now) this.now = at;
       this.#settle();
     }
+    this.#runThread(end);
     this.now = end;
     this.#settle();
   }
@@ -67,6 +136,22 @@ export class Loop implements Clock {
   /** The process is stopped: time passes and nothing runs. */
   sleepMs(ms: number): void {
     this.now += BigInt(ms) * MS;
+  }
+
+  /** The event loop is busy: time passes, and the thread alone runs. */
+  blockMs(ms: number): void {
+    const end = this.now + BigInt(ms) * MS;
+    this.#runThread(end);
+    this.now = end;
+  }
+
+  #runThread(untilNs: bigint): void {
+    for (;;) {
+      const [next] = [...this.repetitions].sort((a, b) => (a.nextNs < b.nextNs ? -1 : 1));
+      if (next === undefined || next.nextNs > untilNs) return;
+      if (next.nextNs > this.now) this.now = next.nextNs;
+      next.round();
+    }
   }
 
   #next(): Scheduled | undefined {
@@ -149,7 +234,7 @@ export function setUp(change: Partial<VirtualRouterOptions> = {}, parts: Partial
   const election = new Election({
     options: { ...options, ...change },
     synchronised: true,
-    sockets: { receiver, sender },
+    sockets: { receiver, sender, repeat: (start) => repeatOn(loop, start, { receiver, sender }) },
     announce: [
       { sender, addresses: () => [parseIpv4('10.9.0.100')] },
       { sender: external, addresses: () => [parseIpv4('10.0.2.201')] },
@@ -167,6 +252,11 @@ export function setUp(change: Partial<VirtualRouterOptions> = {}, parts: Partial
     ...parts,
   });
   return { loop, receiver, sender, external, calls, leases, transitions, election };
+}
+
+/** As the native thread would, by these. */
+export function repeatOn(loop: Loop, start: RepetitionStart, { receiver, sender }: { readonly receiver: Wire; readonly sender: Wire }): SimulatedRepetition {
+  return new SimulatedRepetition(loop, start, (advert) => ('frame' in advert ? sender.send(advert.frame) : receiver.send(advert.packet, advert.destination)));
 }
 
 export interface Heard {

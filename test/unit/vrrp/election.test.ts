@@ -285,6 +285,136 @@ describe('what the data plane has noted', () => {
   });
 });
 
+describe('Active/the event loop is busy', () => {
+  it('advertises on, evenly, with a lease for the data plane from each advert on', () => {
+    const lab = startedActive();
+    const [sent, startNs] = [lab.sender.adverts().length, lab.loop.now];
+    lab.loop.blockMs(900);
+    expect(lab.sender.adverts().length - sent).toBe(9);
+    const lengths = lab.loop.stamps.map((untilNs, i) => untilNs - (lab.loop.stamps[i - 1] ?? untilNs - 100_000_000n));
+    expect(new Set(lengths)).toEqual(new Set([100_000_000n]));
+    expect(lab.loop.stamps[0]! - startNs).toBeGreaterThan(433_125_000n);
+    lab.loop.advanceMs(1);
+    // Nobody can have taken over: there is nothing to doubt.
+    expect(lab.election.counters.lateTimers).toBe(0);
+    expect(lab.election.status().state).toBe('Active');
+  });
+
+  it('keeps the role against an advert of lower priority that waits in the socket', () => {
+    const lab = startedActive();
+    lab.loop.blockMs(900);
+    arrive(lab, { priority: 50 });
+    lab.loop.advanceMs(1);
+    expect(lab.election.status().state).toBe('Active');
+    expect(lab.transitions.map(({ reason }) => reason)).not.toContain('was-silent');
+  });
+
+  it('for more than a second: falls silent, and listens before it goes on', () => {
+    const lab = startedActive();
+    const sent = lab.sender.adverts().length;
+    lab.loop.blockMs(5_000);
+    const said = lab.sender.adverts().length - sent;
+    expect(said).toBeGreaterThanOrEqual(9);
+    expect(said).toBeLessThanOrEqual(10);
+    arrive(lab, { priority: 50 });
+    lab.loop.advanceMs(1);
+    expect(lab.transitions.at(-1)?.reason).toBe('was-silent');
+    expect(lab.sender.adverts()).toHaveLength(sent + said);
+  });
+
+  it('for more than a second, and nobody took over: goes on, by the thread again', () => {
+    const lab = startedActive();
+    lab.loop.blockMs(5_000);
+    lab.loop.advanceMs(1);
+    const sent = lab.sender.adverts().length;
+    expect(lab.election.status().state).toBe('Active');
+    lab.loop.blockMs(500);
+    expect(lab.sender.adverts().length - sent).toBe(5);
+  });
+
+  it('with adverts every 10 s: for as long as three of them', () => {
+    const lab = setUp({ advertisementIntervalUs: 10_000_000 });
+    lab.election.start();
+    lab.loop.advanceMs(36_094);
+    const sent = lab.sender.adverts().length;
+    lab.loop.blockMs(29_000);
+    expect(lab.sender.adverts().length - sent).toBe(2);
+    lab.loop.blockMs(60_000);
+    expect(lab.sender.adverts().length - sent).toBeLessThanOrEqual(3);
+  });
+});
+
+describe('Active/the process is stopped', () => {
+  it('for four intervals: says nothing when it wakes, though its control lasts a second', () => {
+    const lab = startedActive();
+    const sent = lab.sender.adverts().length;
+    lab.loop.sleepMs(450);
+    // The thread wakes first.
+    lab.loop.blockMs(1);
+    expect(lab.sender.adverts()).toHaveLength(sent);
+    arrive(lab, { priority: 50 });
+    lab.loop.advanceMs(1);
+    expect(lab.transitions.at(-1)?.reason).toBe('was-silent');
+  });
+
+  it('for two intervals: goes on as if nothing had been', () => {
+    const lab = startedActive();
+    lab.loop.sleepMs(250);
+    lab.loop.advanceMs(1_000);
+    expect(lab.election.counters.lateTimers).toBe(0);
+    expect(lab.election.status().state).toBe('Active');
+  });
+});
+
+describe('Active/what is repeated', () => {
+  it('ends with the role, before anything else is said', () => {
+    const lab = startedActive();
+    hear(lab, { priority: 200 });
+    expect(lab.loop.repetitions.size).toBe(0);
+    const sent = lab.sender.adverts().length;
+    lab.loop.blockMs(2_000);
+    expect(lab.sender.adverts()).toHaveLength(sent);
+  });
+
+  it('ends with a resignation, which nothing contradicts', () => {
+    const lab = startedActive();
+    void lab.election.shutdown();
+    lab.loop.blockMs(900);
+    expect(lab.sender.priorities().at(-1)).toBe(0);
+  });
+
+  it('ends with the election', () => {
+    const lab = startedActive();
+    lab.election.close();
+    expect(lab.loop.repetitions.size).toBe(0);
+  });
+
+  it('follows the priority and the interval', () => {
+    const lab = startedActive();
+    lab.election.setPenalty(30);
+    lab.loop.blockMs(100);
+    expect(lab.sender.priorities().slice(-2)).toEqual([70, 70]);
+    lab.election.reconfigure({ ...options, advertisementIntervalUs: 300_000 });
+    const sent = lab.sender.adverts().length;
+    lab.loop.blockMs(900);
+    expect(lab.sender.adverts().slice(sent).map(({ advertisement }) => advertisement.intervalUs)).toEqual([300_000, 300_000, 300_000]);
+  });
+
+  it('goes to each unicast peer, with a checksum for its own address', () => {
+    const lab = startedActive({ unicastPeers: ['10.9.0.1', '10.9.0.3'], checksum: 'pseudo-header' });
+    lab.receiver.unicast.length = 0;
+    lab.loop.blockMs(300);
+    expect(lab.receiver.unicast.map(({ destination }) => destination)).toEqual(['10.9.0.1', '10.9.0.3', '10.9.0.1', '10.9.0.3', '10.9.0.1', '10.9.0.3']);
+    expect(new Set(lab.receiver.unicast.map(({ packet }) => packet.readUInt16BE(26))).size).toBe(2);
+  });
+
+  it('is counted', () => {
+    const lab = startedActive();
+    lab.loop.advanceMs(1_000);
+    expect(lab.election.counters.advertisementsSent).toBe(lab.sender.adverts().length);
+  });
+});
+
 describe('Active/asleep for more than three intervals', () => {
   it('yields to a successor of lower priority whose adverts wait in the socket', () => {
     const lab = startedActive();
