@@ -88,7 +88,8 @@ describe.each(hooks)('heartbeats on the underlay, %s', (hook) => {
   it.each<[string, Buffer, string]>([
     ['with another key', beat({ key: [1n, 2n] }), 'drop_sync_mac'],
     ['without a MAC', beat({ key: undefined, mac: 0n }), 'drop_sync_mac'],
-    ['of another version', beat({ version: 2 }), 'drop_sync_version'],
+    ['of no version', beat({ version: 0 }), 'drop_sync_version'],
+    ['of a version beyond the next', beat({ version: 3 }), 'drop_sync_version'],
     ['of our own, thrown back', beat({ gateway: nodeA.id }), 'drop_sync_own'],
     ['of the peer, as its own answer', answer({ gateway: nodeB.id }), 'drop_sync_own'],
     ['as an answer to an earlier epoch of ours', answer({ epoch: 9 }), 'drop_sync_replayed'],
