@@ -12,6 +12,7 @@
 #pragma once
 
 #include <linux/if_ether.h>
+#include <linux/if_packet.h>
 #include <linux/ip.h>
 #include <linux/udp.h>
 #include <bpf/bpf_endian.h>
@@ -120,6 +121,12 @@ static __always_inline int frame_set_tag(struct hook_context *ctx, __u16 vlan)
 	if (hook_field(ctx, vlan_present) && bpf_skb_vlan_pop(ctx))
 		return -1;
 	return vlan ? bpf_skb_vlan_push(ctx, bpf_htons(ETH_P_8021Q), vlan) : 0;
+}
+
+/* For this host, which the kernel has judged already by the MAC that the frame had. */
+static __always_inline void frame_claim(struct hook_context *ctx)
+{
+	bpf_skb_change_type(ctx, PACKET_HOST);
 }
 
 /*
@@ -349,6 +356,10 @@ static __always_inline int frame_set_tag(struct hook_context *ctx __attribute__(
 					 __u16 vlan __attribute__((unused)))
 {
 	return 0;
+}
+
+static __always_inline void frame_claim(struct hook_context *ctx __attribute__((unused)))
+{
 }
 
 static __always_inline int frame_enter(struct hook_context *ctx __attribute__((unused)))

@@ -595,6 +595,30 @@ static __always_inline int underlay_bfd(struct hook_context *ctx, struct packet 
 	return reason ? reason : bfd_receive(ctx, packet);
 }
 
+/*
+ * RFC 9568 §6.4.3: whoever owns the address accepts what is for it. The kernel has
+ * the address, and takes no frame that is for another MAC than its own.
+ */
+static __noinline int underlay_leave_to_kernel(struct hook_context *ctx, const struct packet *packet)
+{
+	__u32 role = INTERFACE_UNDERLAY, *virtual_router_id;
+	struct interface *underlay = bpf_map_lookup_elem(&interfaces, &role);
+	struct virtual_router *router;
+	__be32 destination = packet->ip.destination;
+	struct ethhdr *eth;
+
+	if (!underlay || destination != underlay->address)
+		return REASON_PASS_TO_KERNEL;
+	virtual_router_id = bpf_map_lookup_elem(&virtual_router_by_address, &destination);
+	router = virtual_router_id ? bpf_map_lookup_elem(&virtual_routers, virtual_router_id) : NULL;
+	eth = packet_at(ctx, 0, sizeof(*eth));
+	if (!router || !eth || !mac_equal(eth->h_dest, router->mac) || !virtual_router_is_active(router))
+		return REASON_PASS_TO_KERNEL;
+	mac_copy(eth->h_dest, underlay->mac);
+	frame_claim(ctx);
+	return REASON_PASS_TO_KERNEL;
+}
+
 static __always_inline int underlay_ipv4(struct hook_context *ctx, struct packet *packet,
 					 const struct ethernet *ethernet, __be32 own_address)
 {
@@ -612,7 +636,7 @@ static __always_inline int underlay_ipv4(struct hook_context *ctx, struct packet
 	if (outer->protocol != IPPROTO_UDP || outer->later_fragment ||
 	    (outer->destination_port != bpf_htons(GENEVE_UDP_PORT) &&
 	     outer->destination_port != bpf_htons(VXLAN_UDP_PORT)))
-		return REASON_PASS_TO_KERNEL;
+		return underlay_leave_to_kernel(ctx, packet);
 	if (outer->fragment)
 		return REASON_DROP_OUTER_FRAGMENT;
 	udp = packet_at(ctx, outer->l4_offset, sizeof(*udp));

@@ -5,6 +5,7 @@ import type { Authentication, InvalidReason } from '../../src/vrrp/advertisement
 import { describeVirtualRouter, type VirtualRouterOptions } from '../../src/vrrp/options.js';
 import { finishChecksum, sumWords } from '../../src/vrrp/ipv4.js';
 import { activeDownIntervalUs } from '../../src/vrrp/timing.js';
+import { ipv4ToNumber } from '../support/bytes.js';
 import { internetChecksum, pseudoHeader } from '../support/checksum.js';
 import { expectFrame } from '../support/expect-frame.js';
 import { GatewayFixture, hooks } from '../support/gateway-fixture.js';
@@ -303,6 +304,18 @@ describe.each(hooks)('the virtual address at %s', (hook) => {
     expect(gateway.tables()).toEqual(before);
     expect(nodeA.underlay).not.toMatchObject({ address: VIRTUAL_ADDRESS });
     expect(nodeA.underlay).not.toMatchObject({ mac: VIRTUAL_MAC });
+  });
+
+  it.each(['active', 'backup'] as const)('RFC 9568 §6.4.3: its owner accepts what is for it, by way of the kernel, which has the address, as %s', (state) => {
+    gateway.setInterface('underlay', { address: ipv4ToNumber(VIRTUAL_ADDRESS) });
+    gateway.setState(state);
+    const sent = (destination: string): Buffer => frame(ethernet({ source: compute1.mac, destination }), ...ping);
+    const result = gateway.run('underlay', sent(VIRTUAL_MAC));
+    expect(result.verdict).toBe('PASS');
+    // The kernel takes what has its MAC, and drops what has another.
+    expectFrame(result.frame, sent(state === 'active' ? nodeA.underlay.mac : VIRTUAL_MAC));
+    const foreign = sent('00:00:5e:00:01:fe');
+    expectFrame(gateway.run('underlay', foreign).frame, foreign);
   });
 
   it('RFC 9568 §5.1.1.2: nothing that a VM sends to the group is forwarded, whatever its TTL', () => {
