@@ -127,7 +127,7 @@ describe('both gateways at TC', () => {
       await lab.loseNode('gw-a');
       return lab.reaches('gw-b', 'active');
     });
-    expect(lost.result).toBe('active-silent');
+    expect(lost.result).toBe('peer-silent');
     await expectToGoOn(lost);
     for (const { window } of lost.windows) expect(window.longestGapMs, JSON.stringify(window)).toBeLessThan(longestOutageMs);
     const back = await lab.observe(load, async () => {
