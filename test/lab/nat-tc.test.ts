@@ -127,7 +127,8 @@ describe('both gateways at TC', () => {
       await lab.loseNode('gw-a');
       return lab.reaches('gw-b', 'active');
     });
-    expect(lost.result).toBe('peer-silent');
+    // The links go one after the other: on a slow machine the election may be first.
+    expect(['peer-silent', 'active-silent']).toContain(lost.result);
     await expectToGoOn(lost);
     for (const { window } of lost.windows) expect(window.longestGapMs, JSON.stringify(window)).toBeLessThan(longestOutageMs);
     const back = await lab.observe(load, async () => {
