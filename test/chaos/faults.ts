@@ -6,7 +6,7 @@ import { gatewayFolder } from '../../src/lab/gateway.js';
 import { run } from '../../src/lab/process.js';
 import { namespaceOf, vmNamed } from '../../src/lab/topology.js';
 import { listAt, mapAt, type MoreClients, type RunningLab } from '../support/running-lab.js';
-import { names, type Fault, type GatewayName } from './plan.js';
+import { beginsWhole, names, type Fault, type GatewayName } from './plan.js';
 
 export type End = () => Promise<void>;
 
@@ -41,6 +41,7 @@ export class Faults {
 
   async begin(fault: Fault): Promise<End> {
     const lab = this.#lab;
+    if (beginsWhole(fault)) await lab.synchronised();
     switch (fault.kind) {
       case 'kill': {
         await lab.end(fault.node, 'SIGKILL');
@@ -51,8 +52,6 @@ export class Faults {
         return async () => lab.signal(fault.node, 'SIGCONT');
       }
       case 'lose': {
-        // What the peer does not hold yet would be lost by anybody.
-        await lab.synchronised();
         await lab.loseNode(fault.node);
         return () => lab.returnNode(fault.node, { env: this.environmentOf(fault.node) });
       }
@@ -68,7 +67,6 @@ export class Faults {
         return async () => this.setClock(fault.node, 0);
       }
       case 'drain': {
-        await lab.synchronised();
         await lab.api(fault.node).drain();
         return async () => void (await lab.api(fault.node).undrain());
       }

@@ -1,6 +1,6 @@
 import { describe as suite, expect, it } from 'vitest';
 import fc from 'fast-check';
-import { describe, takenAway, makePlan, names } from './plan.js';
+import { beginsWhole, describe, takenAway, makePlan, names } from './plan.js';
 
 const seeds = fc.integer({ min: 0, max: 2 ** 32 - 1 });
 const several = Array.from({ length: 300 }, (_, seed) => makePlan(seed, 60)).flat();
@@ -18,6 +18,10 @@ suite('a plan', () => {
       const away = [fault, during?.fault].map((each) => each && takenAway(each)).filter((node) => node !== undefined);
       expect(new Set(away).size, JSON.stringify([fault, during])).toBeLessThan(names.length);
     }
+  });
+
+  it('begins nothing that needs both gateways whole while something is broken', () => {
+    expect(several.filter(({ during }) => during !== undefined && beginsWhole(during.fault))).toEqual([]);
   });
 
   it('has faults of every kind, alone and two at a time', () => {

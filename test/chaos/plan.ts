@@ -98,7 +98,12 @@ function makeFault(random: Random, kind: Kind): Fault {
 function companionOf(random: Random, fault: Fault): Fault | undefined {
   const wanted = makeFault(random, random.pick(kinds));
   const away = new Set([takenAway(fault), takenAway(wanted)].filter((node) => node !== undefined));
-  return away.size > 1 || areaOf(fault) === areaOf(wanted) ? undefined : wanted;
+  return away.size > 1 || areaOf(fault) === areaOf(wanted) || beginsWhole(wanted) ? undefined : wanted;
+}
+
+/** Begins only when both gateways hold the same: a loss before that is nobody's fault. */
+export function beginsWhole({ kind }: Fault): boolean {
+  return kind === 'lose' || kind === 'drain';
 }
 
 /** The gateway that cannot do its work while it lasts; without the ha link both can, each by itself. */
