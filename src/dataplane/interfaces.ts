@@ -38,7 +38,7 @@ export interface NodeInterface {
   readonly prefixLength: number;
   readonly mac: Buffer;
   readonly kind: string | undefined;
-  /** Has a carrier. */
+  /** Is up and has a carrier. */
   readonly running: boolean;
 }
 
@@ -47,7 +47,8 @@ export const COMMIT_OVERHEAD_BYTES = 160;
 
 /**
  * @param vlan of every frame; 0: untagged
- * @throws Error naming the interface that is missing, down or without an IPv4 address.
+ * One that is down is no mistake: the node starts, and reads its file, without a cable as well.
+ * @throws Error naming the interface that is missing or without an IPv4 address.
  */
 export function resolveInterface(role: Role, name: string, links: readonly LinkView[], addresses: readonly AddressView[], vlan = 0): NodeInterface {
   const link = links.find((candidate) => candidate.name === name);
@@ -56,7 +57,6 @@ export function resolveInterface(role: Role, name: string, links: readonly LinkV
     const others = links.map((candidate) => candidate.name).filter((other) => other !== 'lo').join(', ');
     throw new Error(`${key}: there is no interface ${name} in this network namespace, only ${others || 'lo'}`);
   }
-  if (!link.up) throw new Error(`${key}: interface ${name} is down (ip link set dev ${name} up)`);
   const over = vlan === 0 ? undefined : vlanInterface(link, vlan, links);
   const own = (over && firstAddress(over, addresses)) ?? firstAddress(link, addresses);
   // Nothing is sent from there but what the programs send, who know their addresses.
@@ -94,7 +94,7 @@ export function interfaceWarnings(interfaces: readonly NodeInterface[]): string[
     warnings.push(`interface ${ha.name} has MTU ${ha.mtu}: packets above ${ha.mtu - COMMIT_OVERHEAD_BYTES} bytes that create a session leave before the peer holds it; set it to ${largest + COMMIT_OVERHEAD_BYTES} or more`);
   }
   for (const { name, running } of interfaces) {
-    if (!running) warnings.push(`interface ${name} has no carrier`);
+    if (!running) warnings.push(`interface ${name} is down or has no carrier`);
   }
   const veths = interfaces.filter(({ kind }) => kind === 'veth').map(({ name }) => name);
   if (veths.length > 0) {

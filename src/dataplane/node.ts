@@ -14,7 +14,7 @@ export type InterfaceNames = { readonly [R in Role]?: { readonly name: string; r
 
 const roles: readonly Role[] = ['underlay', 'external', 'ha'];
 
-/** @throws Error naming the interface that is missing, down or without an address */
+/** @throws Error naming the interface that is missing or without an address */
 export async function readNode(names: InterfaceNames, reader: NodeReader): Promise<NodeInterface[]> {
   const [links, addresses] = await Promise.all([reader.links(), reader.addresses()]);
   return roles.flatMap((role) => {

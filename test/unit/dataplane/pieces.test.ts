@@ -18,10 +18,13 @@ describe('an interface', () => {
 
   it.each<[string, LinkView[], AddressView[], RegExp]>([
     ['is missing', [{ ...link, name: 'eth7' }], [address], /interfaces\.underlay\.name: there is no interface underlay0 .*eth7/],
-    ['is down', [{ ...link, up: false }], [address], /underlay0 is down/],
     ['has no IPv4 address', [link], [{ ifindex: 4, address: 'fe80::1', prefixLength: 64 }, { ifindex: 5, address: '10.0.0.1', prefixLength: 24 }], /no IPv4 address/],
   ])('that %s is refused with one sentence', (_, links, addresses, message) => {
     expect(() => resolveInterface('underlay', 'underlay0', links, addresses)).toThrow(message);
+  });
+
+  it('that is down is described all the same: a file can be read without a cable', () => {
+    expect(resolveInterface('underlay', 'underlay0', [{ ...link, up: false, running: false }], [address])).toMatchObject({ ifindex: 4, running: false });
   });
 
   it('on the external side needs no address of its own', () => {
