@@ -12,8 +12,8 @@ import { setUnderlayBetween } from '../support/partition.js';
 const connections = 20;
 const flows = 20;
 const runs = Number(process.env['LIVENESS_RUNS'] ?? 3);
-/** The node dies, three heartbeats go unanswered, the role changes, a switch learns: far below VRRP's 361 ms. */
-const crashOutageMs = 100;
+/** The links go one after the other, three heartbeats go unanswered, the role changes, a switch learns: well below VRRP's 361 ms. */
+const crashOutageMs = 200;
 const both: readonly GatewayNode[] = ['gw-a', 'gw-b'];
 
 let lab: RunningLab;
