@@ -1,13 +1,14 @@
+import { Secret } from './secret.js';
+
 /**
  * The key that the two gateways share: SipHash-2-4's 128 bits, as the two
  * little-endian words that its specification calls k0 and k1.
- *
- * It never shows itself: JSON, string and console output are `[secret]`.
  */
-export class SecretKey {
+export class SecretKey extends Secret {
   readonly #words: readonly [bigint, bigint];
 
   constructor(words: readonly [bigint, bigint]) {
+    super();
     this.#words = words;
   }
 
@@ -18,18 +19,6 @@ export class SecretKey {
 
   equals(other: SecretKey): boolean {
     return this.#words[0] === other.#words[0] && this.#words[1] === other.#words[1];
-  }
-
-  toString(): string {
-    return '[secret]';
-  }
-
-  toJSON(): string {
-    return '[secret]';
-  }
-
-  [Symbol.for('nodejs.util.inspect.custom')](): string {
-    return '[secret]';
   }
 }
 

@@ -1,16 +1,17 @@
+import { Secret } from './secret.js';
+
 /** RFC 2338 §5.3.10: the authentication data of VRRPv2. */
 const DATA_BYTES = 8;
 
 /**
  * The password of a virtual router, as the programs compare it.
- *
- * It never shows itself: JSON, string and console output are `[secret]`.
  */
-export class Password {
+export class Password extends Secret {
   readonly #text: string;
 
   /** At most 8 bytes count; Latin-1. */
   constructor(text: string) {
+    super();
     this.#text = text;
   }
 
@@ -23,17 +24,5 @@ export class Password {
 
   equals(other: Password): boolean {
     return this.data().equals(other.data());
-  }
-
-  toString(): string {
-    return '[secret]';
-  }
-
-  toJSON(): string {
-    return '[secret]';
-  }
-
-  [Symbol.for('nodejs.util.inspect.custom')](): string {
-    return '[secret]';
   }
 }
