@@ -2,11 +2,12 @@
 // traffic; what is lost is counted by sequence number. LIVENESS_RUNS: how often a node dies for the figures, 3 by default.
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { monotonicMs } from '../../src/lab/clock.js';
-import { downIfOurs, up } from '../../src/lab/lab.js';
-import { Load } from '../../src/lab/load.js';
+import { downIfOurs } from '../../src/lab/lab.js';
+import type { Load } from '../../src/lab/load.js';
 import { run } from '../../src/lab/process.js';
 import { until } from '../../src/lab/wait.js';
-import { RunningLab, type GatewayNode, type Observed } from '../support/running-lab.js';
+import { expectNothingLost, loadedLab } from '../support/loaded-lab.js';
+import type { GatewayNode, RunningLab } from '../support/running-lab.js';
 import { setUnderlayBetween } from '../support/partition.js';
 
 const connections = 20;
@@ -20,9 +21,7 @@ let lab: RunningLab;
 let load: Load;
 
 beforeAll(async () => {
-  lab = new RunningLab(await up({ sync: 'strict', say: () => {} }, 'running'));
-  load = new Load(lab.state, { connections, flows });
-  await load.start();
+  ({ lab, load } = await loadedLab({ connections, flows }));
 }, 90_000);
 
 afterAll(async () => {
@@ -40,15 +39,6 @@ beforeEach(async () => {
 
 const answersOn = async (node: GatewayNode): Promise<readonly string[]> => (await lab.status(node)).peer.answersOn;
 
-function expectUndisturbed({ windows, progress }: Observed<unknown>): void {
-  expect(windows.map(({ window }) => window.lost), JSON.stringify(windows, undefined, 1)).toEqual(windows.map(() => 0));
-  expect([...progress.sessions.broken, ...progress.flows.broken]).toEqual([]);
-}
-
-async function histories(): Promise<unknown> {
-  return Promise.all(both.map(async (node) => (await lab.virtualRouter(node)).history));
-}
-
 const pause = (ms: number): Promise<void> => {
   const endMs = monotonicMs() + ms;
   return until(`${ms} ms to pass`, () => monotonicMs() >= endMs).then(() => undefined);
@@ -56,7 +46,7 @@ const pause = (ms: number): Promise<void> => {
 
 describe('a single way', () => {
   it('ha alone is cut/nothing changes, the peer is seen on the underlay, nothing is lost', { timeout: 60_000 }, async () => {
-    const before = await histories();
+    const before = await lab.histories();
     const observed = await lab.observe(load, async () => {
       await run('ip', ['-n', 'fg-gw-a', 'link', 'set', 'ha0', 'down']);
       for (const node of both) await until(`${node} to miss the ha link`, async () => (await answersOn(node)).join() === 'underlay');
@@ -64,13 +54,13 @@ describe('a single way', () => {
       await run('ip', ['-n', 'fg-gw-a', 'link', 'set', 'ha0', 'up']);
       for (const node of both) await until(`${node} to have it back`, async () => (await answersOn(node)).length === 2);
     });
-    expectUndisturbed(observed);
-    expect(await histories()).toEqual(before);
+    expectNothingLost(observed);
+    expect(await lab.histories()).toEqual(before);
     await lab.synchronised();
   });
 
   it('the underlay between the gateways alone is cut/nothing changes, nothing is lost', { timeout: 60_000 }, async () => {
-    const before = await histories();
+    const before = await lab.histories();
     const observed = await lab.observe(load, async () => {
       await setUnderlayBetween('cut');
       for (const node of both) await until(`${node} to miss the underlay`, async () => (await answersOn(node)).join() === 'ha');
@@ -78,14 +68,14 @@ describe('a single way', () => {
       await setUnderlayBetween('whole');
       for (const node of both) await until(`${node} to have it back`, async () => (await answersOn(node)).length === 2);
     });
-    expectUndisturbed(observed);
-    expect(await histories()).toEqual(before);
+    expectNothingLost(observed);
+    expect(await lab.histories()).toEqual(before);
   });
 });
 
 describe('the process of the Active', () => {
   it('stopped for less than its lease/keeps the role, nothing is lost', { timeout: 60_000 }, async () => {
-    const before = await histories();
+    const before = await lab.histories();
     const observed = await lab.observe(load, async () => {
       lab.signal('gw-a', 'SIGSTOP');
       // Half of 1.2 times the Active_Down_Interval at the least.
@@ -93,8 +83,8 @@ describe('the process of the Active', () => {
       lab.signal('gw-a', 'SIGCONT');
       await pause(500);
     });
-    expectUndisturbed(observed);
-    expect(await histories()).toEqual(before);
+    expectNothingLost(observed);
+    expect(await lab.histories()).toEqual(before);
   });
 
   it('killed/its programs go on until its lease ends, then the Backup\'s, nothing is lost', { timeout: 60_000 }, async () => {
@@ -103,7 +93,7 @@ describe('the process of the Active', () => {
       return lab.reaches('gw-b', 'active');
     });
     expect(gone.result).toBe('active-silent');
-    expectUndisturbed(gone);
+    expectNothingLost(gone);
   });
 });
 

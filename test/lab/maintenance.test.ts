@@ -3,16 +3,16 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Document } from 'yaml';
 import { configurationFile } from '../../src/lab/gateway.js';
-import { downIfOurs, up } from '../../src/lab/lab.js';
-import { Load } from '../../src/lab/load.js';
+import { downIfOurs } from '../../src/lab/lab.js';
+import type { Load } from '../../src/lab/load.js';
 import { runIn } from '../../src/lab/process.js';
 import { until } from '../../src/lab/wait.js';
 import { buildWithOtherLayout, type OtherBuild } from '../support/other-build.js';
-import { answersPing, listAt, RunningLab, type GatewayNode, type Observed } from '../support/running-lab.js';
+import { expectNothingLost, loadedLab } from '../support/loaded-lab.js';
+import { answersPing, listAt, type RunningLab } from '../support/running-lab.js';
 
 const connections = 20;
 const flows = 20;
-const both: readonly GatewayNode[] = ['gw-a', 'gw-b'];
 
 let lab: RunningLab;
 let load: Load;
@@ -22,9 +22,7 @@ let other: OtherBuild;
 beforeAll(() => void (other = buildWithOtherLayout()), 240_000);
 
 beforeAll(async () => {
-  lab = new RunningLab(await up({ sync: 'strict', say: () => {} }, 'running'));
-  load = new Load(lab.state, { connections, flows });
-  await load.start();
+  ({ lab, load } = await loadedLab({ connections, flows }));
 }, 90_000);
 
 afterAll(async () => {
@@ -36,16 +34,6 @@ afterAll(async () => {
 beforeEach(async () => {
   await lab.restore();
 }, 60_000);
-
-/** A reload moves no role. */
-const histories = () => Promise.all(both.map(async (node) => (await lab.virtualRouter(node)).history));
-
-/** Everything that was sent came back, and everything that ran goes on. */
-function expectNothingLost({ windows, progress: { sessions, flows: datagrams } }: Observed<unknown>): void {
-  expect(windows.map(({ window }) => window.lost), JSON.stringify(windows, undefined, 1)).toEqual(windows.map(() => 0));
-  for (const { window } of windows) expect(window.sent).toBeGreaterThan(200);
-  expect([...sessions.broken, ...datagrams.broken]).toEqual([]);
-}
 
 describe('ten thousand floating IPs', () => {
   const count = 10_000;
@@ -73,7 +61,7 @@ describe('ten thousand floating IPs', () => {
   afterAll(() => runIn('router', ['ip', 'route', 'del', '10.80.0.0/16', 'dev', 'external0']));
 
   it('added and removed on both gateways/nothing is lost, they answer and answer no longer', { timeout: 120_000 }, async () => {
-    const before = await histories();
+    const before = await lab.histories();
     expect(await Promise.all(looked.map(answersArp))).toEqual(looked.map(() => false));
     const added = await lab.observe(load, () => lab.reconfigure(add));
     expectNothingLost(added);
@@ -84,7 +72,7 @@ describe('ten thousand floating IPs', () => {
     }));
     expectNothingLost(removed);
     expect(await Promise.all(looked.map(answersArp))).toEqual(looked.map(() => false));
-    expect(await histories()).toEqual(before);
+    expect(await lab.histories()).toEqual(before);
   });
 });
 

@@ -6,12 +6,13 @@ import type { Document } from 'yaml';
 import type { VirtualRouterStatus } from '../../src/api/status.js';
 import { monotonicMs } from '../../src/lab/clock.js';
 import { configurationFile, program } from '../../src/lab/gateway.js';
-import { downIfOurs, up } from '../../src/lab/lab.js';
-import { Load } from '../../src/lab/load.js';
+import { downIfOurs } from '../../src/lab/lab.js';
+import type { Load } from '../../src/lab/load.js';
 import { run, runIn } from '../../src/lab/process.js';
 import { stateFolder } from '../../src/lab/state.js';
 import { until } from '../../src/lab/wait.js';
-import { mapAt, RunningLab, type GatewayNode, type Observed } from '../support/running-lab.js';
+import { expectNothingLost, loadedLab } from '../support/loaded-lab.js';
+import { mapAt, type GatewayNode, type RunningLab } from '../support/running-lab.js';
 
 const connections = 20;
 const flows = 20;
@@ -25,9 +26,7 @@ let folder: string;
 beforeAll(async () => {
   folder = mkdtempSync('/tmp/floatgate-roles-');
   chmodSync(folder, 0o755);
-  lab = new RunningLab(await up({ sync: 'strict', say: () => {} }, 'running'));
-  load = new Load(lab.state, { connections, flows });
-  await load.start();
+  ({ lab, load } = await loadedLab({ connections, flows }));
 }, 90_000);
 
 afterAll(async () => {
@@ -39,13 +38,6 @@ afterAll(async () => {
 beforeEach(async () => {
   await lab.restore();
 }, 60_000);
-
-function expectNothingLost({ windows, progress: { sessions, flows: datagrams } }: Observed<unknown>): void {
-  const told = JSON.stringify(windows, undefined, 1);
-  expect(windows.map(({ window }) => window.lost), told).toEqual(windows.map(() => 0));
-  for (const { window } of windows) expect(window.sent, told).toBeGreaterThan(200);
-  expect([...sessions.broken, ...datagrams.broken]).toEqual([]);
-}
 
 const configured = (node: GatewayNode): ['--config', string] => ['--config', configurationFile(node)];
 

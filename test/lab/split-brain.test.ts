@@ -3,11 +3,12 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { SessionView } from '../../src/api/sessions.js';
 import { monotonicMs } from '../../src/lab/clock.js';
-import { downIfOurs, up } from '../../src/lab/lab.js';
-import { Load } from '../../src/lab/load.js';
+import { downIfOurs } from '../../src/lab/lab.js';
+import type { Load } from '../../src/lab/load.js';
 import { run } from '../../src/lab/process.js';
 import { until } from '../../src/lab/wait.js';
-import { MoreClients, RunningLab, type GatewayNode } from '../support/running-lab.js';
+import { loadedLab } from '../support/loaded-lab.js';
+import { MoreClients, type GatewayNode, type RunningLab } from '../support/running-lab.js';
 import { setPort, setUnderlayBetween } from '../support/partition.js';
 
 const connections = 20;
@@ -23,9 +24,7 @@ let load: Load;
 const more: MoreClients[] = [];
 
 beforeAll(async () => {
-  lab = new RunningLab(await up({ sync: 'strict', say: () => {} }, 'running'));
-  load = new Load(lab.state, { connections, flows });
-  await load.start();
+  ({ lab, load } = await loadedLab({ connections, flows }));
 }, 90_000);
 
 afterAll(async () => {

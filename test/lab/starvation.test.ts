@@ -36,8 +36,6 @@ afterAll(async () => {
   await downIfOurs();
 }, 30_000);
 
-const histories = async () => [(await lab.virtualRouter('gw-a')).history, (await lab.virtualRouter('gw-b')).history];
-
 /** Which gateways' programs answer ARP at both switches for what belongs to the Active. */
 async function answering(): Promise<Record<GatewayNode, boolean[]>> {
   const of = (node: GatewayNode) => Promise.all([starvation.underlay.answersFor(node, tunnelVip), starvation.external.answersFor(node, floatingAddress)]);
@@ -62,7 +60,7 @@ describe('all processors taken', () => {
 
 describe('the daemon stopped', () => {
   it("the Active's, for less than its lease/nobody takes over, nothing is lost", { timeout: 60_000 }, async () => {
-    const [before, fromMs] = [await histories(), monotonicMs()];
+    const [before, fromMs] = [await lab.histories(), monotonicMs()];
     const { windows } = await lab.observe(load, async () => {
       for (let round = 0; round < 3; round += 1) {
         await stopFor(lab, 'gw-a', 200);
@@ -70,19 +68,19 @@ describe('the daemon stopped', () => {
       }
     });
     expect(windows.map(({ window }) => window.lost), JSON.stringify(windows)).toEqual([0, 0]);
-    expect(await histories()).toEqual(before);
+    expect(await lab.histories()).toEqual(before);
     const { sources, moves } = await heardSince(fromMs);
     expect([sources, moves]).toEqual([[underlayAddress['gw-a']], []]);
   });
 
   it("the Backup's/changes nothing, neither while it sleeps nor when it wakes", { timeout: 60_000 }, async () => {
-    const [before, fromMs] = [await histories(), monotonicMs()];
+    const [before, fromMs] = [await lab.histories(), monotonicMs()];
     const { windows } = await lab.observe(load, async () => {
       await stopFor(lab, 'gw-b', 1500);
       await delay(1000);
     });
     expect(windows.map(({ window }) => window.lost), JSON.stringify(windows)).toEqual([0, 0]);
-    expect(await histories()).toEqual(before);
+    expect(await lab.histories()).toEqual(before);
     const { sources, moves } = await heardSince(fromMs);
     expect([sources, moves]).toEqual([[underlayAddress['gw-a']], []]);
   });

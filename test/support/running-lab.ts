@@ -73,6 +73,11 @@ export class RunningLab {
     return router;
   }
 
+  /** Of both gateways: what moves no role leaves them as they are. */
+  histories(): Promise<VirtualRouterStatus['history'][]> {
+    return Promise.all(gateways.map(async (node) => (await this.virtualRouter(node)).history));
+  }
+
   /**
    * Waits until the election and the programs agree on the role: a daemon that starts finds programs in a role that
    * it has not decided about.
