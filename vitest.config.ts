@@ -6,6 +6,9 @@ process.env['PATH'] = `${process.env['PATH']}:/usr/sbin:/sbin`;
 /** Verdicts on bytes and on sequences of states: a diff cut short hides the difference. */
 const chaiConfig = { truncateThreshold: 0 };
 
+/** Many tests measure time, on machines that others use as well. `.ci/repeated.mjs` names those that needed it. */
+const retry = process.env['CI'] === undefined ? 0 : 1;
+
 export default defineConfig({
   test: {
     projects: [
@@ -16,6 +19,7 @@ export default defineConfig({
           exclude: ['test/lab/**', '**/node_modules/**'],
           // Properties run hundreds of cases, on machines that are busy.
           testTimeout: 30_000,
+          retry,
           chaiConfig,
           sequence: { groupOrder: 0 },
         },
@@ -26,6 +30,7 @@ export default defineConfig({
           name: 'lab',
           include: ['test/lab/**/*.test.ts'],
           testTimeout: 30_000,
+          retry,
           poolOptions: { forks: { singleFork: true } },
           chaiConfig,
           sequence: { groupOrder: 1 },
