@@ -10,9 +10,10 @@ import { statePaths } from '../dataplane/state-paths.js';
 import { RoleWriter } from '../dataplane/role-writer.js';
 import type { VirtualRouterView } from '../sync/messages.js';
 import { adoptedTerm } from '../sync/terms.js';
+import type { ElectionSockets } from '../vrrp/advertiser.js';
 import type { FrameSender } from '../vrrp/announcer.js';
 import { Election } from '../vrrp/election.js';
-import type { ElectionActions, ElectionSockets, ElectionStatus } from '../vrrp/election.js';
+import type { ElectionActions, ElectionStatus } from '../vrrp/election.js';
 import { parseIpv4 } from '../vrrp/ipv4.js';
 import type { VirtualRouterOptions } from '../vrrp/options.js';
 import { repeatByThread } from '../vrrp/repetition.js';
@@ -100,7 +101,7 @@ export class Elections {
   }
 
   #penaltyOf(vrid: number): number {
-    return this.#running.get(vrid)?.election.status().penalty ?? 0;
+    return this.#running.get(vrid)?.election.penalty ?? 0;
   }
 
   /** What is known of the peer has changed. `died`: it has just stopped answering on all ways at once. */

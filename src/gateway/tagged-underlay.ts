@@ -8,7 +8,7 @@ import type { DataPlaneEvent } from '../dataplane/events.js';
 import { ethernetOf, tagged } from '../dataplane/vlan.js';
 import type { FrameSender } from '../vrrp/announcer.js';
 import { systemClock, type Clock } from '../vrrp/clock.js';
-import type { ElectionSockets } from '../vrrp/election.js';
+import type { ElectionSockets } from '../vrrp/advertiser.js';
 import { ETHERTYPE_IPV4, encodeEthernet, virtualRouterMac } from '../vrrp/ethernet.js';
 import { PROTOCOL_VRRP } from '../vrrp/ipv4.js';
 import { Receiver } from '../vrrp/receiver.js';

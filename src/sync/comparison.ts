@@ -113,7 +113,7 @@ export interface ComparisonReading {
   readonly nowNs: bigint;
   /** Both hear each other, and both hold the other's generation: else bulk synchronisation is at work. */
   readonly settled: boolean;
-  /** Whether this gateway is Active for anything: else it has nothing to say in a repair. */
+  /** Whether this gateway is Active for anything: else it has nothing to say in a repair. Read where one is due only. */
   readonly active: boolean;
   /** Frames of bulk synchronisation and repairs. */
   readonly sent: bigint;
@@ -285,7 +285,7 @@ function driveRepair(config: ComparisonConfig, state: ComparisonState, reading: 
 }
 
 function beginRepair(config: ComparisonConfig, state: ComparisonState, reading: ComparisonReading, effects: ComparisonEffect[]): ComparisonState {
-  if (!reading.active || state.verdict.kind !== 'Different' || state.judged < state.repairAfterRound || reading.nowNs < state.repairNotBeforeNs) return state;
+  if (state.verdict.kind !== 'Different' || state.judged < state.repairAfterRound || reading.nowNs < state.repairNotBeforeNs || !reading.active) return state;
   const repair = state.lastRepair + 1;
   const repairing = { kind: 'Doubting', repair, segments: state.verdict.segments, askAgainNs: 0n, deadlineNs: reading.nowNs + config.stepTimeoutNs } as const;
   return askForService(config, { ...state, lastRepair: repair, repairing }, repairing, reading.nowNs, effects);

@@ -91,8 +91,15 @@ export interface Reading {
   readonly unprotected: bigint;
 }
 
+/** `virtualRouters` is read where a hello is due only. */
+export interface Polled {
+  readonly type: 'Polled';
+  readonly reading: Reading;
+  readonly virtualRouters: readonly VirtualRouterView[];
+}
+
 export type SyncEvent =
-  | { readonly type: 'Polled'; readonly reading: Reading; readonly virtualRouters: readonly VirtualRouterView[] }
+  | Polled
   | { readonly type: 'MessageReceived'; readonly nowNs: bigint; readonly message: Hello | BulkComplete }
   /** A program noticed a silence that may have been over before the next poll. */
   | { readonly type: 'PeerSilenceReported'; readonly nowNs: bigint }
@@ -135,7 +142,7 @@ export function initialSyncState(config: SyncMachineConfig): SyncState {
 export function stepSync(config: SyncMachineConfig, state: SyncState, event: SyncEvent): SyncStep {
   switch (event.type) {
     case 'Polled':
-      return polled(config, state, event.reading, event.virtualRouters);
+      return polled(config, state, event);
     case 'MessageReceived':
       return event.message.type === 'hello'
         ? helloReceived(state, event.message, event.nowNs)
@@ -149,7 +156,8 @@ export function stepSync(config: SyncMachineConfig, state: SyncState, event: Syn
   }
 }
 
-function polled(config: SyncMachineConfig, before: SyncState, reading: Reading, virtualRouters: readonly VirtualRouterView[]): SyncStep {
+function polled(config: SyncMachineConfig, before: SyncState, event: Polled): SyncStep {
+  const { reading } = event;
   const effects: SyncEffect[] = [];
   let state = noteUnprotected(before, reading.unprotected);
   const alive = reading.peerHeardNs !== 0n && reading.nowNs - reading.peerHeardNs < config.soloAfterNs;
@@ -157,7 +165,7 @@ function polled(config: SyncMachineConfig, before: SyncState, reading: Reading, 
   if (!alive && state.peer.kind === 'Alive') state = peerVanished(state, effects);
   state = driveBulk(config, state, reading, effects);
   if (reading.nowNs >= state.nextHelloNs) {
-    effects.push(...hellos(config, state, virtualRouters));
+    effects.push(...hellos(config, state, event.virtualRouters));
     state = { ...state, nextHelloNs: reading.nowNs + config.helloIntervalNs };
   }
   return { state, effects };

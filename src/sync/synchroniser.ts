@@ -4,6 +4,7 @@ import { decodeMessage } from './messages.js';
 import type { VirtualRouterView } from './messages.js';
 import { initialSyncState, stepSync } from './machine.js';
 import type { SyncEffect, SyncEvent, SyncMachineConfig, SyncState } from './machine.js';
+import { ACTIVE } from './terms.js';
 import { initialComparisonState, stepComparison } from './comparison.js';
 import type { ComparisonConfig, ComparisonEffect, ComparisonEvent, ComparisonState, Verdict } from './comparison.js';
 import type { Walk } from './walk.js';
@@ -59,8 +60,6 @@ export interface PeerStatus {
 /** How often liveness and acknowledgements are looked at. */
 const POLL_INTERVAL_MS = 5;
 const AGE_INTERVAL_MS = 1000;
-/** enum virtual_router_state of bpf/layout.h. */
-const ACTIVE = 2;
 
 function comparedStatus(verdict: Verdict, nowNs: bigint): Pick<PeerStatus, 'tablesEqual' | 'tablesComparedMs'> {
   if (verdict.kind === 'Unknown') return { tablesEqual: undefined, tablesComparedMs: undefined };
@@ -133,10 +132,11 @@ export class Synchroniser {
       acknowledged: bulkAcknowledged - this.#acknowledgedBefore,
       unprotected: this.#ports.unprotectedSessions(),
     };
-    const virtualRouters = this.#ports.virtualRouters();
-    this.#step({ type: 'Polled', reading, virtualRouters });
+    const views = (): readonly VirtualRouterView[] => this.#ports.virtualRouters();
+    // Views cost more than all the rest, and few polls look at them.
+    this.#step({ type: 'Polled', reading, get virtualRouters() { return views(); } });
     const settled = this.#state.synchronised && this.#holdsOurs && this.#state.bulk.kind === 'Idle';
-    this.#compare({ type: 'Polled', reading: { ...reading, settled, active: virtualRouters.some(({ state }) => state === ACTIVE) } });
+    this.#compare({ type: 'Polled', reading: { ...reading, settled, get active() { return views().some(({ state }) => state === ACTIVE); } } });
   }
 
   /**

@@ -5,7 +5,7 @@
  */
 
 /** enum virtual_router_state of bpf/layout.h. */
-const ACTIVE = 2;
+export const ACTIVE = 2;
 
 export interface RoleTerm {
   readonly state: number;

@@ -1,6 +1,6 @@
 /**
- * The edge of an election: turns packets and time into events, and effects into
- * frames and calls. It decides nothing except when a timer may be believed.
+ * The edge of an election: what its parts hear, and time, become events in one
+ * queue, and effects go to its parts and the rest of the gateway. It decides nothing.
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { ReceivedAdvertisement } from './advertisement.js';
@@ -19,8 +19,6 @@ import { effectivePriority } from './state.js';
 import type { Effect, Event, Generation, Machine, RecordTransition, Role, StartTimer, StateName, TimerName, TransitionReason } from './state.js';
 import { Timers } from './timers.js';
 import { leaseNs } from './timing.js';
-
-export type { ElectionSockets, PacketChannel } from './advertiser.js';
 
 /** What an election asks of the rest of the gateway. Called synchronously, in the order of the machine's effects. */
 export interface ElectionActions {
@@ -213,6 +211,11 @@ export class Election {
   /** Sends gratuitous ARP again, for addresses that were added while Active. */
   announce(): void {
     if (this.#role === 'active') this.#announcer.announce();
+  }
+
+  /** Points that tracked things which are down take from the priority. */
+  get penalty(): number {
+    return this.#machine.penalty;
   }
 
   status(): ElectionStatus {

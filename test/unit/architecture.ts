@@ -26,7 +26,7 @@ export const rules: Readonly<Record<string, Rule>> = {
     pure: ['machine', 'state', 'advertisement', 'arp', 'ethernet', 'ipv4', 'timing', 'options', 'counters', 'peer'],
   },
   bfd: { packages: [], sources: [], pure: ['*'] },
-  sync: { packages: ['libbpf-ts', 'node:*'], sources: ['config/*'], pure: ['machine', 'walk', 'frame', 'messages', 'terms', 'batch'] },
+  sync: { packages: ['libbpf-ts', 'node:*'], sources: ['config/*'], pure: ['machine', 'comparison', 'walk', 'frame', 'messages', 'terms', 'batch'] },
   api: { packages: ['fastify', 'zod', 'node:*'], sources: ['config/*'], pure: ['sessions', 'session-query', 'query', 'floating-ips', 'floating-ip-query', 'status'] },
   sessions: {
     packages: [],

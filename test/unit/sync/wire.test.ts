@@ -82,7 +82,7 @@ describe('messages', () => {
   });
 
   it('fit a frame of any ha link at their longest', () => {
-    const virtualRouters = Array.from({ length: VIRTUAL_ROUTERS_PER_HELLO }, () => ({ vrid: 255, state: 3, term: 0xffffffff, penalty: 509 }));
+    const virtualRouters = Array.from({ length: VIRTUAL_ROUTERS_PER_HELLO }, () => ({ vrid: 255, state: 3, term: 0xffffffff, penalty: 509, tunnelsUp: 4096 }));
     const longest = encodeMessage({ ...hello, name: 'n'.repeat(63), generation: Number.MAX_SAFE_INTEGER, holds: Number.MAX_SAFE_INTEGER, want: Number.MAX_SAFE_INTEGER, epoch: 0xffffffff, underlayAddress: 0xffffffff, virtualRouters });
     expect(longest.length).toBeLessThan(1024);
     const digests = Array.from({ length: SEGMENTS_PER_MESSAGE }, () => 'f'.repeat(16));
