@@ -89,8 +89,9 @@ export class Advertiser {
   send(priority: number): void {
     const { counters, clock, notice } = this.#parts;
     if (priority === PRIORITY_RESIGN) this.stop();
+    const adverts = this.#outgoing(priority);
     try {
-      this.#transmit(this.#outgoing(priority));
+      this.#transmit(adverts);
     } catch (error) {
       // No lease either: if this goes on, the data plane stands down for the peer that does not hear us.
       counters.sendErrors += 1;
@@ -105,14 +106,14 @@ export class Advertiser {
     this.#advertisedAtNs = clock.nowNs();
     this.#leasedFromNs = this.#advertisedAtNs;
     this.renewLease(priority);
-    this.#repeat(priority);
+    this.#repeat(priority, adverts);
   }
 
   /** Advertisement_Interval has passed: what is repeated is repeated on. */
   goOn(priority: number): void {
     if (this.#repetition === undefined || this.silentTooLong) return this.send(priority);
     this.#account(this.#repetition);
-    this.#repeat(priority);
+    this.#repeat(priority, this.#outgoing(priority));
     const lastNs = this.#lastAdvertisedNs;
     // What could not be sent renews nothing.
     if (lastNs > this.#leasedFromNs) this.#parts.renewLease(lastNs + this.#leaseNs(priority));
@@ -142,9 +143,9 @@ export class Advertiser {
     return leaseNs(version, priority, advertisementIntervalUs);
   }
 
-  #repeat(priority: number): void {
+  #repeat(priority: number, adverts: readonly Outgoing[]): void {
     const untilNs = this.#parts.clock.nowNs() + (this.#silenceNs > CONTROL_NS ? this.#silenceNs : CONTROL_NS);
-    const said = { adverts: this.#outgoing(priority), leaseForNs: this.#leaseNs(priority) };
+    const said = { adverts, leaseForNs: this.#leaseNs(priority) };
     if (this.#repetition === undefined) return this.#startRepetition({ ...said, untilNs });
     this.#repetition.update(said);
     this.#repetition.renew(untilNs);

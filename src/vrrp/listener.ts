@@ -5,7 +5,6 @@ import {
   checkAdvertisement,
   decodePacket,
   sameAddresses,
-  type Advertisement,
   type InvalidReason,
   type ReceivedAdvertisement,
 } from './advertisement.js';
@@ -57,7 +56,7 @@ export class Listener {
   }
 
   /** RFC 9568 §2.5, §7.1, §8.3.2: differences that are to be noted, and that change nothing. */
-  #compare({ advertisement: { addresses, intervalUs, priority }, source }: { readonly advertisement: Advertisement; readonly source: Ipv4Address }): void {
+  #compare({ advertisement: { addresses, intervalUs, priority }, source }: ReceivedAdvertisement): void {
     const { counters, notice } = this.#parts;
     const self = this.#parts.self();
     const { machine, addresses: ours } = this.router;

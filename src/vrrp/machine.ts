@@ -8,7 +8,7 @@
  */
 import { PRIORITY_OWNER, PRIORITY_RESIGN } from './advertisement.js';
 import type { Ipv4Address } from './ipv4.js';
-import { isFenced, isFencing, peerAnswers, peerSaysActive, reasonToDefer, unknownPeer, type DeferralReason, type PeerSight } from './peer.js';
+import { isFenced, isFencing, peerAnswers, peerSaysActive, programsSayActive, reasonToDefer, unknownPeer, type DeferralReason, type PeerSight } from './peer.js';
 import { effectivePriority } from './state.js';
 import type {
   Active,
@@ -316,7 +316,7 @@ function peerSeen(draft: Draft, peer: PeerSight, died: boolean): void {
 
 function backupSees(draft: Draft, state: Backup, before: PeerSight, died: boolean): void {
   const { peer } = draft;
-  const follows = state.following !== undefined && state.following === peer.address;
+  const follows = followsPeer(state, peer);
   if (died && follows) return becomeActive(draft, 'peer-silent');
   if (state.deferred !== undefined) return reasonToDefer(peer, follows) === undefined ? judgeSilence(draft, state) : undefined;
   const stoodDown = peerAnswers(peer) && peerSaysActive(before) === true && peerSaysActive(peer) === false;
@@ -343,11 +343,14 @@ function handingOverSees(draft: Draft, state: HandingOver): void {
 
 /** The Active_Down_Interval is over, without an advert. */
 function judgeSilence(draft: Draft, state: Backup): void {
-  const follows = state.following !== undefined && state.following === draft.peer.address;
-  const reason = reasonToDefer(draft.peer, follows);
+  const reason = reasonToDefer(draft.peer, followsPeer(state, draft.peer));
   if (reason !== undefined) return defer(draft, state, reason);
-  const isCutOff = peerAnswers(draft.peer) && draft.peer.isActive === true;
-  becomeActive(draft, isCutOff ? 'peer-cut-off' : 'active-silent');
+  becomeActive(draft, programsSayActive(draft.peer) ? 'peer-cut-off' : 'active-silent');
+}
+
+/** The Active that was heard last is the peer, and no third router. */
+function followsPeer({ following }: Backup, { address }: PeerSight): boolean {
+  return following !== undefined && following === address;
 }
 
 /** Looks again after an interval, and at every news of the peer. */

@@ -34,6 +34,11 @@ export function peerAnswers({ answersOnHa, answersOnUnderlay }: PeerSight): bool
   return answersOnHa || answersOnUnderlay;
 }
 
+/** Its programs answer, and say that it is Active: it forwards. */
+export function programsSayActive(peer: PeerSight): boolean {
+  return peerAnswers(peer) && peer.isActive === true;
+}
+
 /** Undefined: it does not say. The programs know better than a hello that may be a tenth of a second old. */
 export function peerSaysActive(peer: PeerSight): boolean | undefined {
   return peer.isActive ?? peer.word?.isActive;
@@ -51,7 +56,7 @@ export type DeferralReason = (typeof deferralReasons)[number];
  * off, and the fitter one takes it; `followed`: its adverts came here before that.
  */
 export function reasonToDefer(peer: PeerSight, followed: boolean): DeferralReason | undefined {
-  if (!peerAnswers(peer) || peer.isActive !== true) return undefined;
+  if (!programsSayActive(peer)) return undefined;
   if (peer.answersOnUnderlay || peer.word === undefined) return 'peer-is-active';
   return followed && peer.word.fitness === 'worse' ? undefined : 'underlay-cut';
 }
