@@ -41,17 +41,15 @@ export interface ControlPacket {
 }
 
 /** The checks of RFC 5880 §6.8.6, in its order. */
-export const refusals = [
-  'version',
-  'length',
-  'truncated',
-  'detect-mult',
-  'multipoint',
-  'my-discriminator',
-  'your-discriminator',
-  'authentication',
-] as const;
-export type Refusal = (typeof refusals)[number];
+export type Refusal =
+  | 'version'
+  | 'length'
+  | 'truncated'
+  | 'detect-mult'
+  | 'multipoint'
+  | 'my-discriminator'
+  | 'your-discriminator'
+  | 'authentication';
 
 export type Decoded = { readonly ok: true; readonly packet: ControlPacket } | { readonly ok: false; readonly reason: Refusal };
 

@@ -80,7 +80,7 @@ export interface Step {
 }
 
 /** §6.8.3: slower than that while the session is not Up. */
-export const SLOW_TX_US = 1_000_000;
+const SLOW_TX_US = 1_000_000;
 
 /** A session that nothing was heard of. @throws RangeError for a discriminator of zero */
 export function createSession(config: SessionConfig): Session {

@@ -9,8 +9,8 @@ import type { MapContents, NetworkContents, RouterContents, Segment } from './co
 import type { Facts } from './facts.js';
 import type { Run, Runs } from './pool-runs.js';
 
-/** ENCAPSULATION_SHIFT of bpf/layout.h. */
-const encapsulationShift = 24;
+/** Where enum encapsulation stands in a segment; ENCAPSULATION_SHIFT of bpf/layout.h. */
+export const encapsulationShift = 24;
 
 export function segmentOf(network: Pick<NetworkConfiguration, 'vni' | 'encapsulation'>): Segment {
   return ((encapsulation[network.encapsulation] << encapsulationShift) | network.vni) >>> 0;

@@ -1,5 +1,6 @@
 /** Where the VMs of each network are, read from the programs' table in mapped memory. */
 import type { BpfMap } from 'libbpf-ts';
+import { encapsulationShift } from '../compile/routers.js';
 import { vmCodec, vmFlag, vmOffsets } from './layout.generated.js';
 
 /** One of a compute's tunnel endpoints. */
@@ -19,8 +20,6 @@ export interface Compute {
 
 /** A table is read no more often. */
 const FRESH_NS = 1_000_000_000n;
-/** Of bpf/layout.h: where a VNI has enum encapsulation. */
-const ENCAPSULATION_SHIFT = 24;
 
 export class Computes {
   readonly #vms: Buffer;
@@ -63,7 +62,7 @@ export class Computes {
     const found = new Map<string, TunnelEndpoint>();
     for (const at of this.#used()) {
       const address = this.#vms.readUInt32BE(at + vmOffsets.tunnelEndpoint);
-      const encapsulation = this.#vms.readUInt32LE(at + vmOffsets.vni) >>> ENCAPSULATION_SHIFT;
+      const encapsulation = this.#vms.readUInt32LE(at + vmOffsets.vni) >>> encapsulationShift;
       found.set(`${encapsulation}/${address}`, { address, encapsulation });
     }
     return [...found.values()];

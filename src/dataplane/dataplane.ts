@@ -67,6 +67,7 @@ export class DataPlane {
   readonly #options: DataPlaneOptions;
   readonly #frames = new FrameReturn();
   #twin: BpfObject | undefined;
+  #computes: Computes | undefined;
   #modes: Partial<Record<Role, HookMode>> = {};
   #events: RingBuffer | undefined;
 
@@ -123,8 +124,9 @@ export class DataPlane {
   }
 
   /** Where the VMs are. */
-  computes(): Computes {
-    return new Computes(this.#object.map('vms'), () => process.hrtime.bigint());
+  get computes(): Computes {
+    this.#computes ??= new Computes(this.#object.map('vms'), () => process.hrtime.bigint());
+    return this.#computes;
   }
 
   /** For answers about sessions and floating IPs. */

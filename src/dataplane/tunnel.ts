@@ -1,10 +1,9 @@
 /** Geneve (RFC 8926) and VXLAN (RFC 7348) around frames that the control plane makes or takes apart. */
+import { encapsulationShift } from '../compile/routers.js';
 import { encapsulation } from './layout.generated.js';
 import { at, ETHERTYPE_IPV4, headerLengthOf, HEADER_BYTES, writeChecksum } from './ipv4.js';
 import { ethernetOf, tagged } from './vlan.js';
 
-/** Where enum encapsulation stands in a segment. */
-export const encapsulationShift = 24;
 const PROTOCOL_UDP = 17;
 const UDP_BYTES = 8;
 const TUNNEL_BYTES = 8;
@@ -31,7 +30,7 @@ export interface Tunnel {
 /** A frame in a tunnel without options. The outer checksum is zero, as both RFCs allow over IPv4. */
 export function tunnelFrame({ sourceMac, destinationMac, vlan, source, destination, segment }: Tunnel, inner: Buffer): Buffer {
   const ethernet = Buffer.concat([destinationMac, sourceMac, Buffer.from([ETHERTYPE_IPV4 >> 8, 0])]);
-  const isVxlan = segment >>> 24 === encapsulation.vxlan;
+  const isVxlan = segment >>> encapsulationShift === encapsulation.vxlan;
   const headers = Buffer.alloc(HEADER_BYTES + UDP_BYTES + TUNNEL_BYTES);
   headers[at.versionAndLength] = 0x45;
   headers[8] = TTL;
@@ -67,7 +66,7 @@ export function segmentOf(frame: Buffer): number | undefined {
   const packet = frame.subarray(ethernetOf(frame)!.length);
   const udp = packet.subarray(headerLengthOf(packet)!);
   const kind = udp.readUInt16BE(2) === VXLAN_PORT ? encapsulation.vxlan : encapsulation.geneve;
-  return ((kind << 24) | udp.readUIntBE(UDP_BYTES + 4, 3)) >>> 0;
+  return ((kind << encapsulationShift) | udp.readUIntBE(UDP_BYTES + 4, 3)) >>> 0;
 }
 
 /** The same tunnel with another inner frame: lengths and checksums follow. `start`: where the inner frame begins. */

@@ -6,7 +6,8 @@ import { innerFrame, sourcePortOf } from '../bfd/frame.js';
 import { createSession, detectionTimeUs, step } from '../bfd/machine.js';
 import type { Effect, Event, Periodic, Session, SessionConfig } from '../bfd/machine.js';
 import type { SessionView } from '../bfd/tunnel-plane.js';
-import { encapsulationShift, tunnelFrame } from '../dataplane/tunnel.js';
+import { encapsulationShift } from '../compile/routers.js';
+import { tunnelFrame } from '../dataplane/tunnel.js';
 import type { Clock, Cancel } from '../vrrp/clock.js';
 
 export interface BfdTransition {

@@ -87,7 +87,7 @@ export class Bfd {
     this.#table = basis.dataPlane.bfdTable();
     // What an earlier daemon was told is not told again.
     this.#table.clear();
-    const computes = basis.dataPlane.computes();
+    const computes = basis.dataPlane.computes;
     this.#admission = new BfdAdmission({
       table: this.#table,
       endpoints: () => computes.endpoints(),

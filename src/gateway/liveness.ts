@@ -45,7 +45,7 @@ export class Liveness {
   constructor(basis: Basis, ports: LivenessPorts) {
     this.#basis = basis;
     this.#ports = ports;
-    this.#computes = basis.dataPlane.computes();
+    this.#computes = basis.dataPlane.computes;
   }
 
   /** Sends by these ways from now on, until closed. @throws SystemError */

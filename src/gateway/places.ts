@@ -2,11 +2,8 @@
 import { compareFloatingIps } from '../sessions/floating-ips.js';
 import type { FloatingIp } from '../sessions/floating-ips.js';
 import type { Place } from '../sessions/directory.js';
+import { segmentOf } from '../compile/routers.js';
 import type { Configuration, RouterConfiguration } from '../config/schema.js';
-import { encapsulation } from '../dataplane/layout.generated.js';
-
-/** Of bpf/layout.h, where it is a macro. */
-const ENCAPSULATION_SHIFT = 24;
 
 export interface Places {
   /** By VNI, encapsulation included. */
@@ -27,7 +24,7 @@ export function placesOf(configuration: Configuration): Places {
 
 function workOut({ routers }: Configuration): Places {
   const places = routers.flatMap((router) => router.networks.map((network): [number, Place] => [
-    vniOf(network), { router: router.name, network: network.name, vrid: router.virtualRouter },
+    segmentOf(network), { router: router.name, network: network.name, vrid: router.virtualRouter },
   ]));
   return {
     byVni: new Map(places),
@@ -38,10 +35,6 @@ function workOut({ routers }: Configuration): Places {
 }
 
 function floatingIpsOf({ name: router, virtualRouter: vrid, networks, floatingIps }: RouterConfiguration): FloatingIp[] {
-  const vnis = new Map(networks.map((network) => [network.name, vniOf(network)]));
+  const vnis = new Map(networks.map((network) => [network.name, segmentOf(network)]));
   return floatingIps.map(({ address, network, fixedIp }) => ({ address, router, network, vni: vnis.get(network)!, fixedIp, vrid }));
-}
-
-function vniOf(network: RouterConfiguration['networks'][number]): number {
-  return (encapsulation[network.encapsulation] << ENCAPSULATION_SHIFT) | network.vni;
 }

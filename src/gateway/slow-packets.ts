@@ -44,7 +44,7 @@ export class SlowPackets {
   constructor(basis: Basis, nextHops: Pick<NextHops, 'underlayMac' | 'wantUnderlay'>) {
     this.#basis = basis;
     this.#nextHops = nextHops;
-    this.#computes = basis.dataPlane.computes();
+    this.#computes = basis.dataPlane.computes;
     this.#search = new EndpointSearch({
       ask: (id) => this.#ask(id),
       isKnown: (id) => this.#isKnown(id),
