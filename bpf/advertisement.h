@@ -39,7 +39,7 @@ static __always_inline bool vrrp_sum_is_right(struct hook_context *ctx, const st
 					      __u8 version)
 {
 	int sum = frame_sum(ctx, ip->l4_offset, length);
-	__u64 pseudo = (__u64)ip->source + ip->destination + bpf_htons(VRRP_PROTOCOL) + bpf_htons(length);
+	__u64 pseudo = checksum_pseudo_header(ip->source, ip->destination, VRRP_PROTOCOL, bpf_htons(length));
 
 	if (sum < 0)
 		return false;

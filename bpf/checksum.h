@@ -3,6 +3,7 @@
 #pragma once
 
 #include <linux/types.h>
+#include <bpf/bpf_endian.h>
 
 /* Of at most 2^15 words of 32 bits. */
 static __always_inline __u16 checksum_fold(__u64 sum)
@@ -37,6 +38,13 @@ static __always_inline void checksum_replace4(__u16 *check, __be32 from, __be32 
 static __always_inline void checksum_replace2(__u16 *check, __be16 from, __be16 to)
 {
 	checksum_apply(check, checksum_difference2(from, to));
+}
+
+/* RFC 768, RFC 9568 §5.2.8: what a message's sum takes in of its IPv4 header. */
+static __always_inline __u64 checksum_pseudo_header(__be32 source, __be32 destination, __u8 protocol,
+						    __be16 length)
+{
+	return (__u64)source + destination + bpf_htons(protocol) + length;
 }
 
 /* The sum of an IPv4 header's 20 bytes that are always there. */

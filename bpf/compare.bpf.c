@@ -156,7 +156,7 @@ int digest_xdp(struct xdp_md *ctx)
 	if (!walk_start(&run, ctx, WALK_DIGEST))
 		return XDP_ABORTED;
 	bpf_loop(WALK_STEPS, digest_step, &run, 0);
-	return walk_finish(&run, 0);
+	return walk_pause(&run);
 }
 
 /* In one step: a free session has to stay all zero, or nobody could claim it. */
@@ -225,7 +225,7 @@ int doubt_xdp(struct xdp_md *ctx)
 	if (!walk_start(&run, ctx, WALK_DOUBT))
 		return XDP_ABORTED;
 	bpf_loop(WALK_STEPS, doubt_step, &run, 0);
-	return walk_finish(&run, 0);
+	return walk_pause(&run);
 }
 
 static __always_inline void sweep_next_slot(struct walk_run *run)
@@ -299,5 +299,5 @@ int sweep_xdp(struct xdp_md *ctx)
 	if (!walk_start(&run, ctx, WALK_SWEEP))
 		return XDP_ABORTED;
 	bpf_loop(WALK_STEPS, sweep_step, &run, 0);
-	return walk_finish(&run, 0);
+	return walk_pause(&run);
 }

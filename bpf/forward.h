@@ -142,8 +142,8 @@ static __always_inline int forward_write_sum(struct hook_context *ctx, __u32 off
 
 	if (!outer)
 		return REASON_DROP_TRUNCATED;
-	outer->udp.check = checksum_fold((__u64)outer->ip.saddr + outer->ip.daddr +
-					 bpf_htons(IPPROTO_UDP) + outer->udp.len);
+	outer->udp.check = checksum_fold(checksum_pseudo_header(outer->ip.saddr, outer->ip.daddr, IPPROTO_UDP,
+								outer->udp.len));
 	return 0;
 }
 

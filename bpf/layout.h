@@ -846,7 +846,7 @@ struct bfd_report {
 ASSERT_SIZE(struct bfd_report, 40);
 
 /* -------------------------------------------------------------------- wire */
-/* UDP/IPv4 between the ha addresses, heartbeats also between the underlay's; integers in network byte order. Documented with test vectors in bpf/README.md. */
+/* UDP/IPv4 between the ha addresses, heartbeats also between the underlay's; integers in network byte order. Documented with test vectors in bpf/WIRE.md. */
 
 #define SYNC_UDP_PORT 6086
 /*

@@ -27,8 +27,8 @@ __noinline int tunnel_verify_sum(struct hook_context *ctx, const struct packet *
 	/* More than a page cannot be reached: such frames are taken as they are. */
 	if (packet->tunnel.udp_offset + length > PACKET_MAX_OFFSET)
 		return 0;
-	pseudo = (__u64)packet->tunnel.source + packet->tunnel.destination + bpf_htons(IPPROTO_UDP) +
-		 bpf_htons(length);
+	pseudo = checksum_pseudo_header(packet->tunnel.source, packet->tunnel.destination, IPPROTO_UDP,
+					bpf_htons(length));
 	sum = frame_sum(ctx, packet->tunnel.udp_offset, length);
 	return sum >= 0 && checksum_fold(pseudo + sum) == 0xffff ? 0 : REASON_DROP_OUTER_CHECKSUM;
 }

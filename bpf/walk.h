@@ -96,7 +96,13 @@ static __always_inline bool walk_is_of_mapping(const struct session *session,
 	return session->internal_port == mapping->internal_port || session_is_dependent(router);
 }
 
-/* What the control plane sees of a run. `bulk`: whoever sends all that there is must know what has arrived. */
+/* What the control plane sees of a run that has nothing to send. */
+static __always_inline int walk_pause(const struct walk_run *run)
+{
+	return run->walk->phase == WALK_ENDED ? XDP_DROP : XDP_PASS;
+}
+
+/* As walk_pause(), or the frame of what was found. `bulk`: whoever sends all that there is must know what has arrived. */
 static __always_inline int walk_finish(struct walk_run *run, __u8 bulk)
 {
 	__u32 length = SYNC_RECORDS_OFFSET + run->walk->records * sizeof(struct sync_record);
@@ -105,7 +111,7 @@ static __always_inline int walk_finish(struct walk_run *run, __u8 bulk)
 	struct sync_header *header;
 
 	if (!run->walk->records)
-		return run->walk->phase == WALK_ENDED ? XDP_DROP : XDP_PASS;
+		return walk_pause(run);
 	if (!state || frame_set_length(run->ctx, length, packet_length(run->ctx)) ||
 	    sync_write_envelope(run->ctx, run->gateway, length))
 		return XDP_ABORTED;

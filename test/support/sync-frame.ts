@@ -57,10 +57,10 @@ export interface Sync {
   readonly length?: number;
   readonly epoch?: number;
   readonly path?: number;
-  /** 24 bits. */
   /** Bytes of each record / 8; 0: 72. What `records` is encoded with is filled up with `filler`. */
   readonly recordWords?: number;
   readonly filler?: number;
+  /** 24 bits, of which `recordWords` are the upper ones. */
   readonly pad?: number;
   readonly sequence?: bigint;
   /** As given; else computed with `key`; else zero. */

@@ -4,6 +4,7 @@ import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { parseKey } from '../../../src/config/key.js';
 import { GatewayFixture } from '../../support/gateway-fixture.js';
 import { ethernet, frame, ipv4, payload, udp } from '../../support/packet.js';
+import { syncMessage } from '../../support/pair.js';
 import { decodeSync, encodeSync, messageMac, SYNC_PORT } from '../../support/sync-frame.js';
 import { nodeA, nodeB } from '../../support/world.js';
 
@@ -34,7 +35,7 @@ const received = (name: string): Buffer => frame(
 
 describe('the vectors of bpf/WIRE.md', () => {
   it('are those that the text announces', () => {
-    expect([...vectors.keys()]).toEqual(['heartbeat', 'commit', 'end', 'control']);
+    expect([...vectors.keys()]).toEqual(['heartbeat', 'roles asked', 'roles told', 'commit', 'end', 'control']);
   });
 
   it.each([...vectors])('%s: the MAC is that of the key, and decoded and encoded again it is the same', (_, bytes) => {
@@ -43,8 +44,14 @@ describe('the vectors of bpf/WIRE.md', () => {
     expect(encodeSync(sync, body).toString('hex')).toBe(bytes.toString('hex'));
   });
 
-  it.each([['heartbeat', 'heartbeat_turned'], ['commit', 'commit_applied'], ['end', 'sync_applied'], ['control', 'sync_to_control_plane']])('%s: the programs take it', (name, reason) => {
+  it.each([['heartbeat', 'heartbeat_turned'], ['roles asked', 'heartbeat_turned'], ['commit', 'commit_applied'], ['end', 'sync_applied'], ['control', 'sync_to_control_plane']])('%s: the programs take it', (name, reason) => {
     expect(gateway.run('ha_xdp', received(name)).counters).toEqual({ [reason]: 1 });
+  });
+
+  it('roles asked: the answer is that of roles told, where the gateway is Active', () => {
+    gateway.setState('active');
+    const { frame: turned } = gateway.run('ha_xdp', received('roles asked'));
+    expect(syncMessage(turned).toString('hex')).toBe(vectors.get('roles told')!.toString('hex'));
   });
 
   it('commit and end: the mapping comes and goes', () => {
