@@ -32,7 +32,6 @@ namespace {
 constexpr uint32_t kXdpTx = 3;
 // The program may grow the frame by no more than XDP's headroom.
 constexpr size_t kHeadroom = 256;
-constexpr int kPriorityControl = 7;
 
 // Where beats go out.
 struct Path {
@@ -242,9 +241,7 @@ void Sender::Beat(size_t index, uint64_t deadline) {
     path.last_error.store(error, std::memory_order_relaxed);
   }
   uint64_t late = MonotonicNs() - deadline;
-  if (late > late_max_ns.load(std::memory_order_relaxed)) {
-    late_max_ns.store(late, std::memory_order_relaxed);
-  }
+  RaiseTo(late_max_ns, late);
   if (watch_) {
     bool counts = late < interval_ns_ && (error == 0 || IsPathDown(error));
     counts ? watch_->NoteBeat(index) : watch_->NoteOwnDelay(index);
@@ -282,7 +279,7 @@ Fd OpenSocket(Napi::Env env, int ifindex) {
   if (bind(socket_fd.Get(), reinterpret_cast<sockaddr*>(&address), sizeof address) < 0) {
     ThrowSystemError(env, "bind", errno, "interface " + std::to_string(ifindex));
   }
-  // Ahead of bulk traffic in the default queueing discipline; a refusal costs nothing else.
+  // A refusal costs nothing else.
   setsockopt(socket_fd.Get(), SOL_SOCKET, SO_PRIORITY, &kPriorityControl, sizeof kPriorityControl);
   return socket_fd;
 }

@@ -45,6 +45,16 @@ class RealtimeThread {
   std::atomic<bool> realtime_{false};
 };
 
+// SO_PRIORITY of what such a thread sends: ahead of bulk traffic in the default queueing discipline.
+constexpr int kPriorityControl = 7;
+
+// For counts that such a thread alone writes.
+inline void RaiseTo(std::atomic<uint64_t>& highest, uint64_t value) {
+  if (value > highest.load(std::memory_order_relaxed)) {
+    highest.store(value, std::memory_order_relaxed);
+  }
+}
+
 // A lock between such a thread and the event loop: whoever holds it inherits the
 // priority of who waits for it, so that a busy machine cannot keep the thread waiting.
 class PriorityMutex {

@@ -31,7 +31,6 @@
 
 namespace {
 
-constexpr int kPriorityControl = 7;
 // How long to sleep when there is nothing to do: Wake() ends it.
 constexpr uint64_t kIdleNs = 3600 * kNsPerSecond;
 
@@ -46,13 +45,6 @@ struct Stamp {
   MapWord word;
   uint64_t for_ns = 0;
 };
-
-void RaiseTo(std::atomic<uint64_t>& highest, uint64_t value) {
-  // One thread writes.
-  if (value > highest.load(std::memory_order_relaxed)) {
-    highest.store(value, std::memory_order_relaxed);
-  }
-}
 
 struct Counts {
   std::atomic<uint64_t> sent{0};
@@ -155,7 +147,7 @@ Transmitter::Transmitter(Napi::Env env) {
   if (setsockopt(packets_.Get(), IPPROTO_IP, IP_MULTICAST_LOOP, &off, sizeof off) < 0) {
     ThrowSystemError(env, "setsockopt", errno, "IP_MULTICAST_LOOP");
   }
-  // Ahead of bulk traffic in the default queueing discipline; a refusal costs nothing else.
+  // A refusal costs nothing else.
   setsockopt(frames_.Get(), SOL_SOCKET, SO_PRIORITY, &kPriorityControl, sizeof kPriorityControl);
   setsockopt(packets_.Get(), SOL_SOCKET, SO_PRIORITY, &kPriorityControl, sizeof kPriorityControl);
 }

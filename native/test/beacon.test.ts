@@ -57,8 +57,6 @@ describe('a beacon', () => {
 
   test('survives an interface that goes down', () => {
     const down = steps['down'] as Stats;
-    expect(down.failed).toBeGreaterThanOrEqual(5);
-    expect(down.sent).toBeGreaterThanOrEqual(5);
     expect(down.lastErrno).toBe(100);
   });
 
