@@ -1,5 +1,6 @@
 // The two gateways cut off from each other, one way at a time and whole, with traffic all along: who is Active, what is
 // given twice, how long it takes to be one again, and what is left of the sessions.
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { SessionView } from '../../src/api/sessions.js';
 import { monotonicMs } from '../../src/lab/clock.js';
@@ -15,6 +16,8 @@ const connections = 20;
 const flows = 20;
 const added = 5;
 const both: readonly GatewayNode[] = ['gw-a', 'gw-b'];
+/** `SPLIT_SECONDS=180 npx vitest run test/lab/split-brain.test.ts` is the longer form. */
+const splitMs = Number(process.env['SPLIT_SECONDS'] ?? 1) * 1000;
 const healMs = 1000;
 /** What it takes to ask both who they are, on a busy machine. */
 const askingMs = 500;
@@ -86,6 +89,17 @@ async function untilOne(): Promise<number> {
   return monotonicMs() - fromMs;
 }
 
+/** Summed up and compared since, by the gateways themselves. */
+async function untilTablesAreEqual(sinceMs: number): Promise<void> {
+  for (const node of both) {
+    await until(`the tables of both to be the same, says ${node}`, async () => {
+      const { tablesEqual, tablesComparedMs = Infinity } = (await lab.status(node)).peer;
+      if (tablesEqual === true && tablesComparedMs < monotonicMs() - sinceMs) return true;
+      throw new Error(`${String(tablesEqual)}, ${tablesComparedMs} ms ago`);
+    }, { deadlineMs: 60_000, intervalMs: 200 });
+  }
+}
+
 async function expectAllGoOn(): Promise<void> {
   await load.checkpoint();
   const { sessions, flows: datagrams } = await load.progressWithin(8000);
@@ -94,25 +108,28 @@ async function expectAllGoOn(): Promise<void> {
 }
 
 describe('split', () => {
-  it('only ha/each keeps its role; no port is given twice; what began meanwhile is replicated afterwards', { timeout: 90_000 }, async () => {
+  it('only ha/each keeps its role; no port is given twice; what began meanwhile is replicated afterwards', { timeout: 150_000 + splitMs }, async () => {
     await setHa('down');
     more.push(await lab.moreClients('vm-a1', 1000, added));
+    await delay(splitMs);
     expect(await roles()).toEqual(['active', 'backup']);
     await setHa('up');
+    const healedMs = monotonicMs();
     await lab.synchronised();
+    await untilTablesAreEqual(healedMs);
     expect(await portsGivenTwice()).toEqual([]);
     expect(await roles()).toEqual(['active', 'backup']);
     await expectAllGoOn();
   });
 
-  it('only the underlay between them/one stays Active, decided on the ha link', { timeout: 90_000 }, async () => {
+  it('only the underlay between them/one stays Active, decided on the ha link', { timeout: 150_000 + splitMs }, async () => {
     await setUnderlayBetween('cut');
     const sinceMs = monotonicMs();
     const seen: string[] = [];
-    await until('three seconds to pass', async () => {
+    await until('seconds to pass', async () => {
       seen.push((await roles()).join());
-      return monotonicMs() - sinceMs > 3000;
-    }, { intervalMs: 20 });
+      return monotonicMs() - sinceMs > 3000 + splitMs;
+    }, { intervalMs: 20, deadlineMs: 30_000 + splitMs });
     expect(new Set(seen)).toEqual(new Set(['active,backup']));
     more.push(await lab.moreClients('vm-b1', 2000, added));
     await setUnderlayBetween('whole');
@@ -121,11 +138,12 @@ describe('split', () => {
     expect(await portsGivenTwice()).toEqual([]);
   });
 
-  it('the Active alone is cut off from the underlay, its link up/the other takes over by the ha link\'s word, and one is Active throughout', { timeout: 90_000 }, async () => {
+  it('the Active alone is cut off from the underlay, its link up/the other takes over by the ha link\'s word, and one is Active throughout', { timeout: 150_000 + splitMs }, async () => {
     await setPort('underlay', 'gw-a', 'cut');
     expect(await lab.reaches('gw-b', 'active')).toBe('peer-cut-off');
     expect(await lab.reaches('gw-a', 'backup')).toBe('fenced');
     const { term } = await lab.virtualRouter('gw-b');
+    await delay(splitMs);
     await expectAllGoOn();
     expect((await lab.virtualRouter('gw-b')).term, 'nobody outbids').toBe(term);
     await setPort('underlay', 'gw-a', 'whole');
@@ -135,17 +153,19 @@ describe('split', () => {
     expect(await portsGivenTwice()).toEqual([]);
   });
 
-  it('whole/both are Active; healed, one within a second, no port was given twice, what was established goes on', { timeout: 120_000 }, async () => {
+  it('whole/both are Active; healed, one within a second, no port was given twice, what was established goes on', { timeout: 180_000 + splitMs }, async () => {
     await setUnderlayBetween('cut');
     await setHa('down');
     await until('both to be Active', async () => (await roles()).join() === 'active,active');
     const terms = await Promise.all(both.map(async (node) => (await lab.virtualRouter(node)).term));
     // To whichever the switches deliver at the moment: both make sessions, and of those each knows its own.
     const torn = await Promise.all([lab.moreClients('vm-a1', 3000, added), lab.moreClients('vm-b1', 4000, added)]);
+    await delay(splitMs);
     expect(await portsGivenTwice()).toEqual([]);
 
     for (const clients of torn) clients.close();
     await Promise.all([setHa('up'), setUnderlayBetween('whole')]);
+    const healedMs = monotonicMs();
     const tookMs = await untilOne();
     console.log(`split brain healed after ${tookMs.toFixed(0)} ms`);
     expect(tookMs).toBeLessThan(healMs + askingMs);
@@ -153,6 +173,7 @@ describe('split', () => {
     await expectAllGoOn();
     expect(await lab.reaches('gw-a', 'active')).toBeDefined();
     await lab.synchronised();
+    await untilTablesAreEqual(healedMs);
     await expectAllGoOn();
     expect(await portsGivenTwice()).toEqual([]);
     const after = Math.max(...(await Promise.all(both.map(async (node) => (await lab.virtualRouter(node)).term))));
