@@ -10,13 +10,11 @@
  * Programs run by BPF_PROG_TEST_RUN, so no driver and no wire is
  * in the figures; the cost of presenting packets is measured and subtracted.
  */
-import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { basename, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { BpfObject, PerCpuMap, u32, type BpfProgram, type Codec } from 'libbpf-ts';
+import { PerCpuMap, u32, type BpfObject, type BpfProgram, type Codec } from 'libbpf-ts';
+import { loadBpf } from '../load-bpf.js';
 import { floatingInwards, floatingOutwards, inwards, outwards, type Traffic, type WayBack } from './traffic.js';
 import { fill, load, word, type Layout } from './world.js';
 
@@ -44,20 +42,7 @@ const { values: options } = parseArgs({
 const rounds = Number(options.rounds);
 const REPEAT = Number(options.packets);
 
-function compileDriver(): BpfObject {
-  const directory = mkdtempSync(join(tmpdir(), 'floatgate-hot-path-'));
-  const output = join(directory, 'driver.bpf.o');
-  const machine = process.arch === 'arm64' ? 'aarch64' : 'x86_64';
-  const flags = ['-O2', '-g', '-target', 'bpf', '-mcpu=v3', '-idirafter', `/usr/include/${machine}-linux-gnu`];
-  const run = spawnSync('clang-19', [...flags, '-c', join(ROOT, 'bench/hot-path/driver.bpf.c'), '-o', output], { encoding: 'utf8' });
-  if (run.status !== 0) throw new Error(run.stderr);
-  const object = BpfObject.open(output);
-  object.load();
-  rmSync(directory, { recursive: true });
-  return object;
-}
-
-const driver = compileDriver();
+const driver = loadBpf(new URL('driver.bpf.c', import.meta.url));
 const flowMemory = driver.map('flows').mmap();
 
 function present(subject: { readonly program: BpfProgram; readonly traffic: Traffic }, flows: number, sequential: boolean): void {

@@ -22,7 +22,7 @@ export const REMOTE = 0xcb00710a; // 203.0.113.10
 /** A router, a network and an external address each. */
 export const ROUTERS = 32;
 /** VMs of each router that have one. */
-export const FLOATING_IPS_PER_ROUTER = 56;
+const FLOATING_IPS_PER_ROUTER = 56;
 export const firstVni = 1000;
 
 export const externalAddress = (router: number): number => 0x0a000300 + router; // 10.0.3.x

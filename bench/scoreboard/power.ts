@@ -1,44 +1,19 @@
 // The victim's power switch: see power.bpf.c.
-import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { BpfObject } from 'libbpf-ts';
-import { LabError } from '../../src/lab/error.js';
+import type { BpfObject } from 'libbpf-ts';
 import { batch } from '../../src/lab/network.js';
 import { run } from '../../src/lab/process.js';
 import { stateFolder } from '../../src/lab/state.js';
+import { word } from '../hot-path/world.js';
+import { loadBpf } from '../load-bpf.js';
 import { cabling, victim } from './cabling.js';
-
-const source = fileURLToPath(new URL('power.bpf.c', import.meta.url));
-
-function word(value: number): Buffer {
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32LE(value);
-  return bytes;
-}
-
-function load(): BpfObject {
-  const folder = mkdtempSync(join(tmpdir(), 'floatgate-scoreboard-'));
-  try {
-    const output = join(folder, 'power.bpf.o');
-    const machine = process.arch === 'arm64' ? 'aarch64' : 'x86_64';
-    const { status, stderr } = spawnSync('clang-19', ['-O2', '-g', '-target', 'bpf', '-mcpu=v3', '-idirafter', `/usr/include/${machine}-linux-gnu`, '-c', source, '-o', output], { encoding: 'utf8' });
-    if (status !== 0) throw new LabError(`${source} does not compile: ${stderr}`);
-    const object = BpfObject.open(output);
-    object.load();
-    return object;
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
-}
 
 let loaded: BpfObject | undefined;
 
 /** Puts the switch between the victim and its cables, on. */
 export async function wirePower(): Promise<void> {
-  loaded ??= load();
+  loaded ??= loadBpf(new URL('power.bpf.c', import.meta.url));
   loaded.map('power').update(word(0), word(1));
   // Pinned where `ip` of another namespace finds it; down() removes what is mounted here.
   const folder = join(stateFolder, 'power');

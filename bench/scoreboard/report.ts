@@ -16,6 +16,7 @@ const columns: readonly Column[] = [
   ['TCP lost', ({ tcp }) => count(tcp)],
   ['UDP lost', ({ udp }) => count(udp)],
   ['young lost', ({ young }) => count(young)],
+  ['corrupt', ({ corrupt }) => String(corrupt)],
 ];
 
 export const legend = 'outages and stalls in ms: median, p99 (min–max) over the runs; TCP stall over all busy connections; before: the longest gap of any probe before the fault';

@@ -184,7 +184,7 @@ describe('a repair', () => {
   });
 
   it('ends nothing where its records were lost before it is over: the doubt stays without a sweep', () => {
-    for (let index = 0; index < 1024; index++) pair.b.segments.update(index, { wanted: 1 << 3 });
+    pair.want(pair.b, 'doubt_xdp');
     pair.walk(pair.b, 'doubt_xdp');
     expect(pair.b.mappings().filter(({ first }) => (first.flags & sessionFlag.doubted) !== 0).length).toBeGreaterThan(2);
     expect(pair.b.vm(a1)!.flags & vmFlag.doubted).not.toBe(0);
@@ -196,10 +196,8 @@ describe('a repair', () => {
   });
 
   it('spares what a commit has made meanwhile', () => {
-    for (let index = 0; index < 1024; index++) {
-      pair.b.segments.update(index, { wanted: 1 << 3 });
-      pair.a.segments.update(index, { wanted: 1 << 4 });
-    }
+    pair.want(pair.b, 'doubt_xdp');
+    pair.want(pair.a, 'repair_xdp');
     pair.walk(pair.b, 'doubt_xdp');
     pair.walk(pair.a, 'repair_xdp');
     send(a1, '203.0.113.99', overUdp.request(4000));
@@ -213,14 +211,14 @@ describe('a repair', () => {
     endOn(pair.a, otherServer);
     pair.takeOver(pair.b, 'dead');
     const before = pair.b.tables();
-    for (let index = 0; index < 1024; index++) pair.b.segments.update(index, { wanted: 1 << 3 });
+    pair.want(pair.b, 'doubt_xdp');
     pair.walk(pair.b, 'doubt_xdp');
     pair.walk(pair.b, 'sweep_xdp');
     expect(pair.b.tables()).toEqual(before);
   });
 
   it('by a standby says nothing', () => {
-    for (let index = 0; index < 1024; index++) pair.b.segments.update(index, { wanted: 1 << 4 });
+    pair.want(pair.b, 'repair_xdp');
     expect(pair.walk(pair.b, 'repair_xdp').sent).toEqual([]);
   });
 

@@ -12,7 +12,7 @@ import { ipv4ToNumber, macToBuffer, numberToIpv4 } from '../support/bytes.js';
 import { fuzzAsync, fuzzRuns } from '../support/fuzz.js';
 import { ticksAgo, type GatewayFixture, type RunResult } from '../support/gateway-fixture.js';
 import { tableFaults } from '../support/invariants.js';
-import { isSyncFrame, Pair } from '../support/pair.js';
+import { isSyncFrame, kindOf, Pair } from '../support/pair.js';
 import { ipv4, payload, tcp, TCP, type Layer } from '../support/packet.js';
 import { SYNC_HEADER_BYTES, SYNC_RECORD_BYTES } from '../support/sync-frame.js';
 import { syncFrame, SYNC_TYPE_RECORDS } from '../../src/sync/frame.js';
@@ -33,7 +33,6 @@ const ESTABLISHED_COMMITTED = 2;
 /** Beyond every timeout of the fixture. */
 const LONG_AGO = 20_000;
 const ROOM = Buffer.alloc(42 + SYNC_HEADER_BYTES + 12 * SYNC_RECORD_BYTES);
-const WALK = { bulk_xdp: 0, age_xdp: 1 } as const;
 const ADDRESS = world.tenantA.externalAddress;
 
 const out = (vm: VirtualMachine, remote: string, segment: readonly Layer[]): Buffer => frameFromVm(vm, [ipv4({ source: vm.address, destination: remote }), ...segment]);
@@ -46,7 +45,7 @@ const apply = (frames: readonly Buffer[]): void => {
 /** The sealed frames of a whole pass by A, on their way. */
 function walkFrames(program: 'bulk_xdp' | 'age_xdp'): Buffer[] {
   const frames: Buffer[] = [];
-  pair.a.walks.set(WALK[program], { phase: 0, position: 0, records: 0, seed: 0n });
+  pair.a.walks.set(kindOf(program), { phase: 0, position: 0, records: 0, seed: 0n });
   for (;;) {
     const step = pair.a.run(program, ROOM);
     if (step.verdict === 'DROP') return frames;

@@ -28,7 +28,7 @@ export class Observer {
 }
 
 /** A resignation claims nothing. @param offsetMs from Unix time to CLOCK_MONOTONIC */
-export function parseLine(line: string, offsetMs: number): HeardAdvertisement | undefined {
+function parseLine(line: string, offsetMs: number): HeardAdvertisement | undefined {
   const found = /^(\d+\.\d+) IP ([\d.]+) > .*VRRPv[23], Advertisement, vrid (\d+), prio (\d+),/.exec(line);
   if (found === null || Number(found[3]) !== vrid || Number(found[4]) === 0) return undefined;
   return { atMs: Number(found[1]) * 1000 + offsetMs, source: found[2]! };

@@ -1,7 +1,7 @@
 /**
  * Our election against programs that we did not write, as Active and as Backup, through all that
  * may happen to either. Who is Active is what an observer on the LAN hears, not what either side
- * says. All pairs run side by side: VRRP version 2 counts in seconds.
+ * says. Pairs of version 2, which counts in seconds, run all at once; those of version 3 in two lanes.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';

@@ -3,6 +3,7 @@
  * by hand, so that a test can look at, lose, change or repeat each of them.
  */
 import { expect } from 'vitest';
+import { walkKind } from '../../src/dataplane/layout.generated.js';
 import { dissect } from './dissect.js';
 import { GatewayFixture, type FixtureOptions, type LoadOptions, type ProgramName, type RunResult } from './gateway-fixture.js';
 import { SYNC_HEADER_BYTES, SYNC_RECORD_BYTES } from './sync-frame.js';
@@ -13,9 +14,14 @@ const SYNC_OFFSET = 42;
 const MAX_RECORDS = 12;
 /** More runs than any walk over the fixture's small tables takes. */
 const MAX_WALK_RUNS = 2000;
-const WALK = { bulk_xdp: 0, age_xdp: 1, digest_xdp: 2, doubt_xdp: 3, repair_xdp: 4, sweep_xdp: 5 } as const;
 /** Of digests; any will do. */
 const SEED = 0x0123_4567_89ab_cdefn;
+
+export type WalkProgram = `${keyof typeof walkKind}_xdp`;
+
+export function kindOf(program: WalkProgram): number {
+  return walkKind[program.slice(0, -'_xdp'.length) as keyof typeof walkKind];
+}
 
 export class Pair {
   readonly a: GatewayFixture;
@@ -73,10 +79,10 @@ export class Pair {
    * A whole pass of bulk synchronisation or ageing by `gateway`; each frame goes
    * to the peer and back. Returns the frames and what the peer made of them.
    */
-  walk(gateway: GatewayFixture, program: keyof typeof WALK, seed = SEED): { sent: Buffer[]; applied: RunResult[]; acknowledged: RunResult[] } {
+  walk(gateway: GatewayFixture, program: WalkProgram, seed = SEED): { sent: Buffer[]; applied: RunResult[]; acknowledged: RunResult[] } {
     const result = { sent: [] as Buffer[], applied: [] as RunResult[], acknowledged: [] as RunResult[] };
     const room = Buffer.alloc(SYNC_OFFSET + SYNC_HEADER_BYTES + MAX_RECORDS * SYNC_RECORD_BYTES);
-    gateway.walks.set(WALK[program], { phase: 0, position: 0, records: 0, seed });
+    gateway.walks.set(kindOf(program), { phase: 0, position: 0, records: 0, seed });
     for (let run = 0; run < MAX_WALK_RUNS; run++) {
       const step = gateway.run(program, room);
       if (step.verdict === 'DROP') return result;
@@ -103,14 +109,18 @@ export class Pair {
     return differing(this.digests(this.a), this.digests(this.b));
   }
 
+  /** What the walk is about; without `segments`, everything. */
+  want(gateway: GatewayFixture, walk: 'repair_xdp' | 'doubt_xdp', segments?: readonly number[]): void {
+    for (let index = 0; index < gateway.segments.length; index++) {
+      gateway.segments.update(index, { wanted: segments?.includes(index) ?? true ? 1 << kindOf(walk) : 0 });
+    }
+  }
+
   /** `active` says what there is of the segments, the other gives up what it has besides. Returns the frames. */
   repair(active: GatewayFixture, segments: readonly number[]): Buffer[] {
     const standby = this.other(active);
-    const want = (gateway: GatewayFixture, walk: 'repair_xdp' | 'doubt_xdp'): void => {
-      for (let index = 0; index < gateway.segments.length; index++) gateway.segments.update(index, { wanted: segments.includes(index) ? 1 << WALK[walk] : 0 });
-    };
-    want(active, 'repair_xdp');
-    want(standby, 'doubt_xdp');
+    this.want(active, 'repair_xdp', segments);
+    this.want(standby, 'doubt_xdp', segments);
     this.walk(standby, 'doubt_xdp');
     const { sent } = this.walk(active, 'repair_xdp');
     this.walk(standby, 'sweep_xdp');

@@ -22,8 +22,6 @@ export interface Pcap {
   readonly packets: readonly PcapPacket[];
 }
 
-export const LINKTYPE_ETHERNET = 1;
-
 const FILE_HEADER_BYTES = 24;
 const RECORD_HEADER_BYTES = 16;
 const NANOSECONDS_PER_UNIT = new Map([
@@ -32,7 +30,7 @@ const NANOSECONDS_PER_UNIT = new Map([
 ]);
 
 /** Parses the bytes of a pcap file. Throws one sentence if they are not a whole one. */
-export function parsePcap(file: Buffer): Pcap {
+function parsePcap(file: Buffer): Pcap {
   if (file.length < FILE_HEADER_BYTES) throw new Error(`pcap: ${file.length} bytes are too few for a file header`);
   const littleEndian = NANOSECONDS_PER_UNIT.has(file.readUInt32LE(0));
   const read = (offset: number): number => (littleEndian ? file.readUInt32LE(offset) : file.readUInt32BE(offset));

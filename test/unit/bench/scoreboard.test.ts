@@ -13,7 +13,7 @@ function run(system: string, gapsMs: readonly number[], more: Partial<RunResult>
     steady: probes.map((probe) => ({ probe, gapMs: 2, lost: 0, sent: 1000 })),
     outages: gapsMs.map((gapMs, index) => ({ probe: probes[index] ?? '', gapMs, lost: gapMs - 1, sent: 2000 })),
     tcp: { wanted: 200, lost: 0 }, udp: { wanted: 100, lost: 1, example: 'number 4: nothing comes back' }, young: { wanted: 50, lost: 0 },
-    stallsMs: [10, 30], corrupt: 0, inflictedWithinMs: 5, ...more,
+    stallsMs: [10, 30], corrupt: 1, inflictedWithinMs: 5, ...more,
   };
 }
 
@@ -59,7 +59,7 @@ describe('figuresOf', () => {
     expect(text).toContain('crash, adverts every 100 ms');
     expect(text).toContain('crash, adverts every 10 ms');
     expect(text).toContain('b / a: outage × 8.3, TCP stall × 1.0');
-    expect(text).toMatch(/^a +2 +10, 20 \(10–20\) +12, 22 \(12–22\) +11, 23 \(11–23\) +2\.0, 2\.0 \(2\.0–2\.0\) .* 92 of 12000 +0 of 400 +2 of 200 +0 of 100$/m);
+    expect(text).toMatch(/^a +2 +10, 20 \(10–20\) +12, 22 \(12–22\) +11, 23 \(11–23\) +2\.0, 2\.0 \(2\.0–2\.0\) .* 92 of 12000 +0 of 400 +2 of 200 +0 of 100 +2$/m);
   });
 
   it('a run/the worst first, what was lost behind it', () => {

@@ -7,7 +7,7 @@ import type { Pace } from '../../../src/sessions/scan.js';
 import { SessionTables } from '../../../src/sessions/tables.js';
 import { ipv4ToNumber } from '../../support/bytes.js';
 
-export const TICK = 5000;
+const TICK = 5000;
 export const EXTERNAL = [ipv4ToNumber('10.0.2.201'), ipv4ToNumber('10.0.2.202')] as Ipv4Address[];
 const SLOTS_PER_ADDRESS = 3 * 65_536;
 

@@ -8,6 +8,7 @@ import { COMPARISON_DEFAULTS, initialComparisonState, stepComparison } from '../
 import type { ComparisonConfig, ComparisonEffect, ComparisonEvent, ComparisonState } from '../../../src/sync/comparison.js';
 import { decodeMessage, encodeMessage, SEGMENTS } from '../../../src/sync/messages.js';
 import type { Compare, Digests, Message, Repair } from '../../../src/sync/messages.js';
+import { fuzzRuns } from '../../support/fuzz.js';
 
 const MS = 1_000_000n;
 const STEP_MS = 20n;
@@ -244,7 +245,7 @@ describe('over any link', () => {
         expect([...pair.b.items].sort()).toEqual(wanted);
         expect([pair.a.verdict(), pair.b.verdict()]).toEqual(['Equal', 'Equal']);
       }),
-      { numRuns: Number(process.env['FUZZ_RUNS'] ?? 20) },
+      { numRuns: fuzzRuns(20) },
     );
   });
 });

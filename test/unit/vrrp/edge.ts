@@ -256,7 +256,7 @@ export function setUp(change: Partial<VirtualRouterOptions> = {}, parts: Partial
 }
 
 /** As the native thread would, by these. */
-export function repeatOn(loop: Loop, start: RepetitionStart, { receiver, sender }: { readonly receiver: Wire; readonly sender: Wire }): SimulatedRepetition {
+function repeatOn(loop: Loop, start: RepetitionStart, { receiver, sender }: { readonly receiver: Wire; readonly sender: Wire }): SimulatedRepetition {
   return new SimulatedRepetition(loop, start, (advert) => ('frame' in advert ? sender.send(advert.frame) : receiver.send(advert.packet, advert.destination)));
 }
 
