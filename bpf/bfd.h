@@ -191,8 +191,9 @@ __noinline int bfd_receive(struct hook_context *ctx, struct packet *packet)
 	}
 	if (control->your_discriminator && control->your_discriminator != session->local_discriminator)
 		return REASON_DROP_BFD_STRANGER;
-	if (bfd_note(session, packet, control, router->term, now_ns))
-		session->untold = !bfd_tell(&key, packet, control, now_ns, true);
+	/* Not cleared here: what another CPU could not tell meanwhile is still to be told. */
+	if (bfd_note(session, packet, control, router->term, now_ns) && !bfd_tell(&key, packet, control, now_ns, true))
+		session->untold = 1;
 	return REASON_BFD_HEARD;
 }
 

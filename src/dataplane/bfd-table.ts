@@ -17,15 +17,18 @@ export interface BfdEndpoint {
 }
 
 /** What a compute has said, whose headers and fields are in order (RFC 5880 §6.8.6). */
-export interface BfdReport extends BfdEndpoint {
-  /** It is in the table. */
-  readonly known: boolean;
+export interface BfdMessage {
   /** Where its frame came from: the way back. */
   readonly mac: Buffer;
   /** RFC 5880 §4.1. */
   readonly packet: Buffer;
   /** CLOCK_MONOTONIC. */
   readonly receivedNs: bigint;
+}
+
+export interface BfdReport extends BfdEndpoint, BfdMessage {
+  /** It is in the table. */
+  readonly known: boolean;
 }
 
 /** Undefined for a record that is shorter than its struct. */
@@ -51,9 +54,10 @@ export class BfdTable {
     this.#map.delete(keyOf(endpoint));
   }
 
-  /** CLOCK_MONOTONIC of the last packet that counts; 0: none. */
-  receivedNs(endpoint: BfdEndpoint): bigint {
-    return this.#map.get(keyOf(endpoint))?.receivedNs ?? 0n;
+  /** The last packet that counts. */
+  heard(endpoint: BfdEndpoint): BfdMessage | undefined {
+    const session = this.#map.get(keyOf(endpoint));
+    return session === undefined || session.receivedNs === 0n ? undefined : session;
   }
 
   /** Of an earlier daemon, perhaps. */

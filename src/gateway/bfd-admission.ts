@@ -66,6 +66,12 @@ export class BfdAdmission {
     return this.#admitted.size;
   }
 
+  /** Who is admitted, also while that changes. */
+  *endpoints(): Generator<BfdEndpoint, undefined> {
+    for (const { endpoint } of this.#admitted.values()) yield endpoint;
+    return undefined;
+  }
+
   /** Strangers that were turned away. */
   get refused(): number {
     return this.#refused;

@@ -32,12 +32,21 @@ export interface BfdPath {
   readonly encapsulation: number;
 }
 
+/** What the remote has said. */
+export interface BfdHeard {
+  readonly packet: ControlPacket;
+  /** CLOCK_MONOTONIC. */
+  readonly receivedNs: bigint;
+  /** Six bytes: where its frames go. */
+  readonly mac: Buffer;
+}
+
 export interface BfdSessionPorts {
   readonly clock: Pick<Clock, 'nowNs' | 'schedule'>;
   readonly repeater: Pick<Repeater, 'add'>;
   readonly socket: Pick<PacketSocket, 'send'>;
-  /** CLOCK_MONOTONIC of the last packet that the programs have seen. */
-  stampNs(): bigint;
+  /** What the programs have seen last. */
+  heard(): BfdHeard | undefined;
   transition(transition: BfdTransition): void;
 }
 
@@ -58,7 +67,6 @@ export class BfdSession {
   #entry: RepeaterEntry | undefined;
   #timer: Cancel | undefined;
   #lastNs = 0n;
-  #last: ControlPacket | undefined;
   #sinceNs: bigint;
   #closed = false;
 
@@ -94,10 +102,17 @@ export class BfdSession {
     return this.#sinceNs;
   }
 
-  /** One that says something new. */
-  received(packet: ControlPacket, receivedNs: bigint, remoteMac: Buffer): void {
-    if (!remoteMac.equals(this.#remoteMac)) this.#moved(remoteMac);
-    this.#hear(packet, receivedNs);
+  /** Nothing is known of the remote, or no longer. */
+  get isForgotten(): boolean {
+    return this.#session.remoteDiscriminator === 0;
+  }
+
+  /** What is told may have been looked up before: each packet counts once, and none after a later one. */
+  received({ packet, receivedNs, mac }: BfdHeard): void {
+    if (receivedNs <= this.#lastNs) return;
+    this.#lastNs = receivedNs;
+    if (!mac.equals(this.#remoteMac)) this.#moved(mac);
+    this.#dispatch({ type: 'PacketReceived', packet }, receivedNs);
   }
 
   reconfigure(config: SessionConfig): void {
@@ -120,13 +135,6 @@ export class BfdSession {
     this.#timer?.();
     this.#entry?.close();
     this.#entry = undefined;
-  }
-
-  #hear(packet: ControlPacket, receivedNs: bigint): void {
-    // Said once, the bits are not what the remote says all the time.
-    this.#last = { ...packet, poll: false, final: false };
-    this.#lastNs = receivedNs;
-    this.#dispatch({ type: 'PacketReceived', packet }, receivedNs);
   }
 
   #dispatch(event: Event, atNs = this.#ports.clock.nowNs()): void {
@@ -161,8 +169,8 @@ export class BfdSession {
 
   /** What is steady reaches the programs alone, and what does not may be waiting for us: nobody is given up before they were asked. */
   #doubtSilence(generation: number): void {
-    const stampNs = this.#ports.stampNs();
-    if (this.#last !== undefined && stampNs > this.#lastNs) this.#hear(this.#last, stampNs);
+    const heard = this.#ports.heard();
+    if (heard !== undefined && heard.receivedNs > this.#lastNs) this.received(heard);
     else this.#dispatch({ type: 'DetectionTimerExpired', generation });
   }
 

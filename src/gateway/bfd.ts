@@ -13,7 +13,7 @@ import { formatIpv4, macBytes, subnetContains } from '../config/address.js';
 import type { Ipv4Address } from '../config/address.js';
 import type { VirtualRouterConfiguration } from '../config/schema.js';
 import { decodeBfdReport } from '../dataplane/bfd-table.js';
-import type { BfdEndpoint, BfdReport, BfdTable } from '../dataplane/bfd-table.js';
+import type { BfdEndpoint, BfdMessage, BfdTable } from '../dataplane/bfd-table.js';
 import type { DataPlaneEvent } from '../dataplane/events.js';
 import { encapsulationNames, virtualRouterState } from '../dataplane/layout.generated.js';
 import type { VirtualRouterView } from '../sync/messages.js';
@@ -23,11 +23,17 @@ import type { Basis } from './basis.js';
 import { BfdAdmission, endpointName } from './bfd-admission.js';
 import type { Standing } from './bfd-admission.js';
 import { BfdSession } from './bfd-session.js';
-import type { BfdTransition } from './bfd-session.js';
+import type { BfdHeard, BfdTransition } from './bfd-session.js';
 
 export interface BfdPorts {
   /** Whether our broken tunnels lower the priority may be otherwise now. */
   changed(): void;
+}
+
+/** What sends at intervals, and what at once on an interface: made when it is needed first. */
+export interface BfdOutlets {
+  repeater(): Pick<Repeater, 'add' | 'close'>;
+  socket(name: string): Pick<PacketSocket, 'send' | 'close'>;
 }
 
 export interface BfdSessionStatus {
@@ -52,6 +58,9 @@ export interface BfdStatus {
 /** Until one session of those that our predecessor had Up has to come to us: three packets at a second each, and as much again. */
 const PATIENCE_US = 5_000_000;
 
+/** At a tick: a long table takes a while, and no tick does. */
+const LOOKED_UP_AT_ONCE = 64;
+
 /** While we are Active for it. */
 interface Tenure {
   readonly sinceNs: bigint;
@@ -75,15 +84,18 @@ interface Watched {
 export class Bfd {
   readonly #basis: Basis;
   readonly #ports: BfdPorts;
+  readonly #outlets: BfdOutlets;
   readonly #table: BfdTable;
   readonly #watched = new Map<number, Watched>();
   readonly #admission: BfdAdmission;
-  #repeater: Repeater | undefined;
-  #socket: PacketSocket | undefined;
+  #repeater: ReturnType<BfdOutlets['repeater']> | undefined;
+  #socket: ReturnType<BfdOutlets['socket']> | undefined;
+  #lookingUp: Iterator<BfdEndpoint, undefined> | undefined;
 
-  constructor(basis: Basis, ports: BfdPorts) {
+  constructor(basis: Basis, ports: BfdPorts, outlets: BfdOutlets = outletsOf(basis)) {
     this.#basis = basis;
     this.#ports = ports;
+    this.#outlets = outlets;
     this.#table = basis.dataPlane.bfdTable();
     // What an earlier daemon was told is not told again.
     this.#table.clear();
@@ -133,13 +145,17 @@ export class Bfd {
   /** `isHandingOver`: whether we leave on purpose, and say so while we still forward. */
   rolesChanged(isHandingOver: (vrid: number) => boolean): void {
     for (const [vrid, watched] of this.#watched) {
-      const isActive = this.#basis.dataPlane.roles.read(vrid).state === virtualRouterState.active;
+      const isActive = this.#isActive(vrid);
       if (isActive && watched.tenure === undefined) this.#beginTenure(watched);
       if (isActive || watched.tenure === undefined) continue;
       if (isHandingOver(vrid)) for (const { session } of speakersOf(watched)) session.disable();
       endTenure(watched);
     }
     this.#judge();
+  }
+
+  #isActive(vrid: number): boolean {
+    return this.#basis.dataPlane.roles.read(vrid).state === virtualRouterState.active;
   }
 
   #beginTenure(watched: Watched): void {
@@ -166,22 +182,56 @@ export class Bfd {
   reported(event: DataPlaneEvent): void {
     const report = decodeBfdReport(event);
     const watched = report && this.#watched.get(report.vrid);
-    if (report === undefined || watched?.tenure === undefined) return;
-    const decoded = decodeControlPacket(report.packet);
-    const speaker = decoded.ok ? this.#speakerOf(watched, watched.tenure, report) : undefined;
-    if (decoded.ok) speaker?.session.received(decoded.packet, report.receivedNs, report.mac);
+    if (report === undefined || watched === undefined) return;
+    // The programs go by the role from when it is written, and tell of a steady remote once: that may come before rolesChanged().
+    if (watched.tenure === undefined && this.#isActive(report.vrid)) this.#beginTenure(watched);
+    const { vrid, address, encapsulation } = report;
+    this.#hear(watched, { vrid, address, encapsulation }, heardOf(report));
   }
 
-  #speakerOf(watched: Watched, { sessions }: Tenure, report: BfdReport): Speaker | undefined {
-    const name = endpointName(report);
+  #hear(watched: Watched, endpoint: BfdEndpoint, heard: BfdHeard | undefined): void {
+    if (watched.tenure === undefined || heard === undefined) return;
+    this.#speakerOf(watched, watched.tenure, endpoint, heard.mac)?.session.received(heard);
+  }
+
+  #speakerOf(watched: Watched, { sessions }: Tenure, endpoint: BfdEndpoint, mac: Buffer): Speaker | undefined {
+    const name = endpointName(endpoint);
     const present = sessions.get(name);
     if (present !== undefined) return present;
-    const localDiscriminator = this.#admission.discriminatorOf(report) ?? this.#admission.stranger(report);
+    const localDiscriminator = this.#admission.discriminatorOf(endpoint) ?? this.#admission.stranger(endpoint);
     if (localDiscriminator === undefined) return undefined;
-    const { vrid, address, encapsulation } = report;
-    const speaker = { endpoint: { vrid, address, encapsulation }, session: this.#open(watched, localDiscriminator, report) };
+    const speaker = { endpoint, session: this.#open(watched, localDiscriminator, endpoint, mac) };
     sessions.set(name, speaker);
     return speaker;
+  }
+
+  /**
+   * The programs tell once what a remote says steadily. Of whom we know nothing
+   * they may have told in vain: before the session forgot it, or in a tenure that
+   * another address has ended. What the table holds is the truth.
+   */
+  #lookUp(): void {
+    this.#lookingUp ??= this.#admission.endpoints();
+    for (let looked = 0; looked < LOOKED_UP_AT_ONCE; looked += 1) {
+      const { value: endpoint } = this.#lookingUp.next();
+      if (endpoint === undefined) return void (this.#lookingUp = undefined);
+      this.#lookUpOne(endpoint);
+    }
+  }
+
+  #lookUpOne(endpoint: BfdEndpoint): void {
+    const watched = this.#watched.get(endpoint.vrid);
+    if (watched?.tenure === undefined) return;
+    const speaker = watched.tenure.sessions.get(endpointName(endpoint));
+    if (speaker?.session.isForgotten === false) return;
+    const heard = this.#lastOf(endpoint);
+    // What came before it was said to another Active, or another address.
+    if (heard !== undefined && heard.receivedNs > watched.tenure.sinceNs) this.#hear(watched, endpoint, heard);
+  }
+
+  #lastOf(endpoint: BfdEndpoint): BfdHeard | undefined {
+    const message = this.#table.heard(endpoint);
+    return message && heardOf(message);
   }
 
   #standingOf(endpoint: BfdEndpoint): Standing | undefined {
@@ -195,26 +245,20 @@ export class Bfd {
     sessions?.delete(endpointName(endpoint));
   }
 
-  #open({ configuration }: Watched, localDiscriminator: number, { address: remote, encapsulation, vrid, mac }: BfdReport): BfdSession {
+  #open({ configuration }: Watched, localDiscriminator: number, endpoint: BfdEndpoint, mac: Buffer): BfdSession {
     const underlay = this.#basis.node('underlay');
-    const endpoint = { vrid, address: remote, encapsulation };
+    const { vrid, address: remote, encapsulation } = endpoint;
     const path = {
       ifindex: underlay.ifindex, vlan: this.#basis.configuration.interfaces.underlay.vlan,
       mac: macBytes(virtualRouterMac(vrid)), address: configuration.address, remote, encapsulation,
     };
     return new BfdSession(configOf(configuration, localDiscriminator), path, mac, {
       clock: systemClock,
-      repeater: this.#repeater ??= new Repeater(),
-      socket: this.#socket ??= this.#openSocket(underlay.name),
-      stampNs: () => this.#table.receivedNs(endpoint),
+      repeater: this.#repeater ??= this.#outlets.repeater(),
+      socket: this.#socket ??= this.#outlets.socket(underlay.name),
+      heard: () => this.#lastOf(endpoint),
       transition: (transition) => this.#transition(endpoint, transition),
     });
-  }
-
-  #openSocket(name: string): PacketSocket {
-    const socket = new PacketSocket({ interface: name });
-    socket.on('error', (error) => this.#basis.log.debug({ interface: name }, error.message));
-    return socket;
   }
 
   #transition({ vrid, address, encapsulation }: BfdEndpoint, { from, to, diagnostic: why, adopted }: BfdTransition): void {
@@ -231,6 +275,7 @@ export class Bfd {
   tick(): void {
     for (const watched of this.#watched.values()) for (const { session } of speakersOf(watched)) session.renew();
     this.#admission.tick();
+    this.#lookUp();
     this.#judge();
   }
 
@@ -280,6 +325,18 @@ export class Bfd {
     this.#repeater?.close();
     this.#socket?.close();
   }
+}
+
+function outletsOf({ log }: Basis): BfdOutlets {
+  return {
+    repeater: () => new Repeater(),
+    socket: (name) => new PacketSocket({ interface: name }).on('error', (error) => log.debug({ interface: name }, error.message)),
+  };
+}
+
+function heardOf({ packet, receivedNs, mac }: BfdMessage): BfdHeard | undefined {
+  const decoded = decodeControlPacket(packet);
+  return decoded.ok ? { packet: decoded.packet, receivedNs, mac } : undefined;
 }
 
 function endTenure(watched: Watched): void {

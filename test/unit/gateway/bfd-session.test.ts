@@ -19,7 +19,9 @@ const said = (state: ControlPacket['state'], change: Partial<ControlPacket> = {}
 /** A session in simulated time, with all that leaves it. */
 class Bench {
   nowNs = 1_000n * MS;
+  /** CLOCK_MONOTONIC of what the programs have seen last, without telling. */
   stampNs = 0n;
+  #heard = 0n;
   readonly sent: Buffer[] = [];
   readonly transitions: BfdTransition[] = [];
   added: RepeaterEntryOptions | undefined;
@@ -41,7 +43,7 @@ class Bench {
       },
       repeater: { add: (options) => this.#add(options) },
       socket: { send: (bytes) => void this.sent.push(bytes) },
-      stampNs: () => this.stampNs,
+      heard: () => ({ packet: said('Up'), receivedNs: this.stampNs, mac: COMPUTE_MAC }),
       transition: (transition) => void this.transitions.push(transition),
     });
   }
@@ -56,7 +58,8 @@ class Bench {
   }
 
   hear(packet: ControlPacket, mac = COMPUTE_MAC): this {
-    this.session.received(packet, this.nowNs, mac);
+    this.#heard += 1n;
+    this.session.received({ packet, receivedNs: this.nowNs + this.#heard, mac });
     return this;
   }
 
