@@ -18,8 +18,8 @@ export interface ChannelPorts {
 export interface ChannelStats {
   readonly messagesSent: number;
   readonly recordFramesSent: bigint;
-  /** Those of them that are of bulk synchronisation or a repair. */
-  readonly bulkFramesSent: bigint;
+  /** Of bulk synchronisation or a repair, also those that could not be sent: their records are missing as well. */
+  readonly bulkFrames: bigint;
   readonly failed: number;
 }
 
@@ -28,7 +28,7 @@ export class Channel {
   #path: HaPath | undefined;
   #messagesSent = 0;
   #recordFramesSent = 0n;
-  #bulkFramesSent = 0n;
+  #bulkFrames = 0n;
   #failed = 0;
 
   constructor(ports: ChannelPorts) {
@@ -41,7 +41,7 @@ export class Channel {
   }
 
   get stats(): ChannelStats {
-    return { messagesSent: this.#messagesSent, recordFramesSent: this.#recordFramesSent, bulkFramesSent: this.#bulkFramesSent, failed: this.#failed };
+    return { messagesSent: this.#messagesSent, recordFramesSent: this.#recordFramesSent, bulkFrames: this.#bulkFrames, failed: this.#failed };
   }
 
   sendMessage(message: Message): void {
@@ -52,11 +52,10 @@ export class Channel {
     if (this.#sealAndSend(SYNC_TYPE_RECORDS, count, records)) this.#recordFramesSent += 1n;
   }
 
-  /** A frame that a walk has sealed already. Without a path it ends here: whoever joins later is told everything. */
+  /** A frame that a walk has sealed already. Without a path it ends here. */
   sendSealedRecords(frame: Buffer, bulk: boolean): void {
-    if (this.#path === undefined || !this.#transmit(frame)) return;
-    this.#recordFramesSent += 1n;
-    if (bulk) this.#bulkFramesSent += 1n;
+    if (bulk) this.#bulkFrames += 1n;
+    if (this.#path !== undefined && this.#transmit(frame)) this.#recordFramesSent += 1n;
   }
 
   #sealAndSend(type: number, records: number, body: Buffer): boolean {

@@ -152,7 +152,7 @@ export function stepSync(config: SyncMachineConfig, state: SyncState, event: Syn
     case 'BulkWalkEnded':
       return { state: walkEnded(config, state, event.nowNs), effects: [] };
     case 'RolesChanged':
-      return { state: { ...state, nextHelloNs: event.nowNs + config.helloIntervalNs }, effects: hellos(config, state, event.virtualRouters) };
+      return { state: { ...state, nextHelloNs: event.nowNs + config.helloIntervalNs }, effects: hellos(config, state, event.nowNs, event.virtualRouters) };
   }
 }
 
@@ -163,12 +163,12 @@ function polled(config: SyncMachineConfig, before: SyncState, event: Polled): Sy
   const alive = reading.peerHeardNs !== 0n && reading.nowNs - reading.peerHeardNs < config.soloAfterNs;
   if (alive && state.peer.kind === 'Silent') state = peerAppeared(state, effects);
   if (!alive && state.peer.kind === 'Alive') state = peerVanished(state, effects);
-  state = driveBulk(config, state, reading, effects);
+  // What is new is told before anything that a round of before has completed.
   if (reading.nowNs >= state.nextHelloNs) {
-    effects.push(...hellos(config, state, event.virtualRouters));
+    effects.push(...hellos(config, state, reading.nowNs, event.virtualRouters));
     state = { ...state, nextHelloNs: reading.nowNs + config.helloIntervalNs };
   }
-  return { state, effects };
+  return { state: driveBulk(config, state, reading, effects), effects };
 }
 
 /** While the peer is silent its return starts a bulk run anyway; while it is alive this tells that a silence was missed. */
@@ -178,8 +178,10 @@ function noteUnprotected(state: SyncState, unprotected: bigint): SyncState {
   return state.peer.kind === 'Alive' ? nextGeneration(noted) : noted;
 }
 
+/** A peer that was told that it holds everything hears at once that it does not. */
 function nextGeneration(state: SyncState): SyncState {
-  return { ...state, generation: state.generation + 1 };
+  const isTold = state.completed?.generation === state.generation;
+  return { ...state, generation: state.generation + 1, nextHelloNs: isTold ? 0n : state.nextHelloNs };
 }
 
 /** What the peer did in its silence is unknown: ask for all of it again. */
@@ -201,7 +203,7 @@ function stopBulk(state: SyncState, notBeforeNs: bigint, effects: SyncEffect[]):
 
 function settleSynchronised(state: SyncState, effects: SyncEffect[]): SyncState {
   const hello = state.peer.kind === 'Alive' ? state.peer.hello : undefined;
-  const synchronised = state.peer.kind === 'Alive' && state.holds !== undefined && (hello === undefined || hello.generation === state.holds);
+  const synchronised = hello !== undefined && hello.generation === state.holds;
   if (synchronised === state.synchronised) return state;
   effects.push({ type: 'SynchronisedChanged', synchronised });
   return { ...state, synchronised };
@@ -210,9 +212,10 @@ function settleSynchronised(state: SyncState, effects: SyncEffect[]): SyncState 
 function helloReceived(before: SyncState, hello: Hello, nowNs: bigint): SyncStep {
   const effects: SyncEffect[] = [];
   let state = before;
+  const known = state.peer.kind === 'Alive' ? state.peer.hello : undefined;
+  if (known !== undefined && isOvertaken(hello, known)) return { state, effects };
   // A control frame is as authentic as a heartbeat, and may be polled before it.
   if (state.peer.kind === 'Silent') state = peerAppeared(state, effects);
-  const known = state.peer.kind === 'Alive' ? state.peer.hello : undefined;
   // The peer lost its tables: what it made before them is of no use, and what it makes now is new.
   if (known !== undefined && known.epoch !== hello.epoch) state = { ...state, holds: undefined, want: state.want + 1, nextHelloNs: 0n };
   state = { ...state, peer: { kind: 'Alive', hello, helloNs: nowNs } };
@@ -226,8 +229,15 @@ function helloReceived(before: SyncState, hello: Hello, nowNs: bigint): SyncStep
   return { state, effects };
 }
 
+/** What it says was so, and is not: a clock that counts from its node's start outlives every epoch. */
+function isOvertaken(hello: Hello, known: Hello): boolean {
+  return hello.epoch === known.epoch && hello.sentUs !== undefined && known.sentUs !== undefined && hello.sentUs < known.sentUs;
+}
+
+/** Of a peer that has not said since it appeared who it is, it may be of its former tables; it is repeated. */
 function bulkCompleteReceived(before: SyncState, message: BulkComplete): SyncStep {
-  if (message.want !== before.want) return { state: before, effects: [] };
+  const isOfNow = before.peer.kind === 'Alive' && before.peer.hello !== undefined;
+  if (!isOfNow || message.want !== before.want) return { state: before, effects: [] };
   const effects: SyncEffect[] = [];
   const state = settleSynchronised({ ...before, holds: message.generation, nextHelloNs: 0n }, effects);
   return { state, effects };
@@ -277,7 +287,9 @@ function judgeRound(config: SyncMachineConfig, state: SyncState, bulk: Round & {
   const missing = frames - (reading.acknowledged - bulk.baseAcknowledged);
   if (missing <= 0n) {
     const { generation, want } = bulk;
-    effects.push({ type: 'BulkCompleted', rounds: bulk.round, frames }, { type: 'SendMessage', message: { type: 'bulkComplete', generation, want } });
+    effects.push({ type: 'BulkCompleted', rounds: bulk.round, frames });
+    // Of what is new since the round began the peer lacks some.
+    if (generation === state.generation) effects.push({ type: 'SendMessage', message: { type: 'bulkComplete', generation, want } });
     return { ...state, bulk: { kind: 'Idle', notBeforeNs: 0n }, completed: { generation, want } };
   }
   if (reading.nowNs < bulk.deadlineNs) return state;
@@ -286,18 +298,19 @@ function judgeRound(config: SyncMachineConfig, state: SyncState, bulk: Round & {
   return { ...state, bulk: { kind: 'Idle', notBeforeNs: reading.nowNs + config.retryAfterNs } };
 }
 
-function hellos(config: SyncMachineConfig, state: SyncState, virtualRouters: readonly VirtualRouterView[]): SyncEffect[] {
+function hellos(config: SyncMachineConfig, state: SyncState, nowNs: bigint, virtualRouters: readonly VirtualRouterView[]): SyncEffect[] {
   const effects: SyncEffect[] = [];
   let from = 0;
   do {
     const part = virtualRouters.slice(from, from + VIRTUAL_ROUTERS_PER_HELLO);
-    effects.push({ type: 'SendMessage', message: hello(config, state, part) });
+    effects.push({ type: 'SendMessage', message: hello(config, state, nowNs, part) });
     from += VIRTUAL_ROUTERS_PER_HELLO;
   } while (from < virtualRouters.length);
   return effects;
 }
 
-function hello(config: SyncMachineConfig, state: SyncState, virtualRouters: readonly VirtualRouterView[]): Hello {
+function hello(config: SyncMachineConfig, state: SyncState, nowNs: bigint, virtualRouters: readonly VirtualRouterView[]): Hello {
   const { name, id, epoch, underlayAddress } = config;
-  return { type: 'hello', name, id, epoch, underlayAddress, generation: state.generation, holds: state.holds ?? null, want: state.want, virtualRouters };
+  const sentUs = Number(nowNs / 1000n);
+  return { type: 'hello', name, id, epoch, underlayAddress, sentUs, generation: state.generation, holds: state.holds ?? null, want: state.want, virtualRouters };
 }

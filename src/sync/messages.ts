@@ -29,6 +29,8 @@ export interface Hello {
   readonly id: number;
   /** Epoch of the sender's sequence numbers. */
   readonly epoch: number;
+  /** When, by the sender's CLOCK_MONOTONIC: of two the later counts, in whatever order they come; absent from an earlier version. */
+  readonly sentUs?: number | undefined;
   /** Grows whenever the sender may hold state that the receiver was never sent. */
   readonly generation: number;
   /** The receiver's generation that the sender holds in full; null: none. */
@@ -122,10 +124,11 @@ export function decodeMessage(payload: Buffer): Message | undefined {
 }
 
 function decodeHello(body: Record<string, unknown>): Hello | undefined {
-  const { name, id, epoch, generation, holds, want, virtualRouters, underlayAddress } = body;
+  const { name, id, epoch, generation, holds, want, virtualRouters, underlayAddress, sentUs } = body;
   if (typeof name !== 'string' || !isCount(id) || !isCount(epoch) || !isCount(generation) || !isCount(want)) return undefined;
   if (holds !== null && !isCount(holds)) return undefined;
   if (underlayAddress !== undefined && !isCount(underlayAddress)) return undefined;
+  if (sentUs !== undefined && !isCount(sentUs)) return undefined;
   if (!Array.isArray(virtualRouters)) return undefined;
   const views: VirtualRouterView[] = [];
   for (const entry of virtualRouters) {
@@ -133,7 +136,7 @@ function decodeHello(body: Record<string, unknown>): Hello | undefined {
     const [vrid, state, term, penalty = 0, tunnelsUp] = entry as [number, number, number, number?, number?];
     views.push({ vrid, state, term, penalty, ...(tunnelsUp !== undefined && { tunnelsUp }) });
   }
-  return { type: 'hello', name, id, epoch, generation, holds, want, virtualRouters: views, ...(underlayAddress !== undefined && { underlayAddress }) };
+  return { type: 'hello', name, id, epoch, generation, holds, want, virtualRouters: views, ...(underlayAddress !== undefined && { underlayAddress }), ...(sentUs !== undefined && { sentUs }) };
 }
 
 function decodeBulkComplete(body: Record<string, unknown>): BulkComplete | undefined {

@@ -128,7 +128,7 @@ export class Synchroniser {
     const reading = {
       nowNs: this.#ports.nowNs(),
       peerHeardNs,
-      sent: this.#ports.channel.stats.bulkFramesSent,
+      sent: this.#ports.channel.stats.bulkFrames,
       acknowledged: bulkAcknowledged - this.#acknowledgedBefore,
       unprotected: this.#ports.unprotectedSessions(),
     };

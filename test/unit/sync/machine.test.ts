@@ -155,7 +155,10 @@ describe('bulk synchronisation of a peer that lacks our generation', () => {
     expect(typesOf(gateway.pollAlive(1010n, { unprotected: 3n }))).not.toContain('StopBulkWalk');
     expect(gateway.state.generation).toBe(501);
     gateway.step({ type: 'BulkWalkEnded', nowNs: 1010n * MS });
-    expect(sentBy(gateway.pollAlive(1015n, { unprotected: 3n }))).toContainEqual({ type: 'bulkComplete', generation: 500, want: 900 });
+    const effects = gateway.pollAlive(1015n, { unprotected: 3n });
+    expect(typesOf(effects)).toContain('BulkCompleted');
+    // It lacks those: it is not told that it holds everything.
+    expect(sentBy(effects).filter(({ type }) => type === 'bulkComplete')).toEqual([]);
     expect(typesOf(gateway.pollAlive(1020n, { unprotected: 3n }))).toContain('StartBulkWalk');
     gateway.step({ type: 'BulkWalkEnded', nowNs: 1025n * MS });
     expect(sentBy(gateway.pollAlive(1030n, { unprotected: 3n }))).toContainEqual({ type: 'bulkComplete', generation: 501, want: 900 });
@@ -192,6 +195,14 @@ describe('bulk synchronisation of a peer that lacks our generation', () => {
     expect(typesOf(gateway.pollAlive(1005n))).not.toContain('StartBulkWalk');
   });
 
+  it('tells a peer at once that it does not hold everything any more, and once', () => {
+    const gateway = walking();
+    gateway.step({ type: 'BulkWalkEnded', nowNs: 1010n * MS });
+    gateway.pollAlive(1015n);
+    expect(sentBy(gateway.pollAlive(1020n, { unprotected: 1n }))).toMatchObject([{ type: 'hello', generation: 501 }]);
+    expect(sentBy(gateway.pollAlive(1025n, { unprotected: 2n }))).toEqual([]);
+  });
+
   it('notices a silence that was over before the next poll', () => {
     const gateway = new Gateway('gw-a', 0, 500);
     gateway.pollAlive(1000n);
@@ -221,6 +232,22 @@ describe('synchronised', () => {
   it('ends when the peer has something newer', () => {
     const gateway = synchronised();
     expect(gateway.receive(helloFrom({ generation: 901 }))).toContainEqual({ type: 'SynchronisedChanged', synchronised: false });
+  });
+
+  it('is not believed of a peer that has not said yet who it is', () => {
+    const gateway = new Gateway('gw-a', 0, 500);
+    gateway.pollAlive(1000n);
+    expect(gateway.receive({ type: 'bulkComplete', generation: 900, want: gateway.state.want })).toEqual([]);
+    expect(gateway.state.holds).toBeUndefined();
+  });
+
+  it('is not told again by a hello that has been overtaken', () => {
+    const gateway = synchronised();
+    gateway.receive(helloFrom({ generation: 901, sentUs: 2000 }));
+    expect(gateway.receive(helloFrom({ sentUs: 1000, virtualRouters: [{ vrid: 51, state: 2, term: 9, penalty: 0 }] }))).toEqual([]);
+    expect(gateway.state.synchronised).toBe(false);
+    // Of another epoch the clock is another one.
+    expect(typesOf(gateway.receive(helloFrom({ epoch: 8, sentUs: 10, virtualRouters: [{ vrid: 51, state: 2, term: 9, penalty: 0 }] })))).toContain('PeerRolesHeard');
   });
 
   it('ends when the peer falls silent: it may be Active, and we no longer hear what it does', () => {

@@ -43,7 +43,7 @@ describe('messages', () => {
 
   it('survive the wire', () => {
     expect(decodeMessage(encodeMessage(hello))).toEqual(hello);
-    const placed = { ...hello, underlayAddress: 0xc0a8210b, virtualRouters: [{ vrid: 51, state: 2, term: 9, penalty: 30 }, { vrid: 52, state: 2, term: 9, penalty: 0, tunnelsUp: 3 }] };
+    const placed = { ...hello, underlayAddress: 0xc0a8210b, sentUs: 12_345_678, virtualRouters: [{ vrid: 51, state: 2, term: 9, penalty: 30 }, { vrid: 52, state: 2, term: 9, penalty: 0, tunnelsUp: 3 }] };
     expect(decodeMessage(encodeMessage(placed))).toEqual(placed);
     expect(decodeMessage(encodeMessage({ type: 'bulkComplete', generation: 1, want: 2 }))).toEqual({ type: 'bulkComplete', generation: 1, want: 2 });
   });
@@ -83,7 +83,7 @@ describe('messages', () => {
 
   it('fit a frame of any ha link at their longest', () => {
     const virtualRouters = Array.from({ length: VIRTUAL_ROUTERS_PER_HELLO }, () => ({ vrid: 255, state: 3, term: 0xffffffff, penalty: 509, tunnelsUp: 4096 }));
-    const longest = encodeMessage({ ...hello, name: 'n'.repeat(63), generation: Number.MAX_SAFE_INTEGER, holds: Number.MAX_SAFE_INTEGER, want: Number.MAX_SAFE_INTEGER, epoch: 0xffffffff, underlayAddress: 0xffffffff, virtualRouters });
+    const longest = encodeMessage({ ...hello, name: 'n'.repeat(63), generation: Number.MAX_SAFE_INTEGER, holds: Number.MAX_SAFE_INTEGER, want: Number.MAX_SAFE_INTEGER, sentUs: Number.MAX_SAFE_INTEGER, epoch: 0xffffffff, underlayAddress: 0xffffffff, virtualRouters });
     expect(longest.length).toBeLessThan(1024);
     const digests = Array.from({ length: SEGMENTS_PER_MESSAGE }, () => 'f'.repeat(16));
     expect(encodeMessage({ type: 'digests', round: Number.MAX_SAFE_INTEGER, part: 31, digests }).length).toBeLessThan(1024);
@@ -110,7 +110,20 @@ describe('the channel', () => {
     channel.sendRecords(Buffer.alloc(144), 2);
     expect(transmitted.every((frame) => frame.at(-1) === 0x21)).toBe(true);
     expect(transmitted[1]!.readUInt8(14 + 28 + 3)).toBe(2);
-    expect(channel.stats).toEqual({ messagesSent: 1, recordFramesSent: 1n, bulkFramesSent: 0n, failed: 0 });
+    expect(channel.stats).toEqual({ messagesSent: 1, recordFramesSent: 1n, bulkFrames: 0n, failed: 0 });
+  });
+
+  it('counts frames of bulk synchronisation that could not be sent: the peer lacks their records', () => {
+    const channel = new Channel({
+      seal: (frame) => frame,
+      transmit: () => {
+        throw new Error('ENOBUFS');
+      },
+    });
+    channel.sendSealedRecords(Buffer.alloc(72), true);
+    channel.setPath(path);
+    channel.sendSealedRecords(Buffer.alloc(72), true);
+    expect(channel.stats).toEqual({ messagesSent: 0, recordFramesSent: 0n, bulkFrames: 2n, failed: 1 });
   });
 
   it('counts refusals and full queues as failures, not as sent', () => {
@@ -124,7 +137,7 @@ describe('the channel', () => {
     channel.setPath(path);
     channel.sendRecords(Buffer.alloc(72), 1);
     channel.sendRecords(Buffer.alloc(72), 1);
-    expect(channel.stats).toEqual({ messagesSent: 0, recordFramesSent: 0n, bulkFramesSent: 0n, failed: 2 });
+    expect(channel.stats).toEqual({ messagesSent: 0, recordFramesSent: 0n, bulkFrames: 0n, failed: 2 });
   });
 });
 
