@@ -1,13 +1,14 @@
 /**
  * The same failures, of floatgate and of keepalived + conntrackd + nftables: see README.md.
  *
- *   npm run scoreboard -- [--runs N] [--scenario LIST] [--adverts LIST] [--systems LIST] [--output DIRECTORY] [--quick]
+ *   npm run scoreboard -- [--runs N] [--scenario LIST] [--adverts LIST] [--systems LIST]
+ *                         [--connections N] [--flows N] [--open N] [--output DIRECTORY] [--continue] [--quick]
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus, release } from 'node:os';
 import { join } from 'node:path';
 import { LabError, messageOf } from '../../src/lab/error.js';
-import { interruptedBySignals } from '../../src/lab/run.js';
+import { interruption } from '../../test/support/interruption.js';
 import { figuresOf } from './figures.js';
 import { readOptions, usage, type Options } from './options.js';
 import { drawOutages } from './plot.js';
@@ -95,14 +96,12 @@ async function main(): Promise<void> {
   if (words.includes('--help')) return write(usage);
   if (process.getuid?.() !== 0) throw new LabError('the scoreboard needs root: it makes network namespaces and loads BPF programs');
   const options = readOptions(words);
-  // vite-node would leave at once, and leave the lab behind.
-  process.removeAllListeners('SIGTERM');
-  const interruption = interruptedBySignals((line) => write(`\n${line}\n`));
-  const { runs, failures } = await runAll(options, interruption.signal);
-  interruption.release();
+  const { signal, release } = interruption((line) => write(`\n${line}\n`));
+  const { runs, failures } = await runAll(options, signal);
+  release();
   if (runs.length > 0) write(`\n${renderFigures(figuresOf(runs))}\n\n${legend}\n`);
   if (failures.length > 0) write(`\n${failures.length} runs could not be measured\n`);
-  if (failures.length > 0 || interruption.signal.aborted) process.exitCode = 1;
+  if (failures.length > 0 || signal.aborted) process.exitCode = 1;
 }
 
 await main().catch((error: unknown) => {

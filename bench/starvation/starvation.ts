@@ -6,11 +6,13 @@
  * Two real gateways in the lab (see src/lab/topology.ts), adverts at the given interval, and two busy processes for
  * each processor, of niceness 0, −20 and 19 in turn, every thirty seconds. Takeovers are counted by terms, and by the
  * switches, which belong to neither gateway; gaps between adverts are the switch's, by the kernel's time. Prints a
- * line for each stretch and a summary; the exit status is 1 if a role has changed. Needs root, as the lab does, and
+ * line for each stretch and a summary; the exit status is 1 if a role has changed, 2 if it could not be carried out. Needs root, as the lab does, and
  * the machine for itself.
  */
 import { parseArgs } from 'node:util';
+import { messageOf } from '../../src/lab/error.js';
 import { downIfOurs, up } from '../../src/lab/lab.js';
+import { interruption } from '../../test/support/interruption.js';
 import { RunningLab } from '../../test/support/running-lab.js';
 import { Starvation, type Stretch } from '../../test/support/starvation.js';
 
@@ -21,21 +23,30 @@ async function main(): Promise<boolean> {
   const { values } = parseArgs({ options: { minutes: { type: 'string', default: '10' }, interval: { type: 'string', default: '100ms' } } });
   const totalMs = Number(values.minutes) * 60_000;
   if (!(totalMs > 0)) throw new Error(`--minutes is ${values.minutes}: a number above 0`);
-  const lab = new RunningLab(await up({ sync: 'strict', say: (line) => console.log(line), crowded: true }, 'running'));
+  const { signal, release } = interruption((line) => console.log(line));
+  try {
+    return await starve(totalMs, values.interval, signal);
+  } finally {
+    await downIfOurs();
+    release();
+  }
+}
+
+async function starve(totalMs: number, interval: string, signal: AbortSignal): Promise<boolean> {
+  const lab = new RunningLab(await up({ sync: 'strict', say: (line) => console.log(line), crowded: true, signal }, 'running'));
   const starvation = new Starvation(lab);
   try {
-    await starvation.prepare(values.interval);
-    console.log(`adverts every ${values.interval}; ${STRETCH_MS / 1000} s each among processes of niceness ${NICENESSES.join(', ')}`);
+    await starvation.prepare(interval);
+    console.log(`adverts every ${interval}; ${STRETCH_MS / 1000} s each among processes of niceness ${NICENESSES.join(', ')}`);
     const stretches: Stretch[] = [];
     for (let doneMs = 0; doneMs < totalMs; doneMs += STRETCH_MS) {
       const nice = NICENESSES[stretches.length % NICENESSES.length] ?? 0;
-      stretches.push(await starvation.among(nice, Math.min(STRETCH_MS, totalMs - doneMs)));
+      stretches.push(await starvation.among(nice, Math.min(STRETCH_MS, totalMs - doneMs), signal));
       console.log(line(stretches.length, nice, stretches.at(-1)!));
     }
     return summary(stretches);
   } finally {
     starvation.close();
-    await downIfOurs();
   }
 }
 
@@ -54,4 +65,9 @@ function summary(stretches: readonly Stretch[]): boolean {
   return changes === 0;
 }
 
-process.exitCode = (await main()) ? 0 : 1;
+try {
+  process.exitCode = (await main()) ? 0 : 1;
+} catch (error) {
+  process.stderr.write(`starvation: ${messageOf(error)}\n`);
+  process.exitCode = 2;
+}

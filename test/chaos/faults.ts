@@ -2,8 +2,9 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Document } from 'yaml';
+import type { Status } from '../../src/api/status.js';
 import { gatewayFolder } from '../../src/lab/gateway.js';
-import { run } from '../../src/lab/process.js';
+import { run, runIn } from '../../src/lab/process.js';
 import { namespaceOf, vmNamed } from '../../src/lab/topology.js';
 import { listAt, mapAt, type MoreClients, type RunningLab } from '../support/running-lab.js';
 import { beginsWhole, names, type Fault, type GatewayName } from './plan.js';
@@ -13,8 +14,10 @@ export type End = () => Promise<void>;
 /** Its daemon's clock is what this file says; CLOCK_MONOTONIC stays the kernel's. */
 const clockFile = (node: GatewayName): string => join(gatewayFolder(node), 'clock');
 
-/** Of Debian's package faketime. */
-const CLOCK_LIBRARY = '/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1';
+/** Of Debian's package faketime; the dynamic linker knows what its architecture calls $LIB. */
+const CLOCK_LIBRARY = '/usr/$LIB/faketime/libfaketime.so.1';
+/** More than any clock is wrong by. */
+const PROOF_HOURS = 26;
 
 export class Faults {
   readonly #lab: RunningLab;
@@ -89,14 +92,17 @@ export class Faults {
     }
   }
 
-  /** The daemon ends and begins in order, with a clock that can be moved. */
-  async restart(node: GatewayName): Promise<void> {
+  /** The daemon ends and begins in order, with a clock that can be moved. @throws Error when it cannot */
+  async giveClock(node: GatewayName): Promise<void> {
+    this.setClock(node, PROOF_HOURS);
     await this.#lab.end(node, 'SIGTERM');
-    await this.#start(node);
+    const { gateway: { startedAt } } = await this.#start(node);
+    if (Date.parse(startedAt) - Date.now() < (PROOF_HOURS - 1) * 3_600_000) throw new Error(`the clock of ${node} cannot be moved: it started at ${startedAt}`);
+    this.setClock(node, 0);
   }
 
-  async #start(node: GatewayName): Promise<void> {
-    await this.#lab.start(node, { env: this.environmentOf(node) });
+  #start(node: GatewayName): Promise<Status> {
+    return this.#lab.start(node, { env: this.environmentOf(node) });
   }
 
   /** Until it is over, both have another configuration. */
@@ -112,7 +118,7 @@ export class Faults {
   async #lose(segment: string, percent: number): Promise<End> {
     const table = 'bridge floatgate_chaos';
     const rules = `table ${table} { chain forward { type filter hook forward priority 0; numgen random mod 100 < ${percent} drop; }; }`;
-    const nft = (script: string) => run('nsenter', [`--net=/run/netns/${namespaceOf(segment)}`, 'nft', '-f', '-'], { input: `${script}\n` });
+    const nft = (script: string) => runIn(segment, ['nft', '-f', '-'], { input: `${script}\n` });
     await nft(rules);
     return async () => void (await nft(`delete table ${table}`));
   }

@@ -9,6 +9,7 @@
  */
 import { parseArgs } from 'node:util';
 import { LabError, messageOf } from '../../src/lab/error.js';
+import { interruption } from '../support/interruption.js';
 import { runChaos } from './run.js';
 
 const { values } = parseArgs({
@@ -28,16 +29,17 @@ function wholeNumber(name: keyof typeof values): number {
 
 const started = performance.now();
 const say = (line: string): void => void process.stdout.write(`${((performance.now() - started) / 1000).toFixed(1).padStart(6)} s  ${line}\n`);
-const controller = new AbortController();
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => controller.abort(new LabError(`interrupted by ${signal}`)));
+const { signal, release } = interruption(say);
 
 try {
   const [seed, seconds] = [wholeNumber('seed'), wholeNumber('seconds')];
   say(`seed ${seed}, ${seconds} s of faults`);
-  const violations = await runChaos({ seed, seconds, connections: wholeNumber('connections'), flows: wholeNumber('flows'), say, signal: controller.signal });
+  const violations = await runChaos({ seed, seconds, connections: wholeNumber('connections'), flows: wholeNumber('flows'), say, signal });
   say(violations.length === 0 ? 'everything held' : `${violations.length} violations; the same faults again: npm run chaos -- --seed ${seed} --seconds ${seconds}`);
   process.exitCode = violations.length === 0 ? 0 : 1;
 } catch (error) {
   process.stderr.write(`chaos: ${messageOf(error)}\n`);
   process.exitCode = 2;
+} finally {
+  release();
 }

@@ -2,7 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Transition } from '../../src/api/status.js';
 import { monotonicMs } from '../../src/lab/clock.js';
-import { downIfOurs, up } from '../../src/lab/lab.js';
+import { downIfOurs, isSynchronised, up } from '../../src/lab/lab.js';
 import { Load } from '../../src/lab/load.js';
 import { until } from '../../src/lab/wait.js';
 import { RunningLab } from '../support/running-lab.js';
@@ -75,8 +75,7 @@ class Chaos {
   /** Daemons whose clocks can be moved, one after the other. */
   async #giveClocks(): Promise<void> {
     for (const node of names) {
-      this.#faults.setClock(node, 0);
-      await this.#faults.restart(node);
+      await this.#faults.giveClock(node);
       await this.#lab.restore();
     }
   }
@@ -104,8 +103,7 @@ class Chaos {
 
   async #isWhole(): Promise<boolean> {
     const [a, b] = await Promise.all(names.map((node) => this.#lab.status(node)));
-    const isWhole = [a!, b!].every(({ peer }) => peer.alive && peer.synchronised && peer.holdsOurs);
-    return isWhole && a!.virtualRouters[0]?.state === 'active' && b!.virtualRouters[0]?.state === 'backup';
+    return isSynchronised(a!) && isSynchronised(b!) && a!.virtualRouters[0]?.state === 'active' && b!.virtualRouters[0]?.state === 'backup';
   }
 
   async #look(): Promise<void> {

@@ -58,18 +58,19 @@ export class Starvation {
     await this.#lab.reaches('gw-b', 'backup');
   }
 
-  /** Has a crowd of this niceness want all processors for a time. gw-a is Active. */
-  async among(nice: number, forMs: number): Promise<Stretch> {
+  /** Has a crowd of this niceness want all processors for a time, or until the signal. gw-a is Active. */
+  async among(nice: number, forMs: number, signal?: AbortSignal): Promise<Stretch> {
     const before = await this.#takeovers();
     const ours = getPriority();
     // Who ends the crowd must get its turn.
     setPriority(constants.priority.PRIORITY_HIGHEST);
     const crowd = Crowd.start(this.#lab.state, nice);
     const fromMs = monotonicMs();
-    await delay(forMs);
+    await delay(forMs, undefined, { signal }).catch(() => undefined);
     const toMs = monotonicMs();
     const busy = await crowd.end();
     setPriority(ours);
+    signal?.throwIfAborted();
     const [underlay, external] = await Promise.all([this.underlay.heard(fromMs, toMs), this.external.heard(fromMs, toMs)]);
     const own = underlay.adverts.filter(({ source }) => source === underlayAddress['gw-a']);
     return {
