@@ -1,106 +1,55 @@
 /**
- * What replication costs where it is done for a million sessions at once: summing
- * them up, writing them into frames, and applying those. Programs run by
- * BPF_PROG_TEST_RUN, a frame at a time, so each figure has a system call in it.
+ * What replication costs for a million sessions.
  *
- *   npx vite-node bench/replication/replication.ts
+ *   npm run replication -- [--json FILE]
  *
- * Checks what it measures: afterwards the sums of both tables are the same.
+ * First each program for itself (parts.ts): ns per record, by the kernel's clock around the program. Then all of them
+ * together (path.ts): one gateway's table goes to the other over a veth pair, and one core does the work of both.
+ * Each part proves what it has measured: the sums of both tables are the same.
  */
+import { spawnSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { cpus, loadavg, release } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { TypedMap, u32, type BpfObject } from 'libbpf-ts';
-import * as layout from '../../src/dataplane/layout.generated.js';
-import { fill, firstVni, load, REMOTE, ROUTERS, TUNNEL_ENDPOINT, vmAddress } from '../hot-path/world.js';
+import { parseArgs } from 'node:util';
+import { measureParts, type Parts } from './parts.js';
+import type { Path } from './path.js';
 
-const OBJECT = fileURLToPath(new URL('../../dist/bpf/floatgate.bpf.o', import.meta.url));
-const VMS_PER_ROUTER = 31;
-const BLOCKS_PER_VM = 4;
-const BLOCK = 256;
-const UDP = 1;
-const SEED = 0x0123_4567_89ab_cdefn;
-const ROOM = Buffer.alloc(14 + 20 + 8 + 32 + 12 * 72);
-const XDP = { drop: 1, tx: 3 } as const;
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+/** Records a second and core, seconds for a million sessions. */
+const GOAL = { recordsPerSecond: 1_000_000, seconds: 1 } as const;
 
-/** A million UDP sessions, each the first of its mapping, in VMs that hold four blocks each. */
-function populate(object: BpfObject): number {
-  const [vms, blocks, mappings, states] = ['vms', 'port_blocks', 'mappings', 'gateway_states'].map((name) => object.map(name).mmap());
-  const byAddress = new TypedMap(object.map('vm_by_address'), layout.vmKeyCodec, u32);
-  const base = layout.gatewayStateCodec.decode(states!).vms;
-  const seen = Number(process.hrtime.bigint() >> 30n);
-  let sessions = 0;
-  for (let router = 0; router < ROUTERS; router++) {
-    for (let n = 0; n < VMS_PER_ROUTER; n++) {
-      const index = base + router * VMS_PER_ROUTER + n, vni = firstVni + router, address = vmAddress(n);
-      const own = Array.from({ length: BLOCKS_PER_VM }, (_, i) => 4 + 2 * (n * BLOCKS_PER_VM + i));
-      const { size } = layout.vmCodec;
-      layout.vmCodec.encode({
-        ...layout.vmCodec.decode(Buffer.alloc(size)), vni, address, network: router, tunnelEndpoint: TUNNEL_ENDPOINT + 1, mac: Buffer.from('fa1630000001', 'hex'), nextHopMac: Buffer.from('020000000001', 'hex'),
-        portKey: 2 * index, lastSeen: seen, blocks: [...own, ...Array.from({ length: 12 }, () => 0)], snatAddress: router + 1, sessions: BLOCKS_PER_VM * BLOCK, sessionRouter: router, mappingCount: BLOCKS_PER_VM * BLOCK,
-      }, vms!, index * size);
-      byAddress.set({ vni, address }, index);
-      for (const block of own) {
-        layout.portBlockCodec.encode({ vm: index + 1, mappings: BLOCK, lastSeen: seen, exhausted: 0 }, blocks!, (router * 256 + block) * layout.portBlockCodec.size);
-        for (let i = 0; i < BLOCK; i++) {
-          const port = block * BLOCK + i, at = ((router * 3 + UDP) * 65536 + port) * layout.mappingCodec.size;
-          const first = { remote: REMOTE, remotePort: 0, state: 2, flags: 3, lastSeen: seen, internalPort: port, sequence: 0 };
-          layout.mappingCodec.encode({ vm: index + 1, internalPort: port, flags: 0, lastSeen: 0, sessionCount: 0, first }, mappings!, at);
-          sessions += 1;
-        }
-      }
-    }
-  }
-  states!.writeUInt32LE(base + ROUTERS * VMS_PER_ROUTER, layout.gatewayStateOffsets.vms);
-  return sessions;
+function measurePath(): Path {
+  const script = fileURLToPath(new URL('path.ts', import.meta.url));
+  const { status, stdout, stderr } = spawnSync('unshare', ['--net', '--mount', '--', `${ROOT}node_modules/.bin/vite-node`, script], { cwd: ROOT, encoding: 'utf8' });
+  if (status !== 0) throw new Error(`path.ts ended with ${status}: ${stderr}`);
+  return JSON.parse(stdout) as Path;
 }
 
-function seconds(work: () => void): number {
-  const start = process.hrtime.bigint();
-  work();
-  return Number(process.hrtime.bigint() - start) / 1e9;
+const grouped = (value: number): string => Math.round(value).toLocaleString('en');
+const verdict = (met: boolean): string => (met ? 'met' : 'MISSED');
+
+function tableOf({ sessions, frames, parts }: Parts): string {
+  const rows = parts.map(({ name, records, meanNs, medianNs }) =>
+    [name.padEnd(40), grouped(records).padStart(10), meanNs.toFixed(0).padStart(8), medianNs.toFixed(0).padStart(8), grouped(1e9 / meanNs).padStart(12)].join(' '));
+  const head = [`${grouped(sessions)} sessions, ${grouped(frames)} frames`.padEnd(40), 'records'.padStart(10), 'mean ns'.padStart(8), 'median'.padStart(8), 'a second'.padStart(12)].join(' ');
+  return [head, ...rows].join('\n');
 }
 
-/** Frames of a whole walk. */
-function walk(object: BpfObject, kind: keyof typeof layout.walkKind): Buffer[] {
-  new TypedMap(object.map('walks'), u32, layout.walkCodec).set(layout.walkKind[kind], { phase: 0, position: 0, records: 0, seed: SEED });
-  const program = object.program(`${kind}_xdp`), frames: Buffer[] = [];
-  for (;;) {
-    const { returnValue, data } = program.testRun({ data: ROOM, dataOutSize: ROOM.length });
-    if (returnValue === XDP.drop) return frames;
-    if (returnValue === XDP.tx) frames.push(Buffer.from(data));
-  }
+function pathOf({ sessions, frames, seconds, cpuSeconds, programSeconds: { written, applied, acknowledged } }: Path): string {
+  return [
+    `bulk of ${grouped(sessions)} sessions in ${grouped(frames)} frames over veth, both gateways on one core: ${seconds.toFixed(2)} s (processor ${cpuSeconds.toFixed(2)} s)`,
+    `  sender's programs ${(written + acknowledged).toFixed(2)} s (written ${written.toFixed(2)}, acknowledged ${acknowledged.toFixed(2)}), receiver's ${applied.toFixed(2)} s`,
+    `  records applied a second and core: ${grouped(sessions / applied)}: ${verdict(sessions / applied >= GOAL.recordsPerSecond)}`,
+    `  a million sessions where each gateway has a core, by the slower one: ${(Math.max(written + acknowledged, applied) / sessions * 1e6).toFixed(2)} s: ${verdict(Math.max(written + acknowledged, applied) / sessions * 1e6 <= GOAL.seconds)}`,
+  ].join('\n');
 }
 
-function digests(object: BpfObject): string {
-  const memory = object.map('segments').mmap();
-  memory.fill(0);
-  walk(object, 'digest');
-  return memory.toString('hex');
-}
-
-function gateway(id: number, state: number): BpfObject {
-  const object = load(OBJECT);
-  fill(object, layout as never);
-  const gateways = new TypedMap(object.map('gateways'), u32, layout.gatewayCodec);
-  gateways.set(0, { ...gateways.get(0)!, id, epoch: 1, key: [1n, 2n], haAddress: 0x0a000001 + id, peerAddress: 0x0a000002 - id, syncMode: 2, soloAfterNs: 3_600_000_000_000n });
-  object.map('virtual_routers').mmap().writeUInt32LE(state, 51 * layout.virtualRouterCodec.size);
-  return object;
-}
-
-const [a, b] = [gateway(0, 2), gateway(1, 1)];
-const sessions = populate(a);
-let frames: Buffer[] = [], refused = 0, ours = '', theirs = '';
-const summed = seconds(() => (ours = digests(a)));
-const written = seconds(() => (frames = walk(a, 'bulk')));
-const ha = b.program('ha_xdp');
-const applied = seconds(() => {
-  for (const frame of frames) if (ha.testRun({ data: frame, dataOutSize: frame.length }).returnValue !== XDP.tx) refused += 1;
-});
-theirs = digests(b);
-const rate = (s: number): string => `${s.toFixed(2)} s, ${Math.round(sessions / s).toLocaleString('en')} a second, ${(s / sessions * 1e9).toFixed(0)} ns each`;
-console.log(`${sessions.toLocaleString('en')} sessions on ${ROUTERS} addresses, ${frames.length.toLocaleString('en')} frames, ${refused} refused`);
-console.log(`summed up (digest)       ${rate(summed)}`);
-console.log(`written into frames      ${rate(written)}`);
-console.log(`verified and applied     ${rate(applied)}`);
-console.log(ours === theirs && refused === 0 ? 'both tables are equal' : 'the tables DIFFER');
-if (ours !== theirs || refused > 0) process.exitCode = 1;
-for (const object of [a, b]) object.close();
+const { values } = parseArgs({ options: { json: { type: 'string' } } });
+const loadBefore = loadavg()[0]!;
+const path = measurePath(), parts = measureParts();
+const machine = { cpus: cpus().length, model: cpus()[0]?.model, kernel: release(), loadBefore, loadAfter: loadavg()[0]! };
+console.log(`${tableOf(parts)}\n\n${pathOf(path)}\n\nload average ${machine.loadBefore.toFixed(1)} before, ${machine.loadAfter.toFixed(1)} after`);
+if (!path.equal) console.log('the tables DIFFER');
+if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify({ machine, parts, path }, undefined, 2)}\n`);
+process.exitCode = path.equal ? 0 : 1;
