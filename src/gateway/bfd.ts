@@ -281,9 +281,11 @@ export class Bfd {
 
   /** Points to take from the priority: the most that any of its sync group takes. */
   penaltyOf(vrid: number): number {
-    const group = this.#watched.get(vrid)?.configuration.syncGroup;
-    const members = [...this.#watched].filter(([other, { configuration }]) => other === vrid || (group !== undefined && configuration.syncGroup === group));
-    return Math.max(0, ...members.map(([, { plane, configuration }]) => (isLowered(plane) ? configuration.bfd.weight : 0)));
+    const watched = this.#watched.get(vrid);
+    if (watched === undefined) return 0;
+    const { syncGroup } = watched.configuration;
+    if (syncGroup === undefined) return taken(watched);
+    return Math.max(...[...this.#watched.values()].filter(({ configuration }) => configuration.syncGroup === syncGroup).map(taken));
   }
 
   #judge(): void {
@@ -325,6 +327,10 @@ export class Bfd {
     this.#repeater?.close();
     this.#socket?.close();
   }
+}
+
+function taken({ plane, configuration }: Watched): number {
+  return isLowered(plane) ? configuration.bfd.weight : 0;
 }
 
 function outletsOf({ log }: Basis): BfdOutlets {

@@ -75,6 +75,7 @@ export class Elections {
   #tagged: TaggedUnderlay | undefined;
   readonly #drained: Drained;
   #telling: NodeJS.Immediate | undefined;
+  #judging: NodeJS.Immediate | undefined;
   /** What each was told to be. */
   readonly #toldStates = new Map<number, PublicState>();
   #leaving = false;
@@ -90,7 +91,7 @@ export class Elections {
     return [...this.#running.values()];
   }
 
-  /** VRID, state and term of each, as the programs hold them. */
+  /** What the peer is told of each: role and term as the programs hold them, how unfit we are for it, and whose tunnels are Up. */
   get views(): VirtualRouterView[] {
     return [...this.#running.keys()].map((vrid) => {
       const { state, term } = this.#basis.dataPlane.roles.read(vrid);
@@ -143,6 +144,14 @@ export class Elections {
     if (this.#leaving) return;
     for (const [vrid, { election }] of this.#running) this.#judge(vrid, election, election.status().state === 'Active');
     this.#keepGroupsTogether();
+  }
+
+  /** Once, however many change in a moment. */
+  #judgeSoon(): void {
+    this.#judging ??= setImmediate(() => {
+      this.#judging = undefined;
+      this.judgeFaults();
+    });
   }
 
   #keepGroupsTogether(): void {
@@ -233,6 +242,7 @@ export class Elections {
   /** Says nothing to anyone: the programs keep their roles. */
   close(): void {
     clearImmediate(this.#telling);
+    clearImmediate(this.#judging);
     for (const { election } of this.#running.values()) election.close();
     for (const socket of this.#announcers.values()) socket.close();
     this.#repeater.close();
@@ -279,7 +289,7 @@ export class Elections {
         log.info({ vrid, from, to, reason, term }, `virtual router ${vrid}: ${from} → ${to}`);
         this.#tellState(vrid);
         // After the effects of this one: siblings may have to follow.
-        setImmediate(() => this.judgeFaults());
+        this.#judgeSoon();
       },
       notice: (kind, sentence) => log.warn({ vrid, reason: kind }, sentence),
     };

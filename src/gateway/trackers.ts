@@ -34,10 +34,17 @@ interface Watch {
   sinceMs: number;
 }
 
+interface Wanted {
+  readonly identity: string;
+  readonly name: string;
+  readonly weight: number | undefined;
+}
+
 export class Trackers {
   readonly #ports: TrackersPorts;
   readonly #watches = new Map<string, Watch>();
-  #virtualRouters: readonly Pick<VirtualRouterConfiguration, 'vrid' | 'track'>[] = [];
+  /** What each virtual router tracks: named once, and judged at every tick. */
+  #wants = new Map<number, readonly Wanted[]>();
 
   constructor(ports: TrackersPorts) {
     this.#ports = ports;
@@ -45,7 +52,7 @@ export class Trackers {
 
   /** Watches what these track from now on; what is watched already goes on without a break. */
   follow(virtualRouters: readonly Pick<VirtualRouterConfiguration, 'vrid' | 'track'>[]): void {
-    this.#virtualRouters = virtualRouters;
+    this.#wants = new Map(virtualRouters.map(({ vrid, track }) => [vrid, track.map((one) => ({ identity: trackIdentity(one), name: trackName(one), weight: one.weight }))]));
     const wanted = new Map(virtualRouters.flatMap(({ track }) => track.map((one): [string, Track] => [trackIdentity(one), one])));
     for (const [identity, { tracker }] of [...this.#watches]) {
       if (wanted.has(identity)) continue;
@@ -67,7 +74,7 @@ export class Trackers {
   get things(): TrackedThing[] {
     return [...this.#watches].map(([identity, { track, tracker: { detail }, state, sinceMs }]) => ({
       name: trackName(track), kind: track.kind, state, detail, sinceMs,
-      virtualRouters: this.#virtualRouters.flatMap(({ vrid, track: tracks }) => tracks.filter((one) => trackIdentity(one) === identity).map(({ weight }) => ({ vrid, weight }))),
+      virtualRouters: [...this.#wants].flatMap(([vrid, wants]) => wants.filter((one) => one.identity === identity).map(({ weight }) => ({ vrid, weight }))),
     }));
   }
 
@@ -77,8 +84,8 @@ export class Trackers {
   }
 
   #trackedBy(vrid: number): Tracked[] {
-    const tracks = this.#virtualRouters.find((router) => router.vrid === vrid)?.track ?? [];
-    return tracks.map((track) => ({ name: trackName(track), state: this.#watches.get(trackIdentity(track))?.state ?? 'unknown', weight: track.weight }));
+    const wants = this.#wants.get(vrid) ?? [];
+    return wants.map(({ identity, name, weight }) => ({ name, state: this.#watches.get(identity)?.state ?? 'unknown', weight }));
   }
 
   #watch(identity: string, track: Track): void {
