@@ -6,7 +6,7 @@ import type { FloatingIpView, Traffic } from '../api/floating-ips.js';
 import { formatMilliseconds } from '../api/format.js';
 import { clientOf, forDaemon } from './daemon-client.js';
 import type { DaemonOptions } from './daemon-client.js';
-import { Table } from './table.js';
+import { CLEAR_SCREEN, Table } from './table.js';
 import type { Column } from './table.js';
 
 interface ListOptions extends DaemonOptions {
@@ -16,8 +16,6 @@ interface ListOptions extends DaemonOptions {
 }
 
 const WATCH_INTERVAL_MS = 1000;
-/** To the upper left corner, and nothing below. */
-const CLEAR_SCREEN = '\x1b[H\x1b[J';
 
 const write = (text: string): void => void process.stdout.write(text);
 

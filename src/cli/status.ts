@@ -5,6 +5,7 @@ import type { ApiClient } from '../api/client.js';
 import { clientOf, forDaemon } from './daemon-client.js';
 import type { DaemonOptions } from './daemon-client.js';
 import { changesBetween, formatHistory, formatRouter, formatRouters, formatStatus } from './status-format.js';
+import { CLEAR_SCREEN } from './table.js';
 
 interface StatusOptions extends DaemonOptions {
   readonly router?: string;
@@ -13,9 +14,6 @@ interface StatusOptions extends DaemonOptions {
   readonly json?: boolean;
   readonly watch?: string | true;
 }
-
-/** To the upper left corner, and nothing below. */
-const CLEAR_SCREEN = '\x1b[H\x1b[J';
 
 export function register(program: Command): void {
   forDaemon(program, 'status', 'Print the state of a running gateway: where each virtual router is Active, since when and why, what it depends on, peer, synchronisation, counters.')

@@ -1,3 +1,6 @@
+/** To the upper left corner of a terminal, and nothing below: before what is printed again and again. */
+export const CLEAR_SCREEN = '\x1b[H\x1b[J';
+
 /** Aligned columns that are printed as they come: wider values widen what follows. */
 export interface Column<Row> {
   readonly heading: string;

@@ -1,8 +1,7 @@
 import { z } from 'zod';
 import type { Ipv4Address } from './address.js';
 import { absolutePath, boolean, commandLine, destination, eitherNumber, integer, interfaceName, ipv4Address, ipv4Range, ipv4Subnet, list, listenAddress, macAddress, mapping, microseconds, milliseconds, name, oneOf, portRange, powerOfTwo, secretText, userName } from './scalar.js';
-import type { Milliseconds } from './duration.js';
-import type { Microseconds } from './duration.js';
+import type { Microseconds, Milliseconds } from './duration.js';
 import type { PortRange } from './scalar.js';
 
 /*

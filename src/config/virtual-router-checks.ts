@@ -1,9 +1,7 @@
 import type { Ipv4Address } from './address.js';
 import type { Check } from './check.js';
 import type { KeyPath } from './problem.js';
-import type { WrittenConfiguration } from './schema.js';
-
-type WrittenVirtualRouter = WrittenConfiguration['virtualRouters'][number];
+import type { WrittenConfiguration, WrittenVirtualRouter } from './schema.js';
 
 export function checkVirtualRouters({ virtualRouters, peer }: WrittenConfiguration, check: Check): void {
   check.unique(virtualRouters.map(({ vrid }, index) => [['virtualRouters', index, 'vrid'], vrid]));

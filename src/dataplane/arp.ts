@@ -2,7 +2,7 @@
 import { ethernetOf } from './vlan.js';
 
 const BROADCAST = Buffer.alloc(6, 0xff);
-const ETHERTYPE_ARP = 0x0806;
+export const ETHERTYPE_ARP = 0x0806;
 const ETHERNET_BYTES = 14;
 const ARP_BYTES = 28;
 const OPERATION_REQUEST = 1;

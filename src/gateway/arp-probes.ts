@@ -2,17 +2,15 @@
 import { PacketSocket } from 'libbpf-ts';
 import { subnetContains } from '../config/address.js';
 import type { Ipv4Address } from '../config/address.js';
+import { onLinkOf } from '../config/external-checks.js';
 import type { Configuration } from '../config/schema.js';
-import { arpRequest, arpSender } from '../dataplane/arp.js';
+import { arpRequest, arpSender, ETHERTYPE_ARP } from '../dataplane/arp.js';
 import { interfaceRole } from '../dataplane/layout.generated.js';
 import { tagged } from '../dataplane/vlan.js';
 import { AnswersAwaited } from './answers-awaited.js';
+import type { Side } from './arp-questions.js';
 import type { Basis } from './basis.js';
 import type { ProbeResult } from './prober.js';
-
-const ETHERTYPE_ARP = 0x0806;
-
-export type Side = 'underlay' | 'external';
 
 /** Where a neighbour is. */
 export interface Whereabouts {
@@ -22,7 +20,7 @@ export interface Whereabouts {
 
 /** The external network that has the address, else the underlay. */
 export function whereaboutsOf(address: Ipv4Address, { externalNetworks, interfaces }: Pick<Configuration, 'externalNetworks' | 'interfaces'>): Whereabouts {
-  const network = externalNetworks.find(({ subnet, subnets }) => [subnet, ...subnets].some((one) => subnetContains(one, address)));
+  const network = externalNetworks.find((candidate) => onLinkOf(candidate).some((subnet) => subnetContains(subnet, address)));
   return network === undefined ? { side: 'underlay', vlan: interfaces.underlay.vlan } : { side: 'external', vlan: network.vlan };
 }
 

@@ -3,6 +3,7 @@ import { PacketSocket } from 'libbpf-ts';
 import { virtualRouterMac } from '../compile/compile.js';
 import { macBytes, subnetContains } from '../config/address.js';
 import type { Ipv4Address, Ipv4Subnet } from '../config/address.js';
+import { onLinkOf } from '../config/external-checks.js';
 import type { Configuration } from '../config/schema.js';
 import { arpRequest } from '../dataplane/arp.js';
 import { interfaceRole, virtualRouterState } from '../dataplane/layout.generated.js';
@@ -11,7 +12,7 @@ import { tagged } from '../dataplane/vlan.js';
 import { monotonicNs } from './basis.js';
 import type { Basis } from './basis.js';
 
-type Side = 'underlay' | 'external';
+export type Side = 'underlay' | 'external';
 
 export interface Asker {
   readonly sender: number;
@@ -77,7 +78,7 @@ export class ArpQuestions {
  */
 export function askerFor({ vlan, address }: NeighbourId, { externalNetworks, routers }: Configuration, isActive: (vrid: number) => boolean): Asker | undefined {
   for (const network of externalNetworks.filter((candidate) => candidate.vlan === vlan)) {
-    const subnet = [network.subnet, ...network.subnets].find((candidate) => subnetContains(candidate, address as Ipv4Address));
+    const subnet = onLinkOf(network).find((candidate) => subnetContains(candidate, address as Ipv4Address));
     if (subnet === undefined) continue;
     for (const router of routers) {
       if (router.externalNetwork !== network.name || !isActive(router.virtualRouter)) continue;
