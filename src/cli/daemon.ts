@@ -13,7 +13,7 @@ export function register(program: Command): void {
     .requiredOption('-c, --config <file>', 'the configuration file')
     .option('--detach-on-exit', 'give up sessions and programs at the end, instead of leaving them to forward until the next start')
     .action(runAction);
-  forDaemon(program, 'drain', 'Hand virtual routers over to the peer without losing a packet, and keep out of their elections until undrain, over restarts too; returns when it is done, or with code 3 when the peer could not go on without a loss.')
+  forDaemon(program, 'drain', 'Hand virtual routers over to the peer without losing a packet, and keep out of their elections until undrain, over restarts too; returns when it is done, or with code 3 when it is refused as things are: the peer could not go on without a loss or has not taken over, or there is no such virtual router.')
     .option('--vrid <n...>', 'these, and those in a sync group with them (default: all)')
     .option('--force', 'also when sessions are lost by it, or when nobody takes over')
     .action(drainAction);
