@@ -125,6 +125,8 @@ export interface PeerStatus {
   readonly address?: string | undefined;
   readonly name?: string | undefined;
   readonly alive: boolean;
+  /** Versions of replication. `theirs`: absent until its control plane was heard. `refused`: it is silent, and frames of a version that is not read arrive. */
+  readonly wire: { readonly ours: number; readonly theirs?: number | undefined; readonly refused: boolean };
   /** This gateway holds all that its peer has (always true without a peer). */
   readonly synchronised: boolean;
   /** The peer holds all that this gateway has. */

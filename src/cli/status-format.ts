@@ -72,8 +72,15 @@ function formatPeer({ peer }: Status): string[] {
   const holds = `${peer.synchronised ? 'we hold all it has' : 'we lack what it has'}, ${peer.holdsOurs ? 'it holds all we have' : 'it lacks what we have'}`;
   return [
     `peer       ${peer.name ?? '?'} ${peer.address ?? ''} ${peer.alive ? 'alive' : 'silent'}, ${heard}, ${answers}`,
+    ...formatVersion(peer),
     `sync       ${peer.syncMode}: ${holds}; ${formatTables(peer)}`,
   ];
+}
+
+/** Where it is ours there is nothing to say. */
+function formatVersion({ wire: { ours, theirs, refused } }: Status['peer']): string[] {
+  if (refused) return [`version    the peer speaks another one than ${ours} and its neighbours: nothing is replicated`];
+  return theirs === undefined || theirs === ours ? [] : [`version    the peer speaks ${theirs}, this gateway ${ours}: each reads the other`];
 }
 
 function formatTables({ tablesEqual, tablesComparedMs = 0 }: Status['peer']): string {

@@ -320,6 +320,7 @@ export class Gateway {
   #tick(): void {
     this.#nextHops.tick();
     this.#liveness.tick();
+    this.#synchronisation.tick();
     this.#elections.tick();
     this.#bfd.tick();
   }

@@ -4,7 +4,7 @@ import { formatIpv4 } from '../config/address.js';
 import type { AttachedInterface } from '../dataplane/dataplane.js';
 import { virtualRouterState, virtualRouterStateNames } from '../dataplane/layout.generated.js';
 import type { MetricsSource } from '../metrics/metrics.js';
-import { syncPaths } from '../sync/frame.js';
+import { SYNC_VERSION, syncPaths } from '../sync/frame.js';
 import type { Election } from '../vrrp/election.js';
 import { deferralReasons } from '../vrrp/peer.js';
 import { monotonicNs, replicates } from './basis.js';
@@ -126,6 +126,7 @@ function peerStatus({ configuration }: Basis, synchronisation: Synchronisation):
     address: peer && formatIpv4(peer.address),
     name: status?.name,
     alive: status?.alive ?? false,
+    wire: { ours: SYNC_VERSION, theirs: status?.version, refused: synchronisation.versionRefused },
     synchronised: synchronisation.synchronised,
     holdsOurs: status?.holdsOurs ?? !replicates(configuration),
     syncMode: sync.mode,

@@ -4,7 +4,7 @@ import { PacketSocket } from 'libbpf-ts';
 import { toNanoseconds } from '../config/duration.js';
 import type { DataPlaneEvent } from '../dataplane/events.js';
 import { reason, walkKind } from '../dataplane/layout.generated.js';
-import { RECORDS_FRAME_BYTES, syncPaths } from '../sync/frame.js';
+import { RECORDS_FRAME_BYTES, SYNC_VERSION, syncPaths } from '../sync/frame.js';
 import type { SyncPath } from '../sync/frame.js';
 import { SyncLink } from '../sync/link.js';
 import type { BeaconStats, LinkPorts } from '../sync/link.js';
@@ -15,6 +15,7 @@ import { monotonicNs, replicates } from './basis.js';
 import type { Basis } from './basis.js';
 import type { PeerView } from './lease.js';
 import type { Liveness } from './liveness.js';
+import { VersionWatch } from './version-watch.js';
 
 /** The peer's control plane counts as gone after this long without a hello. */
 const HELLO_LOST_MS = 1000;
@@ -34,12 +35,18 @@ export class Synchronisation {
   #underlayMac: Buffer | undefined;
   #socket: PacketSocket | undefined;
   #link: SyncLink;
+  readonly #versions: VersionWatch;
 
   constructor(basis: Basis, liveness: Liveness, ports: SynchronisationPorts) {
     this.#basis = basis;
     this.#liveness = liveness;
     this.#ports = ports;
     this.#link = this.#createLink();
+    this.#versions = new VersionWatch({
+      refused: () => basis.dataPlane.counters.read(reason.dropSyncVersion).packets,
+      peerAlive: () => this.peer?.alive ?? false,
+      warn: () => basis.log.warn({ reason: 'peer_version' }, `the peer speaks another version of replication than ${SYNC_VERSION} and its neighbours: nothing is replicated; upgrade by one version at a time`),
+    });
   }
 
   start(): void {
@@ -81,6 +88,16 @@ export class Synchronisation {
   /** Undefined: nothing is replicated. */
   get peer(): PeerStatus | undefined {
     return replicates(this.#basis.configuration) ? this.#link.synchroniser.peerStatus() : undefined;
+  }
+
+  /** What must be noticed without an event. */
+  tick(): void {
+    if (replicates(this.#basis.configuration)) this.#versions.tick(monotonicNs());
+  }
+
+  /** It is silent, and frames of a version that is not read arrive. */
+  get versionRefused(): boolean {
+    return this.#versions.isRefused;
   }
 
   /** Ways by which the peer's programs answer. */

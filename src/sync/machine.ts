@@ -14,6 +14,7 @@
  * It decides only about preemption. A peer that is silent here may be Active all
  * the same, for adverts take another way, and makes sessions that we never see.
  */
+import { SYNC_VERSION } from './frame.js';
 import { VIRTUAL_ROUTERS_PER_HELLO } from './messages.js';
 import type { BulkComplete, Hello, Message, VirtualRouterView } from './messages.js';
 
@@ -312,5 +313,5 @@ function hellos(config: SyncMachineConfig, state: SyncState, nowNs: bigint, virt
 function hello(config: SyncMachineConfig, state: SyncState, nowNs: bigint, virtualRouters: readonly VirtualRouterView[]): Hello {
   const { name, id, epoch, underlayAddress } = config;
   const sentUs = Number(nowNs / 1000n);
-  return { type: 'hello', name, id, epoch, underlayAddress, sentUs, generation: state.generation, holds: state.holds ?? null, want: state.want, virtualRouters };
+  return { type: 'hello', version: SYNC_VERSION, name, id, epoch, underlayAddress, sentUs, generation: state.generation, holds: state.holds ?? null, want: state.want, virtualRouters };
 }

@@ -7,6 +7,8 @@
  * nothing here repeats that.
  */
 
+import { SYNC_VERSION } from './frame.js';
+
 /** VRID, state (enum virtual_router_state), term and penalty, as one gateway holds them. */
 export interface VirtualRouterView {
   readonly vrid: number;
@@ -24,6 +26,8 @@ export const UNDERLAY_DEAF = 256;
 /** Sent every hello interval and at once after anything in it changed. */
 export interface Hello {
   readonly type: 'hello';
+  /** Of replication, as the sender speaks it (bpf/WIRE.md). */
+  readonly version: number;
   readonly name: string;
   /** Gateway id, 0 or 1. */
   readonly id: number;
@@ -84,8 +88,6 @@ export type Message = Hello | BulkComplete | Compare | Digests | Repair;
 /** Keeps a hello below 1 KiB, so that it fits any ha MTU and any ring buffer record. */
 export const VIRTUAL_ROUTERS_PER_HELLO = 24;
 
-const MESSAGE_VERSION = 1;
-
 /** What is replicated falls into so many segments; SEGMENTS of bpf/layout.h. */
 export const SEGMENTS = 1024;
 /** Sums in one message: they keep it below any MTU. */
@@ -93,7 +95,7 @@ export const SEGMENTS_PER_MESSAGE = 32;
 const DIGEST_DIGITS = 16;
 
 export function encodeMessage(message: Message): Buffer {
-  return Buffer.from(JSON.stringify({ version: MESSAGE_VERSION, ...bodyOf(message) }), 'utf8');
+  return Buffer.from(JSON.stringify({ version: SYNC_VERSION, ...bodyOf(message) }), 'utf8');
 }
 
 function bodyOf(message: Message): object {
@@ -124,8 +126,8 @@ export function decodeMessage(payload: Buffer): Message | undefined {
 }
 
 function decodeHello(body: Record<string, unknown>): Hello | undefined {
-  const { name, id, epoch, generation, holds, want, virtualRouters, underlayAddress, sentUs } = body;
-  if (typeof name !== 'string' || !isCount(id) || !isCount(epoch) || !isCount(generation) || !isCount(want)) return undefined;
+  const { version, name, id, epoch, generation, holds, want, virtualRouters, underlayAddress, sentUs } = body;
+  if (!isCount(version) || typeof name !== 'string' || !isCount(id) || !isCount(epoch) || !isCount(generation) || !isCount(want)) return undefined;
   if (holds !== null && !isCount(holds)) return undefined;
   if (underlayAddress !== undefined && !isCount(underlayAddress)) return undefined;
   if (sentUs !== undefined && !isCount(sentUs)) return undefined;
@@ -136,7 +138,7 @@ function decodeHello(body: Record<string, unknown>): Hello | undefined {
     const [vrid, state, term, penalty = 0, tunnelsUp] = entry as [number, number, number, number?, number?];
     views.push({ vrid, state, term, penalty, ...(tunnelsUp !== undefined && { tunnelsUp }) });
   }
-  return { type: 'hello', name, id, epoch, generation, holds, want, virtualRouters: views, ...(underlayAddress !== undefined && { underlayAddress }), ...(sentUs !== undefined && { sentUs }) };
+  return { type: 'hello', version, name, id, epoch, generation, holds, want, virtualRouters: views, ...(underlayAddress !== undefined && { underlayAddress }), ...(sentUs !== undefined && { sentUs }) };
 }
 
 function decodeBulkComplete(body: Record<string, unknown>): BulkComplete | undefined {

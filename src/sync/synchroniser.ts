@@ -44,6 +44,8 @@ export interface PeerStatus {
   readonly alive: boolean;
   readonly name: string | undefined;
   readonly epoch: number | undefined;
+  /** Of replication, as it speaks it. */
+  readonly version: number | undefined;
   /** ms since its last authentic frame; undefined: never heard. */
   readonly lastHeardMs: number | undefined;
   /** ms since its control plane's last hello. */
@@ -115,6 +117,7 @@ export class Synchroniser {
       alive: peer.kind === 'Alive',
       name: hello?.name,
       epoch: hello?.epoch,
+      version: hello?.version,
       lastHeardMs: peerHeardNs === 0n ? undefined : Number(now - peerHeardNs) / 1e6,
       lastHelloMs: hello && peer.kind === 'Alive' ? Number(now - peer.helloNs) / 1e6 : undefined,
       holdsOurs: this.#holdsOurs,

@@ -26,6 +26,8 @@ export function kindOf(program: WalkProgram): number {
 export class Pair {
   readonly a: GatewayFixture;
   readonly b: GatewayFixture;
+  /** What the way makes of a frame. */
+  crossing: (frame: Buffer, from: GatewayFixture) => Buffer = (frame) => frame;
 
   private constructor(a: GatewayFixture, b: GatewayFixture) {
     this.a = a;
@@ -45,6 +47,7 @@ export class Pair {
   reset(options: FixtureOptions = {}): this {
     this.a.reset({ node: world.nodeA, ...options });
     this.b.reset({ node: world.nodeB, state: 'backup', ...options });
+    this.crossing = (frame) => frame;
     return this;
   }
 
@@ -59,9 +62,9 @@ export class Pair {
   forward(gateway: GatewayFixture, program: ProgramName, frame: Buffer): { final: RunResult; steps: RunResult[] } {
     const held = gateway.run(program, frame);
     if (held.verdict !== 'REDIRECT' || !isSyncFrame(held.frame)) return { final: held, steps: [held] };
-    const turned = this.other(gateway).run('ha_xdp', held.frame);
+    const turned = this.other(gateway).run('ha_xdp', this.crossing(held.frame, gateway));
     expect(turned.verdict, JSON.stringify(turned.counters)).toBe('TX');
-    const released = gateway.run('ha_xdp', turned.frame);
+    const released = gateway.run('ha_xdp', this.crossing(turned.frame, this.other(gateway)));
     return { final: released, steps: [held, turned, released] };
   }
 
@@ -89,9 +92,9 @@ export class Pair {
       if (step.verdict === 'PASS') continue;
       expect(step.verdict).toBe('TX');
       result.sent.push(step.frame);
-      const applied = this.other(gateway).run('ha_xdp', step.frame);
+      const applied = this.other(gateway).run('ha_xdp', this.crossing(step.frame, gateway));
       result.applied.push(applied);
-      if (applied.verdict === 'TX') result.acknowledged.push(gateway.run('ha_xdp', applied.frame));
+      if (applied.verdict === 'TX') result.acknowledged.push(gateway.run('ha_xdp', this.crossing(applied.frame, this.other(gateway))));
     }
     throw new Error(`${program} has not come to an end after ${MAX_WALK_RUNS} runs`);
   }

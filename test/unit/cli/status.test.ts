@@ -22,7 +22,7 @@ const status: Status = {
     { name: 'gateway 10.0.2.1', kind: 'gateway', state: 'down', detail: 'no answer within 500 ms', since: '2026-01-01T01:02:00.000Z', virtualRouters: [{ vrid: 51, weight: 50 }] },
     { name: `script /usr/local/bin/${'x'.repeat(60)}`, kind: 'script', state: 'up', detail: 'exit code 0', since: '2026-01-01T00:00:01.000Z', virtualRouters: [{ vrid: 51 }, { vrid: 52 }] },
   ],
-  peer: { configured: true, address: '169.254.77.2', name: 'gw-b', alive: true, synchronised: true, holdsOurs: false, syncMode: 'strict', tablesEqual: true, tablesComparedMs: 900, lastHeardMs: 1.25, answersOn: ['ha', 'underlay'], virtualRouters: [] },
+  peer: { configured: true, address: '169.254.77.2', name: 'gw-b', alive: true, wire: { ours: 1, theirs: 1, refused: false }, synchronised: true, holdsOurs: false, syncMode: 'strict', tablesEqual: true, tablesComparedMs: 900, lastHeardMs: 1.25, answersOn: ['ha', 'underlay'], virtualRouters: [] },
   interfaces: [{ role: 'underlay', name: 'underlay0', hook: 'xdp native', mtu: 1600, address: '192.168.33.11' }],
   neighbours: { resolved: 2, unresolved: 0, heldFrames: 0, heldFramesDropped: 0 },
   counters: { outbound_snat: { packets: 10, bytes: 1000 }, drop_truncated: { packets: 0, bytes: 0 } },
@@ -50,6 +50,15 @@ describe('status', () => {
 
   it('tells of the peer and of both directions of synchronisation', () => {
     expect(text).toContain('peer       gw-b 169.254.77.2 alive, heard 1.3 ms ago, answers on ha and underlay\nsync       strict: we hold all it has, it lacks what we have; tables equal 0.9s ago\n');
+  });
+
+  it.each([
+    [{ ours: 1, theirs: 1, refused: false }, ''],
+    [{ ours: 1, refused: false }, ''],
+    [{ ours: 1, theirs: 2, refused: false }, 'version    the peer speaks 2, this gateway 1: each reads the other\n'],
+    [{ ours: 1, refused: true }, 'version    the peer speaks another one than 1 and its neighbours: nothing is replicated\n'],
+  ])('tells where the peer speaks another version: %o', (wire, line) => {
+    expect(/^version .*\n/m.exec(formatStatus({ ...status, peer: { ...status.peer, wire } }, now))?.[0] ?? '').toBe(line);
   });
 
   describe('what BFD says of the tunnels', () => {

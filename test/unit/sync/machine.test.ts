@@ -44,7 +44,7 @@ class Gateway {
 }
 
 function helloFrom(peer: Partial<Hello> = {}): Hello {
-  return { type: 'hello', name: 'gw-b', id: 1, epoch: 7, generation: 900, holds: null, want: 900, virtualRouters: [], ...peer };
+  return { type: 'hello', version: 1, name: 'gw-b', id: 1, epoch: 7, generation: 900, holds: null, want: 900, virtualRouters: [], ...peer };
 }
 
 const typesOf = (effects: readonly SyncEffect[]): string[] => effects.map((effect) => effect.type);
