@@ -13,7 +13,7 @@ import { applyChange } from './apply.js';
 import type { ApplyTargets } from './apply.js';
 import { unmountBpffs } from './bpffs.js';
 import { closeFilters } from './card-filters.js';
-import { readCheckpoint, removeCheckpoint, writeCheckpoint } from './checkpoint.js';
+import { announceCheckpoint, confirmCheckpoint, readAbandoned, readCheckpoint, removeCheckpoint, withdrawCheckpoint } from './checkpoint.js';
 import { DataPlane, detachDataPlane } from './dataplane.js';
 import { takeEpoch } from './epoch.js';
 import type { PortTables } from './port-tables.js';
@@ -81,12 +81,18 @@ export class Installation {
     this.dataPlane = dataPlane;
     this.#checkpoint = checkpoint;
     this.#ports = dataPlane.portTables();
+    const held = previous && asFixed(previous, state);
+    if (held !== undefined) this.#apply(planRetreat(readAbandoned(checkpoint, state), held));
+    announceCheckpoint(checkpoint, state);
     // An earlier daemon may have died between two steps: everything is written again.
-    const changes = previous === undefined ? plan(undefined, state) : plan(asFixed(previous, state), state, 'everything');
+    this.#apply(plan(held, state, 'everything'));
+    this.#state = state;
+    confirmCheckpoint(checkpoint);
+  }
+
+  #apply(changes: readonly Change[]): void {
     const targets = this.#targets();
     for (const change of changes) Array.from(applyChange(change, targets));
-    this.#state = state;
-    writeCheckpoint(checkpoint, state);
   }
 
   get state(): CompiledState {
@@ -114,11 +120,13 @@ export class Installation {
    */
   async carryOut({ next, changes }: PreparedChange): Promise<void> {
     try {
-      await this.#applyInSlices(changes);
+      announceCheckpoint(this.#checkpoint, next);
       await setImmediate();
-      writeCheckpoint(this.#checkpoint, next);
+      await this.#applyInSlices(changes);
+      confirmCheckpoint(this.#checkpoint);
     } catch (error) {
       await this.#applyInSlices(plan(next, this.#state, 'everything'));
+      withdrawCheckpoint(this.#checkpoint);
       throw error;
     }
     this.#state = next;
@@ -142,6 +150,11 @@ export class Installation {
     const { maps, roles } = this.dataPlane;
     return { maps, roles, ports: this.#ports, runSystemCall: (program, context) => this.dataPlane.runSystemCall(program, context) };
   }
+}
+
+/** Back to what the maps held before an earlier daemon began to change them: nothing but its own announcement says what it has added. */
+function planRetreat(abandoned: CompiledState | undefined, held: CompiledState): Change[] {
+  return abandoned === undefined ? [] : plan(asFixed(abandoned, held), held, 'everything');
 }
 
 /** At a restart, interfaces may be others than they were: they are attached anew, and sizes were compared before. */

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { BpfMap } from 'libbpf-ts';
@@ -180,6 +180,32 @@ describe('an installation', () => {
     expect(maps.vms.get(before.index)!.floatingIp).toBe(FLOATING_IP);
     expect(maps.externalNetworks.get(0)!.gateway).toBe(0x0a000201);
     expect(await change(installation, configurationOf())).toBe(0);
+  });
+
+  /** A reload whose daemon is killed before it has said that the maps hold the new configuration. */
+  async function dieInReload(configuration: Configuration): Promise<void> {
+    const [file, installation] = [join(directory, 'checkpoint.json'), start()];
+    const before = readFileSync(file);
+    await change(installation, configuration);
+    renameSync(file, `${file}.next`);
+    writeFileSync(file, before);
+  }
+
+  const withAnother = configurationOf.bind(undefined, (all) => all.replace('fixedIp: 172.16.100.11 } ]', 'fixedIp: 172.16.100.11 }, { address: 10.0.2.216, network: a-net, fixedIp: 172.16.100.12 } ]'));
+
+  it('takes back what a daemon had begun that died on the way, where the next one is told something else', async () => {
+    await dieInReload(withAnother());
+    const { maps } = start(configurationOf((all) => all.replace('10.0.2.215', '10.0.2.217'))).dataPlane;
+    expect([...maps.externalAddresses.entries()].map(([{ address }]) => address).sort()).toEqual([0x0a0002c9, FLOATING_IP + 2]);
+    expect(maps.vms.get(maps.vmByAddress.get({ vni: 100, address: 0xac10640c })!)!.floatingIp).toBe(0);
+    expect(existsSync(join(directory, 'checkpoint.json.next'))).toBe(false);
+  });
+
+  it('goes on with it where the next daemon is told the same', async () => {
+    await dieInReload(withAnother());
+    const installation = start(withAnother());
+    expect(await change(installation, withAnother())).toBe(0);
+    expect(installation.dataPlane.maps.externalAddresses.get(outside(FLOATING_IP + 1))).toMatchObject({ kind: 1 });
   });
 
   it('lets the event loop turn while it changes much', async () => {
