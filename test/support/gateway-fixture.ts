@@ -36,6 +36,7 @@ const ROUTE_SCOPE_EXTERNAL = 0x80000000;
 const TICK_SHIFT = 30n;
 /** Entries of index tables that a test may have touched. */
 const INDEXES = 8;
+const POOL_ENTRIES = 64;
 
 export type Hook = 'xdp' | 'tc';
 /** Where the programs that forward run: what a packet test has to be run at. Only a build of one's own may lack the twin. */
@@ -86,6 +87,8 @@ export interface RunOptions {
 export interface LoadOptions {
   /** Default: that of loadByDefault(), xdp. */
   readonly hook?: Hook;
+  /** Default: all; verifying the others takes its time. */
+  readonly programs?: readonly string[];
 }
 
 export interface FixtureOptions {
@@ -255,7 +258,7 @@ const hashMaps = [
 ] as const;
 const indexedMaps = [
   ['walks', 6], ['replay_windows', 4], ['advertisement_rules', 256], ['networks', INDEXES], ['routers', INDEXES], ['external_networks', INDEXES],
-  ['snat_addresses', SIZES.snatAddresses], ['pools', INDEXES], ['network_states', INDEXES], ['router_states', INDEXES],
+  ['snat_addresses', SIZES.snatAddresses], ['pools', POOL_ENTRIES], ['network_states', INDEXES], ['router_states', INDEXES],
 ] as const;
 
 /** Bits from the left. */
@@ -355,9 +358,10 @@ export class GatewayFixture {
   }
 
   /** Opens, resizes and loads the object; the first reset() fills the maps. */
-  static load({ hook = defaultHook }: LoadOptions = {}): GatewayFixture {
+  static load({ hook = defaultHook, programs }: LoadOptions = {}): GatewayFixture {
     const object = BpfObject.open(built(OBJECT));
     resize(object);
+    if (programs !== undefined) for (const [name, program] of object.programs) program.setAutoload(programs.includes(name));
     object.load();
     return new GatewayFixture(object, hook);
   }
@@ -370,7 +374,7 @@ export class GatewayFixture {
   /** Back to the standard gateway of world.ts with no VM learned and no session. */
   reset(options: FixtureOptions = {}): this {
     this.options = defaults(options);
-    this.clear();
+    this.empty();
     this.fillNode();
     this.fillTenants();
     return this;
@@ -724,7 +728,8 @@ export class GatewayFixture {
     });
   }
 
-  private clear(): void {
+  /** Maps that nobody has written; of array maps as much as a test can have touched. */
+  empty(): void {
     for (const table of [this.vms, this.portBlockTable, this.mappingTable, this.sessionTable, this.states, this.liveness, this.virtualRouters, this.segments, this.advertisements]) {
       table.clear();
     }
