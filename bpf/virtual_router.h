@@ -46,9 +46,22 @@ static __always_inline bool peer_is_near(const struct gateway *gateway,
 		now_ns < state->peer_heard_underlay_ns + gateway->solo_after_ns);
 }
 
+/* Whether another router has said since the end of the lease that it is Active: one that replicates nothing with us, and that no heartbeat tells of. */
+static __noinline bool virtual_router_is_succeeded(const struct virtual_router *router)
+{
+	/* RFC 9568 §7.3: its last byte is the VRID. */
+	__u32 index = router->mac[5] * ADVERTISEMENT_KINDS;
+	struct advertisement *superior = bpf_map_lookup_elem(&advertisements, &index), *inferior;
+
+	index++;
+	inferior = bpf_map_lookup_elem(&advertisements, &index);
+	return (superior && superior->received_ns > router->lease_until_ns) ||
+	       (inferior && inferior->received_ns > router->lease_until_ns);
+}
+
 /*
  * An Active whose control plane has gone silent stands down when its lease ends,
- * for the peer takes over; without a living peer nobody would.
+ * for the peer takes over; without a living peer or another router nobody would.
  */
 static __always_inline bool virtual_router_is_active_at(const struct virtual_router *router,
 							__u64 now_ns)
@@ -63,7 +76,8 @@ static __always_inline bool virtual_router_is_active_at(const struct virtual_rou
 		return true;
 	gateway = bpf_map_lookup_elem(&gateways, &zero);
 	state = bpf_map_lookup_elem(&gateway_states, &zero);
-	return gateway && state && !peer_is_near(gateway, state, now_ns);
+	return gateway && state && !peer_is_near(gateway, state, now_ns) &&
+	       !virtual_router_is_succeeded(router);
 }
 
 static __always_inline bool virtual_router_is_active(const struct virtual_router *router)

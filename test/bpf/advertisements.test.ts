@@ -6,7 +6,8 @@ import { advertFrame, malformedV2, malformedV3, passwordWords, type Advert } fro
 import { ipv4ToNumber } from '../support/bytes.js';
 import { expectFrame } from '../support/expect-frame.js';
 import { GatewayFixture, hooks, nowNs } from '../support/gateway-fixture.js';
-import { compute1, nodeA, nodeB, VIRTUAL_ADDRESS, VRID } from '../support/world.js';
+import { ipv4, udp } from '../support/packet.js';
+import { a1, compute1, frameFromVm, nodeA, nodeB, server, VIRTUAL_ADDRESS, VRID } from '../support/world.js';
 
 const ETHERNET_BYTES = 14;
 const PER_WINDOW = 16;
@@ -135,5 +136,30 @@ describe.each(hooks)('advertisements, %s', (hook) => {
     expect(beyond).toMatchObject({ verdict: 'DROP', counters: { drop_advertisement_rate: 1 } });
     expect(Object.keys(beyond.counters)).toHaveLength(1);
     expect(gateway.advertisementNote('superior').packet).toEqual(packetOf(advertFrame({ interval: 20 })));
+  });
+});
+
+describe.each(hooks)('an Active whose control plane is gone, and its lease with it, %s', (hook) => {
+  const gateway = GatewayFixture.load({ hook });
+  afterAll(() => gateway.close());
+  beforeEach(() => gateway.reset({ syncMode: 'none', leaseMs: -1000 }));
+
+  const packet = frameFromVm(a1, [ipv4({ source: a1.address, destination: server }), udp({ sourcePort: 5000, destinationPort: 53 })]);
+  const forwards = (): boolean => gateway.run('underlay', packet).verdict === 'REDIRECT';
+
+  it.each([['less', 50], ['more', 200]])('goes on until another router says that it is Active, with %s priority than ours', (_, priority) => {
+    expect(forwards()).toBe(true);
+    gateway.run('underlay', advertFrame({ priority }));
+    expect(gateway.run('underlay', packet).counters).toEqual({ drop_not_active: 1 });
+    gateway.virtualRouters.update(VRID, { leaseUntilNs: nowNs() + 1_000_000_000n });
+    expect(forwards(), 'with a lease again').toBe(true);
+  });
+
+  it('what was heard before the end of the lease, or what nobody may believe, changes nothing', () => {
+    gateway.run('underlay', advertFrame({ priority: 200, checksum: 1 }));
+    gateway.run('underlay', advertFrame({ priority: 200, vrid: VRID + 1 }));
+    const { leaseUntilNs } = gateway.virtualRouters.get(VRID);
+    for (const kind of Object.values(advertisementKind)) gateway.advertisements.update(VRID * advertisementKindCount + kind, { receivedNs: leaseUntilNs });
+    expect(forwards()).toBe(true);
   });
 });
