@@ -100,21 +100,9 @@ class Duel {
     return this.#peer;
   }
 
-  /**
-   * Waits for `side` to advertise, and for that to be the end of it: once adverts have crossed nobody else does,
-   * nor answers for the virtual address, and `side` does where it has a kernel that would.
-   */
-  async agree(side: Side, from: number): Promise<Seen> {
-    const { segment } = this;
-    const first = await segment.claim(side, from);
-    const quietNs = BigInt(Math.max(2.5 * this.dialect.intervalMs, 300)) * 1_000_000n;
-    await segment.find(`${side} to go on`, (seen) => seen.port === side && isClaim(seen) && BigInt(seen.atNs) > BigInt(first.atNs) + quietNs, from);
-    const since = segment.seen(from).filter(({ atNs }) => atNs !== undefined && BigInt(atNs) > BigInt(first.atNs));
-    const settledNs = BigInt(first.atNs) + quietNs / 2n;
-    const rival = since.filter((seen) => seen.port === other(side) && BigInt(seen.atNs) > settledNs && (isClaim(seen) || seen.kind === 'answer'));
-    expect(rival, `adverts and answers of ${other(side)} though ${side} is Active`).toEqual([]);
-    if (side === 'theirs') expect(since.filter(({ kind, port }) => kind === 'answer' && port === side).length, `answers of ${side}`).toBeGreaterThan(0);
-    return first;
+  /** Ours is the election alone, and answers nobody. */
+  agree(side: Side, from: number): Promise<Seen> {
+    return this.segment.agree(side, from, { intervalMs: this.dialect.intervalMs, answers: side === 'theirs' });
   }
 
   /** The other side has fallen silent: within the Active_Down_Interval of `side` it is followed. */

@@ -12,7 +12,7 @@ export const VIRTUAL_ADDRESS = '10.9.0.100';
 const MACVLAN = 'vrrp4-51';
 
 /** Both routers before everything else on the machine: an Active that gets no processor is succeeded, and rightly so. */
-const AT_ONCE = ['chrt', '--rr', '1'];
+export const AT_ONCE = ['chrt', '--rr', '1'];
 
 /** Runs a command on a host. */
 function onHost(host: Host, ...command: string[]): void {

@@ -7,6 +7,7 @@
  */
 import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { expect } from 'vitest';
 import { INTERFACE, Talker, holdNamespace, hostIn, type Host } from './two-hosts.js';
 import { VIRTUAL_ADDRESS } from './vrrp-programs.js';
 
@@ -32,7 +33,7 @@ export class Segment {
   readonly ours: Host;
   readonly theirs: Host;
   readonly switch: Host;
-  readonly #holders: readonly Talker[];
+  readonly #holders: readonly [Talker, Talker, Talker];
   readonly #observer: Talker;
 
   private constructor(holders: readonly [Talker, Talker, Talker]) {
@@ -62,6 +63,12 @@ export class Segment {
     this.#ip('switch', `link add ${name} type veth peer name ${name}-port`, `link set ${name}-port master ${BRIDGE} addrgenmode none up`, `link set ${name} addrgenmode none up`);
   }
 
+  /** A cable between us and the switch's namespace that is not part of the LAN. */
+  addCable(ours: string, atSwitch: string): void {
+    const [we, , bridge] = this.#holders;
+    execFileSync('ip', ['link', 'add', atSwitch, 'netns', String(bridge.pid), 'type', 'veth', 'peer', 'name', ours, 'netns', String(we.pid)]);
+  }
+
   /** Pulls the plug of one side, or puts it back. */
   setLink(side: Side, state: 'up' | 'down'): void {
     this.#ip('switch', `link set ${side} ${state}`);
@@ -86,6 +93,22 @@ export class Segment {
   /** The first advert of a side that claims the role. */
   claim(side: Side, from = 0): Promise<Seen> {
     return this.find(`${side} to advertise`, (seen) => isClaim(seen) && seen.port === side, from);
+  }
+
+  /**
+   * Waits for `side` to advertise, and for that to be the end of it: once adverts have crossed nobody else does,
+   * nor answers for the virtual address, and `side` does where `answers` says that it would.
+   */
+  async agree(side: Side, from: number, { intervalMs, answers }: { readonly intervalMs: number; readonly answers: boolean }): Promise<Seen> {
+    const first = await this.claim(side, from);
+    const quietNs = BigInt(Math.max(2.5 * intervalMs, 300)) * 1_000_000n;
+    await this.find(`${side} to go on`, (seen) => seen.port === side && isClaim(seen) && BigInt(seen.atNs) > BigInt(first.atNs) + quietNs, from);
+    const since = this.seen(from).filter(({ atNs }) => atNs !== undefined && BigInt(atNs) > BigInt(first.atNs));
+    const settledNs = BigInt(first.atNs) + quietNs / 2n;
+    const rival = since.filter((seen) => seen.port === other(side) && BigInt(seen.atNs) > settledNs && (isClaim(seen) || seen.kind === 'answer'));
+    expect(rival, `adverts and answers of ${other(side)} though ${side} is Active`).toEqual([]);
+    if (answers) expect(since.filter(({ kind, port }) => kind === 'answer' && port === side).length, `answers of ${side}`).toBeGreaterThan(0);
+    return first;
   }
 
   async remove(): Promise<void> {
