@@ -12,6 +12,8 @@ import { Segment, type Side } from '../support/vrrp-segment.js';
 
 const HIGH = 200;
 const LOW = 100;
+/** Of theirs: FRR takes its device with the virtual address down by way of another daemon. */
+const PATIENCE_MS = 2_000;
 
 interface Dialect {
   readonly intervalMs: number;
@@ -67,7 +69,7 @@ class Match {
   async after(deed: () => unknown, side: Side): Promise<void> {
     const { mark } = this.segment;
     await deed();
-    await this.segment.agree(side, mark, { intervalMs: this.#dialect.intervalMs, answers: true });
+    await this.segment.agree(side, mark, { intervalMs: this.#dialect.intervalMs, answers: true, patienceMs: side === 'ours' ? PATIENCE_MS : undefined });
     if (side === 'ours') await this.gateway.forwards();
     else await this.gateway.forwardsNothing();
   }
