@@ -9,7 +9,7 @@ import type { MacAddress, Ipv4Address } from '../../src/config/address.js';
 import { SecretKey } from '../../src/config/key.js';
 import type { Configuration } from '../../src/config/schema.js';
 import { applyChange, type ApplyTargets } from '../../src/dataplane/apply.js';
-import { mappingFlag, routeKind, sessionEndCodec, syncRecordCodec, vmFlag, type Vm } from '../../src/dataplane/layout.generated.js';
+import { mappingFlag, routeKind, sessionEndCodec, syncRecordCodec, vmFlag, walkKind, type Vm } from '../../src/dataplane/layout.generated.js';
 import { openMaps } from '../../src/dataplane/maps.js';
 import { PortTables } from '../../src/dataplane/port-tables.js';
 import { Roles } from '../../src/dataplane/roles.js';
@@ -23,8 +23,7 @@ const HOUR_NS = 3_600_000_000_000n;
 /** Entries of index tables that a small configuration can have touched. */
 const INDEXES = 8;
 const POOL_ENTRIES = 64;
-/** Of enum walk_kind, and room for a frame full of records. */
-const AGE_WALK = 1;
+/** Room for a frame full of records. */
 const FULL_FRAME_BYTES = 1_000;
 const NO_RECORD = syncRecordCodec.decode(Buffer.alloc(syncRecordCodec.size));
 
@@ -134,7 +133,7 @@ export class ConfiguredGateway {
 
   /** A whole pass; what it says to the peer is lost. */
   age(): void {
-    this.fixture.walks.set(AGE_WALK, { phase: 0, position: 0, records: 0, seed: 0n });
+    this.fixture.walks.set(walkKind.age, { phase: 0, position: 0, records: 0, seed: 0n });
     const room = Buffer.alloc(FULL_FRAME_BYTES);
     while (this.fixture.execute('age_xdp', room).verdict !== 'DROP') continue;
   }

@@ -15,7 +15,7 @@ const MACVLAN = 'vrrp4-51';
 export const AT_ONCE = ['chrt', '--rr', '1'];
 
 /** Runs a command on a host. */
-function onHost(host: Host, ...command: string[]): void {
+export function onHost(host: Host, ...command: string[]): void {
   const [program, ...args] = host.within(command);
   execFileSync(program!, args, { stdio: ['ignore', 'ignore', 'pipe'] });
 }
