@@ -4,12 +4,12 @@
  * says. Pairs of version 2, which counts in seconds, run all at once; those of version 3 in two lanes.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { VirtualRouterOptions } from '../../src/vrrp/options.js';
 import { activeDownIntervalUs, skewTimeUs, type VrrpVersion } from '../../src/vrrp/timing.js';
-import { Talker, type Host } from '../support/two-hosts.js';
-import { Frr, Keepalived, Ours, VIRTUAL_ADDRESS, VRID, type Peer } from '../support/vrrp-programs.js';
+import type { Host } from '../support/two-hosts.js';
+import { flood } from '../support/vrrp-flood.js';
+import { Frr, Keepalived, Ours, type Peer } from '../support/vrrp-programs.js';
 import { Segment, isClaim, ms, other, type Seen, type Side } from '../support/vrrp-segment.js';
 
 /** The event loops of a busy machine, and of theirs, may be late by so much. */
@@ -249,23 +249,6 @@ async function adoptsTheInterval(duel: Duel): Promise<void> {
 /** More than the worst network has; what the programs of underlay keep from a whole gateway, an election by itself has to read. */
 const FORGERIES_PER_SECOND = 2_000;
 
-/** Lets forgeries come, from a port of its own, while something happens. */
-async function flood({ segment, figures, dialect }: Duel, perSecond: number, during: () => Promise<void>): Promise<void> {
-  segment.addPort('attacker');
-  const script = fileURLToPath(new URL('../support/vrrp-flood.py', import.meta.url));
-  const addresses = [segment.ours.address, segment.theirs.address, VIRTUAL_ADDRESS];
-  const talker = new Talker(segment.switch.within(['python3', script, String(perSecond), 'attacker', String(dialect.version), String(VRID), ...addresses]));
-  const beganNs = process.hrtime.bigint();
-  try {
-    await talker.find('the flood to begin', (line) => line === 'flooding' || undefined);
-    await during();
-  } finally {
-    talker.closeInput();
-  }
-  const sent = await talker.find('how much was sent', (line) => /^sent (\d+)$/.exec(line)?.[1]);
-  figures.push({ event: `${Math.round(Number(sent) / (ms(beganNs, process.hrtime.bigint()) / 1_000))} forgeries a second`, tookMs: 0, atMostMs: 0 });
-}
-
 async function flooded(duel: Duel): Promise<void> {
   const { segment } = duel;
   await duel.startPeer(HIGH);
@@ -273,7 +256,7 @@ async function flooded(duel: Duel): Promise<void> {
   const ours = await duel.startOurs(LOW);
   await ours.told({ type: 'role', role: 'backup' });
 
-  await flood(duel, FORGERIES_PER_SECOND, async () => {
+  const perSecond = await flood(segment, duel.dialect.version, FORGERIES_PER_SECOND, async () => {
     let { mark } = segment;
     await delay(1_500);
     await duel.agree('theirs', mark);
@@ -284,6 +267,7 @@ async function flooded(duel: Duel): Promise<void> {
     ({ mark } = segment);
     await duel.agree('ours', mark);
   });
+  duel.figures.push({ event: `${perSecond} forgeries a second`, tookMs: 0, atMostMs: 0 });
   expect(ours.roles()).toEqual(['backup', 'active']);
   const { counters } = await ours.status();
   expect(counters!.invalid['checksum']).toBeGreaterThan(100);

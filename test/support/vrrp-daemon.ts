@@ -20,6 +20,8 @@ import { AT_ONCE, onHost, VIRTUAL_ADDRESS, VRID } from './vrrp-programs.js';
 import type { Segment } from './vrrp-segment.js';
 import { a1, frameFromVm, server, tenantA } from './world.js';
 
+/** Sends one frame all the time. */
+export const trafficScript = fileURLToPath(new URL('./vrrp-traffic.py', import.meta.url));
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const [EXTERNAL, OUTSIDE, COMPUTE] = ['external0', 'outside', 'compute'];
 /** How long a program takes to start on a machine that is busy with others. */
@@ -51,7 +53,7 @@ export class WholeGateway {
     onHost(segment.switch, 'sh', '-ec', `ip address add 10.0.2.1/24 dev ${OUTSIDE}; ip link set ${OUTSIDE} addrgenmode none up`);
     onHost(segment.ours, 'sh', '-ec', `ip address add 10.0.2.11/24 dev ${EXTERNAL}; ip link set ${EXTERNAL} addrgenmode none up`);
     const frame = frameFromVm(a1, [ipv4({ source: a1.address, destination: server }), udp({ sourcePort: 5000, destinationPort: 53 })], { ipv4: { source: '10.9.0.31', destination: VIRTUAL_ADDRESS } });
-    this.#traffic = new Talker(segment.switch.within(['chrt', '--rr', '2', 'python3', join(root, 'test/support/vrrp-traffic.py'), COMPUTE, OUTSIDE, frame.toString('hex')]));
+    this.#traffic = new Talker(segment.switch.within(['chrt', '--rr', '2', 'python3', trafficScript, COMPUTE, OUTSIDE, frame.toString('hex')]));
   }
 
   async start(): Promise<void> {

@@ -3,8 +3,9 @@ Advertisements that nobody may believe, so many a second; 0: as fast as this can
 
 usage: vrrp-flood.py RATE INTERFACE VERSION VRID OUR-ADDRESS THEIR-ADDRESS VIRTUAL-ADDRESS
 
-Each claims the role with priority 255 or resigns it with 0, and breaks one rule. Runs until its
-standard input ends, then says how many it has sent.
+Each claims the role with priority 255 or resigns it with 0, and breaks one rule; at full speed half of
+them are good ones of the lowest priority, from many hosts. Runs until its standard input ends, then says
+how many it has sent.
 """
 import random
 import select
@@ -71,6 +72,8 @@ def forgeries(priority):
 
 MAC = bytes.fromhex("01005e000012") + bytes.fromhex("00005e0001") + bytes([vrid]) + b"\x08\0"
 frames = [MAC + one for priority in (255, 0) for one in forgeries(priority)]
+if not rate:
+    frames += [MAC + packet(message(priority=1), source=bytes([10, 9, 1, host % 256])) for host in range(len(frames))]
 voice = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
 voice.bind((interface, 0))
 print("flooding", flush=True)

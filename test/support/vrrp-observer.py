@@ -7,6 +7,7 @@ Reads every frame that enters one of the bridge's ports, and asks for the virtua
 ARP every 50 ms. Writes one line of JSON for each advertisement and each ARP answer:
 which port it came in by, what it says, when (CLOCK_MONOTONIC).
 """
+import ctypes
 import json
 import select
 import socket
@@ -18,6 +19,14 @@ ETH_P_ALL, OUTGOING, ASK_NS = 3, 4, 50_000_000
 bridge, virtual, ports = sys.argv[1], socket.inet_aton(sys.argv[2]), set(sys.argv[3:])
 
 ear = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
+# In the kernel: a flood through the bridge must not fill the socket before anybody has looked at it.
+indexes = [socket.if_nametoindex(port) for port in sorted(ports)]
+SO_ATTACH_FILTER, LOAD_BYTE, LOAD_WORD, JUMP_EQUAL, RETURN, PACKET_TYPE, IFINDEX = 26, 0x30, 0x20, 0x15, 0x06, 0xFFFFF004, 0xFFFFF008
+program = [(LOAD_BYTE, 0, 0, PACKET_TYPE), (JUMP_EQUAL, len(indexes) + 1, 0, OUTGOING), (LOAD_WORD, 0, 0, IFINDEX)]
+program += [(JUMP_EQUAL, len(indexes) - at, 0, index) for at, index in enumerate(indexes)]
+program += [(RETURN, 0, 0, 0), (RETURN, 0, 0, 0xFFFF)]
+instructions = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *one) for one in program))
+ear.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HL", len(program), ctypes.addressof(instructions)))
 voice = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
 voice.bind((bridge, 0))
 mac = voice.getsockname()[4]
