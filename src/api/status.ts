@@ -140,6 +140,8 @@ export interface PeerStatus {
   readonly lastHeardMs?: number | undefined;
   /** Interfaces on which its programs answer our heartbeats: 'ha', 'underlay'. */
   readonly answersOn: readonly string[];
+  /** Frames come that are not sealed with our key: the peer may have another one. */
+  readonly hearsOtherKey: boolean;
   readonly virtualRouters: readonly { readonly vrid: number; readonly state: string; readonly term: number }[];
 }
 

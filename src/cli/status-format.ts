@@ -74,6 +74,7 @@ function formatPeer({ peer }: Status): string[] {
     `peer       ${peer.name ?? '?'} ${peer.address ?? ''} ${peer.alive ? 'alive' : 'silent'}, ${heard}, ${answers}`,
     ...formatVersion(peer),
     `sync       ${peer.syncMode}: ${holds}; ${formatTables(peer)}`,
+    ...(peer.hearsOtherKey ? ['key        frames come that are not sealed with ours: is sync.keyFile the same on both gateways?'] : []),
   ];
 }
 

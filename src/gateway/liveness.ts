@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { Beacon } from 'libbpf-ts';
 import type { BeaconFindings } from 'libbpf-ts';
+import { reason } from '../dataplane/layout.generated.js';
 import { livenessAnswered, livenessRoles, livenessRolesKnown } from '../dataplane/liveness.js';
 import type { Computes } from '../dataplane/computes.js';
 import { tagged } from '../dataplane/vlan.js';
@@ -13,8 +14,8 @@ import type { VirtualRouterView } from '../sync/messages.js';
 import type { PeerSight } from '../vrrp/peer.js';
 import { monotonicNs } from './basis.js';
 import type { Basis } from './basis.js';
-import { hasDied, sightOf } from './peer-sights.js';
-import type { Answers, HeardView } from './peer-sights.js';
+import { areHeard, hasDied, noteStrangers, sightOf } from './peer-sights.js';
+import type { Answers, HeardView, Strangers } from './peer-sights.js';
 
 /** Nobody on the underlay answers for so long, though asked: it is we who are cut off, or all of it is down. */
 const DEAF_NS = 300_000_000n;
@@ -38,6 +39,7 @@ export class Liveness {
   #address = 0;
   /** Beats that our underlay interface had refused when the peer last answered there. */
   #refused = 0n;
+  #strangers: Strangers = { count: 0n, heardNs: undefined };
   readonly #computes: Computes;
   /** Frames received on the underlay, and since when there were no more; while the peer answers on the ha link alone. */
   #ear: { readonly frames: string; readonly sinceNs: bigint } | undefined;
@@ -90,6 +92,7 @@ export class Liveness {
   /** What comes without an event: a control plane that says nothing any more, an underlay that is silent. */
   tick(): void {
     this.#listen();
+    this.#noteStrangers();
     this.#ports.changed(false);
   }
 
@@ -102,6 +105,11 @@ export class Liveness {
     return this.#answers.answering;
   }
 
+  /** Somebody, perhaps the peer, sends what is not sealed with our key. */
+  get hearsOtherKey(): boolean {
+    return areHeard(this.#strangers, monotonicNs());
+  }
+
   /** Points for every virtual router: nobody answers on the underlay. */
   get penalty(): number {
     return this.#ear !== undefined && monotonicNs() - this.#ear.sinceNs >= DEAF_NS ? UNDERLAY_DEAF : 0;
@@ -112,7 +120,18 @@ export class Liveness {
     const answeredNs = syncPaths.map((_, way) => this.#basis.dataPlane.tables.answeredNs(way));
     const isOurs = refused > this.#refused;
     if (answers.answering.has('underlay')) this.#refused = refused;
-    this.#tell(answers, !isOurs && hasDied(this.#answers, answers, answeredNs, monotonicNs()));
+    this.#noteStrangers();
+    this.#tell(answers, !isOurs && hasDied(this.#answers, answers, answeredNs, this.#strangers, monotonicNs()));
+  }
+
+  #noteStrangers(): void {
+    const before = this.hearsOtherKey;
+    this.#strangers = noteStrangers(this.#strangers, this.#strangeFrames(), monotonicNs());
+    if (!before && this.hearsOtherKey) this.#basis.log.warn({ reason: 'other_key' }, 'frames come that are not sealed with our key: sync.keyFile is not the same on both gateways, or somebody forges them');
+  }
+
+  #strangeFrames(): bigint {
+    return this.#basis.dataPlane.counters.read(reason.dropSyncMac).packets;
   }
 
   #tell(answers: Answers, died: boolean): void {

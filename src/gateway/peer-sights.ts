@@ -10,6 +10,25 @@ export const WORD_LOST_NS = 500_000_000n;
 /** Ways that fall silent within so long of each other have one cause: the peer has died, or was cut off whole. */
 export const TOGETHER_NS = 1_000_000_000n;
 
+/** After so long without a frame that is not sealed with our key nobody sends such any more. */
+const STRANGERS_LOST_NS = 500_000_000n;
+
+/** Frames that are not sealed with our key: a peer that has another one sends them all the time. */
+export interface Strangers {
+  readonly count: bigint;
+  /** CLOCK_MONOTONIC of when there were last more of them; undefined: never. */
+  readonly heardNs: bigint | undefined;
+}
+
+/** `count`: those that the programs have dropped so far. */
+export function noteStrangers(before: Strangers, count: bigint, nowNs: bigint): Strangers {
+  return count === before.count ? before : { count, heardNs: nowNs };
+}
+
+export function areHeard({ heardNs }: Strangers, nowNs: bigint): boolean {
+  return heardNs !== undefined && nowNs - heardNs < STRANGERS_LOST_NS;
+}
+
 /** What the programs and the thread that sends heartbeats have found, at one moment. */
 export interface Answers {
   /** Ways by which the peer answers. */
@@ -61,10 +80,11 @@ function includes(roles: readonly bigint[], vrid: number): boolean {
 }
 
 /**
- * Whether the peer has died, rather than lost one way after the other: of that VRRP
- * decides. `answeredNs`: CLOCK_MONOTONIC of the last answer on each way, 0 for never.
+ * Whether the peer has died, rather than lost one way after the other, or answers
+ * under another key than ours: of that VRRP decides. `answeredNs`: CLOCK_MONOTONIC of
+ * the last answer on each way, 0 for never.
  */
-export function hasDied(before: Answers, now: Answers, answeredNs: readonly bigint[], nowNs: bigint): boolean {
-  if (before.answering.size === 0 || now.answering.size > 0) return false;
+export function hasDied(before: Answers, now: Answers, answeredNs: readonly bigint[], strangers: Strangers, nowNs: bigint): boolean {
+  if (before.answering.size === 0 || now.answering.size > 0 || areHeard(strangers, nowNs)) return false;
   return answeredNs.every((at) => at !== 0n && nowNs - at < TOGETHER_NS);
 }

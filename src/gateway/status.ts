@@ -134,6 +134,7 @@ function peerStatus({ configuration }: Basis, synchronisation: Synchronisation):
     tablesComparedMs: status?.tablesComparedMs,
     lastHeardMs: status?.lastHeardMs,
     answersOn: synchronisation.answersOn,
+    hearsOtherKey: replicates(configuration) && synchronisation.hearsOtherKey,
     virtualRouters: (status?.virtualRouters ?? []).map(({ vrid, state, term }) => ({ vrid, state: nameOf(state), term })),
   };
 }

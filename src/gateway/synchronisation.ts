@@ -105,6 +105,11 @@ export class Synchronisation {
     return syncPaths.filter((way) => this.#liveness.answering.has(way));
   }
 
+  /** Frames come that are not sealed with our key. */
+  get hearsOtherKey(): boolean {
+    return this.#liveness.hearsOtherKey;
+  }
+
   get heartbeats(): BeaconStats | undefined {
     return this.#link.heartbeats;
   }

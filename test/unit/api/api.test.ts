@@ -21,7 +21,7 @@ const status: Status = {
     ],
   }],
   tracked: [],
-  peer: { configured: true, address: '169.254.77.2', name: 'gw-b', alive: true, wire: { ours: 1, theirs: 1, refused: false }, synchronised: true, holdsOurs: false, syncMode: 'strict', tablesEqual: true, tablesComparedMs: 2500, lastHeardMs: 1.25, answersOn: ['ha', 'underlay'], virtualRouters: [] },
+  peer: { configured: true, address: '169.254.77.2', name: 'gw-b', alive: true, wire: { ours: 1, theirs: 1, refused: false }, synchronised: true, holdsOurs: false, syncMode: 'strict', tablesEqual: true, tablesComparedMs: 2500, lastHeardMs: 1.25, answersOn: ['ha', 'underlay'], hearsOtherKey: false, virtualRouters: [] },
   interfaces: [{ role: 'underlay', name: 'underlay0', hook: 'xdp native', mtu: 1600, address: '192.168.33.11' }],
   neighbours: { resolved: 2, unresolved: 0, heldFrames: 0, heldFramesDropped: 0 },
   counters: { outbound_snat: { packets: 10, bytes: 1000 } },

@@ -22,7 +22,7 @@ const status: Status = {
     { name: 'gateway 10.0.2.1', kind: 'gateway', state: 'down', detail: 'no answer within 500 ms', since: '2026-01-01T01:02:00.000Z', virtualRouters: [{ vrid: 51, weight: 50 }] },
     { name: `script /usr/local/bin/${'x'.repeat(60)}`, kind: 'script', state: 'up', detail: 'exit code 0', since: '2026-01-01T00:00:01.000Z', virtualRouters: [{ vrid: 51 }, { vrid: 52 }] },
   ],
-  peer: { configured: true, address: '169.254.77.2', name: 'gw-b', alive: true, wire: { ours: 1, theirs: 1, refused: false }, synchronised: true, holdsOurs: false, syncMode: 'strict', tablesEqual: true, tablesComparedMs: 900, lastHeardMs: 1.25, answersOn: ['ha', 'underlay'], virtualRouters: [] },
+  peer: { configured: true, address: '169.254.77.2', name: 'gw-b', alive: true, wire: { ours: 1, theirs: 1, refused: false }, synchronised: true, holdsOurs: false, syncMode: 'strict', tablesEqual: true, tablesComparedMs: 900, lastHeardMs: 1.25, answersOn: ['ha', 'underlay'], hearsOtherKey: false, virtualRouters: [] },
   interfaces: [{ role: 'underlay', name: 'underlay0', hook: 'xdp native', mtu: 1600, address: '192.168.33.11' }],
   neighbours: { resolved: 2, unresolved: 0, heldFrames: 0, heldFramesDropped: 0 },
   counters: { outbound_snat: { packets: 10, bytes: 1000 }, drop_truncated: { packets: 0, bytes: 0 } },
@@ -59,6 +59,11 @@ describe('status', () => {
     [{ ours: 1, refused: true }, 'version    the peer speaks another one than 1 and its neighbours: nothing is replicated\n'],
   ])('tells where the peer speaks another version: %o', (wire, line) => {
     expect(/^version .*\n/m.exec(formatStatus({ ...status, peer: { ...status.peer, wire } }, now))?.[0] ?? '').toBe(line);
+  });
+
+  it('says so where the peer may have another key', () => {
+    expect(text).not.toContain('key ');
+    expect(formatStatus({ ...status, peer: { ...status.peer, hearsOtherKey: true } }, now)).toContain('key        frames come that are not sealed with ours: is sync.keyFile the same on both gateways?\n');
   });
 
   describe('what BFD says of the tunnels', () => {

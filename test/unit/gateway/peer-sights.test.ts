@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { hasDied, sightOf, TOGETHER_NS, WORD_LOST_NS, type Answers } from '../../../src/gateway/peer-sights.js';
+import { areHeard, hasDied, noteStrangers, sightOf, TOGETHER_NS, WORD_LOST_NS, type Answers, type Strangers } from '../../../src/gateway/peer-sights.js';
 import { virtualRouterState } from '../../../src/dataplane/layout.generated.js';
 import type { SyncPath } from '../../../src/sync/frame.js';
 
@@ -44,10 +44,11 @@ describe('sightOf', () => {
 
 describe('hasDied', () => {
   const lately = [NOW - 6_000_000n, NOW - 8_000_000n];
+  const nobody: Strangers = { count: 7n, heardNs: undefined };
 
   it('when the last of its ways falls silent, and the others did so just now', () => {
-    expect(hasDied(answersOf(['ha']), answersOf([]), lately, NOW)).toBe(true);
-    expect(hasDied(answersOf(['ha', 'underlay']), answersOf([]), lately, NOW)).toBe(true);
+    expect(hasDied(answersOf(['ha']), answersOf([]), lately, nobody, NOW)).toBe(true);
+    expect(hasDied(answersOf(['ha', 'underlay']), answersOf([]), lately, nobody, NOW)).toBe(true);
   });
 
   it.each<[string, Answers, Answers, readonly bigint[]]>([
@@ -56,6 +57,25 @@ describe('hasDied', () => {
     ['where the other was lost long before', answersOf(['ha']), answersOf([]), [NOW - 6_000_000n, NOW - TOGETHER_NS]],
     ['where there never was another', answersOf(['ha']), answersOf([]), [NOW - 6_000_000n, 0n]],
   ])('not %s', (_, before, now, answeredNs) => {
-    expect(hasDied(before, now, answeredNs, NOW)).toBe(false);
+    expect(hasDied(before, now, answeredNs, nobody, NOW)).toBe(false);
+  });
+
+  it('not where somebody sends under another key, for that may be the peer', () => {
+    const strangers = noteStrangers(nobody, 8n, NOW);
+    expect(hasDied(answersOf(['ha', 'underlay']), answersOf([]), lately, strangers, NOW)).toBe(false);
+    expect(hasDied(answersOf(['ha', 'underlay']), answersOf([]), lately.map((at) => at + 1_000_000_000n), strangers, NOW + 1_000_000_000n), 'long after the last of them').toBe(true);
+  });
+});
+
+describe('strangers', () => {
+  const quiet: Strangers = { count: 7n, heardNs: undefined };
+
+  it('are heard while there are more and more of them, and half a second longer', () => {
+    const heard = noteStrangers(quiet, 8n, NOW);
+    expect([NOW, NOW + 499_999_999n, NOW + 500_000_000n].map((nowNs) => areHeard(noteStrangers(heard, 8n, nowNs), nowNs))).toEqual([true, true, false]);
+  });
+
+  it('of before we looked are nobody', () => {
+    expect(areHeard(noteStrangers(quiet, 7n, NOW), NOW)).toBe(false);
   });
 });
