@@ -9,7 +9,7 @@ import { openVswitchEnvironment, startCompute, startTrunkRouter } from './openvs
 import { isRunning, nsenter, run, runIn, sendSignal, stop } from './process.js';
 import { startServers } from './servers.js';
 import { LabState, identityOf, stateFolder } from './state.js';
-import { namespaceOf, networkOf, topology, type Node, type Vm } from './topology.js';
+import { namespaceOf, networkOf, topology, type Node, type Topology, type Vm } from './topology.js';
 import { until } from './wait.js';
 
 export interface UpOptions {
@@ -18,6 +18,8 @@ export interface UpOptions {
   readonly signal?: AbortSignal | undefined;
   /** The gateways share the processors with whatever else runs, at the priority that they give themselves. Default: before it. */
   readonly crowded?: boolean;
+  /** Default: the lab's own. Another one has all that is in it. */
+  readonly topology?: Topology;
 }
 
 /**
@@ -25,11 +27,11 @@ export interface UpOptions {
  * In phase 'up' it stays until `lab down`; in phase 'running' it belongs to this process, and the next `up` removes it if this one dies.
  * @throws LabError when one is up already, or a condition does not come; what was made is then left for down().
  */
-export async function up({ sync, say, signal, crowded = false }: UpOptions, phase: 'running' | 'up'): Promise<LabState> {
+export async function up({ sync, say, signal, crowded = false, topology: cabling = topology }: UpOptions, phase: 'running' | 'up'): Promise<LabState> {
   await removeLeftovers(say);
   const state = LabState.create();
   say('network: namespaces, links, bridges');
-  await makeNetwork(topology, state);
+  await makeNetwork(cabling, state);
   say('computes: Open vSwitch; servers: nginx, iperf3, UDP echo');
   await Promise.all([
     ...topology.computes.map((compute) => startCompute(topology, state, compute, signal)),

@@ -2,6 +2,7 @@
 import { expect } from 'vitest';
 import { up } from '../../src/lab/lab.js';
 import { Load } from '../../src/lab/load.js';
+import type { Topology } from '../../src/lab/topology.js';
 import { RunningLab, type Observed } from './running-lab.js';
 
 export interface LoadedLab {
@@ -10,8 +11,8 @@ export interface LoadedLab {
 }
 
 /** Resolves when every session and flow gets answers. Taken down by `downIfOurs`. */
-export async function loadedLab(size: { readonly connections: number; readonly flows: number }): Promise<LoadedLab> {
-  const lab = new RunningLab(await up({ sync: 'strict', say: () => {} }, 'running'));
+export async function loadedLab(size: { readonly connections: number; readonly flows: number }, topology?: Topology): Promise<LoadedLab> {
+  const lab = new RunningLab(await up({ sync: 'strict', say: () => {}, ...(topology && { topology }) }, 'running'));
   const load = new Load(lab.state, size);
   await load.start();
   return { lab, load };
