@@ -1,9 +1,12 @@
 // Replication over a bad link and to a bad peer, with traffic all along: frames lost, repeated, late and out of order, a
 // first packet that does not fit in with its record, another key, a peer whose table is full. New sessions come through,
 // none that is established is lost, and afterwards both gateways hold the same. The link down and up: split-brain.test.ts.
-// REPLICATION_ALL: each impairment by itself, in async mode as well.
+// Somebody without the key floods it. REPLICATION_ALL: each impairment by itself, in async mode as well. SYNC_FORGERIES: how
+// many frames the flood has, 30,000 by default.
+import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { SessionView } from '../../src/api/sessions.js';
 import { monotonicMs } from '../../src/lab/clock.js';
@@ -22,6 +25,7 @@ const connections = 40;
 const flows = 40;
 const added = 10;
 const seed = 6086;
+const forgeries = Number(process.env['SYNC_FORGERIES'] ?? 30_000);
 const all = process.env['REPLICATION_ALL'] !== undefined;
 const both: readonly GatewayNode[] = ['gw-a', 'gw-b'];
 /** Enough that a share of 5 % of them cannot be half of that by chance. */
@@ -191,6 +195,47 @@ describe('another key', () => {
     expect(await sessionsOf('gw-b')).toEqual(await sessionsOf('gw-a'));
     await expectAllGoOn();
     expect(await lab.histories(), 'nobody has moved').toEqual(histories);
+  });
+});
+
+/** What nobody with the key has sent is dropped as one of these. */
+const refusals = ['drop_sync_mac', 'drop_sync_replayed', 'drop_sync_own', 'drop_sync_malformed', 'drop_sync_version', 'drop_truncated'];
+
+describe('a cable in the link, and no key', () => {
+  const counted = async (): Promise<number[]> => Promise.all(refusals.map(async (reason) => (await Promise.all(both.map((node) => lab.counted(node, reason)))).reduce((sum, packets) => sum + packets)));
+  /** The gateway's end of a port was full. */
+  const notTaken = async (): Promise<number> => {
+    const links = JSON.parse(await runIn('ha', ['ip', '-json', '-statistics', 'link', 'show'])) as { readonly ifname: string; readonly stats64: { readonly tx: { readonly dropped: number } } }[];
+    return links.filter(({ ifname }) => both.some((node) => node === ifname)).reduce((sum, { stats64 }) => sum + stats64.tx.dropped, 0);
+  };
+
+  it(`${forgeries} recorded frames repeated, changed and thrown back, as fast as the link takes them/each is counted, nobody moves, nothing is lost, both hold the same`, { timeout: 120_000 + forgeries }, async () => {
+    const program = join(stateFolder, 'sync-flood');
+    execFileSync('gcc', ['-O2', '-Wall', '-o', program, fileURLToPath(new URL('../support/sync-flood.c', import.meta.url))]);
+    const histories = await lab.histories();
+    const before = { counted: await counted(), notTaken: await notTaken(), sessions: await sessionsOf('gw-a') };
+    const observed = await lab.observe(load, async () => {
+      const arriving = arrive();
+      const told = JSON.parse(await runIn('ha', [program, ...both, '1000', String(forgeries), String(seed)], { timeoutMs: 60_000 + forgeries })) as { recorded: number; types: number; sent: number; tookMs: number };
+      await arriving;
+      return told;
+    });
+    const { recorded, types, sent, tookMs } = observed.result;
+    const refused = (await counted()).map((packets, index) => packets - before.counted[index]!);
+    const lost = (await notTaken()) - before.notTaken;
+    console.log(`${recorded} frames recorded, ${sent} sent in ${tookMs} ms; ${refusals.map((reason, index) => `${reason} ${refused[index]}`).join(', ')}; ${lost} not taken`);
+    expect(types, 'commits, heartbeats and messages were recorded').toBe(types | 1 << 1 | 1 << 3 | 1 << 4);
+    expect(sent).toBe(forgeries);
+    const sum = refused.reduce((all, packets) => all + packets);
+    expect(sum).toBeLessThanOrEqual(sent);
+    expect(sum + lost).toBeGreaterThanOrEqual(sent);
+    expectNothingLost(observed);
+    expect(await lab.histories(), 'nobody has moved').toEqual(histories);
+    await lab.synchronised();
+    const sessions = await sessionsOf('gw-a');
+    expect(before.sessions.filter((session) => !sessions.includes(session)), 'of those before').toEqual([]);
+    expect(await sessionsOf('gw-b')).toEqual(sessions);
+    await expectAllGoOn();
   });
 });
 
