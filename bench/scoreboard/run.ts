@@ -14,7 +14,7 @@ import { makeNetwork } from '../../src/lab/network.js';
 import { startEcho } from '../../src/lab/servers.js';
 import { LabState } from '../../src/lab/state.js';
 import { ports } from '../../src/lab/topology.js';
-import { cabling, computes, externalRouter, floating, floatingAddress, outsideAddress, plugCompute, sharedAddress, sharers, type Machine } from './cabling.js';
+import { cabling, computes, externalRouter, floating, floatingAddress, outsideAddress, plugCompute, sharedAddress, sharers, victim, type Machine } from './cabling.js';
 import { inflict, type Scenario } from './faults.js';
 import { wirePower } from './power.js';
 import type { System } from './system.js';
@@ -86,7 +86,7 @@ export async function measure(options: RunOptions): Promise<RunResult> {
   const state = LabState.create();
   try {
     await makeNetwork(cabling, state);
-    await wirePower();
+    await wirePower(cabling, victim.node);
     for (const compute of computes) await plugCompute(compute);
     state.setPhase('running');
     await Promise.all([options.system.start(state, options), startServers(state, options.signal)]);
