@@ -5,31 +5,37 @@
  *
  * In the lab, strict replication: a crowd of VMs behind one tunnel endpoint opens as many UDP sessions, each a five-tuple
  * of its own, through the Active; what gets lost on the way is sent again, as a client would. A server outside notes
- * which address and port it sees each from. Then the Active loses power (or its daemon, by SIGKILL, or its underlay link),
+ * which address and port it sees each from. While the last of them come, the Active loses power (or its daemon, by SIGKILL, or its underlay link),
  * and the server answers every session exactly there: its answer has to arrive at the very VM and port that opened it, by way of the other gateway. Answers that a full
- * queue loses are sent again, at most ten times. Meanwhile TCP connections and UDP flows of other VMs run on.
- * Exit status 0: nothing was lost. Needs root and minutes.
+ * queue loses are sent again, at most ten times. Those that came last send once more: none may be seen from elsewhere.
+ * Meanwhile TCP connections and UDP flows of other VMs run on. A gateway that lost power returns in the end, and is told
+ * everything. Exit status 0: nothing was lost. Needs root and minutes.
  */
 import { writeFileSync } from 'node:fs';
 import { cpus, loadavg, release } from 'node:os';
+import { setTimeout as delay } from 'node:timers/promises';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { reason } from '../../src/dataplane/layout.generated.js';
 import { LabClient } from '../../src/lab/client.js';
 import { monotonicMs } from '../../src/lab/clock.js';
 import { LabError, messageOf } from '../../src/lab/error.js';
-import { forgetGateway } from '../../src/lab/gateway.js';
+import { forgetGateway, gatewayFolder } from '../../src/lab/gateway.js';
 import { downIfOurs, gatewaysReady, up } from '../../src/lab/lab.js';
 import { Load } from '../../src/lab/load.js';
 import { run } from '../../src/lab/process.js';
 import { namespaceOf, outsideAddress, tunnelVip } from '../../src/lab/topology.js';
 import { interruption } from '../../test/support/interruption.js';
-import { RunningLab } from '../../test/support/running-lab.js';
+import { RunningLab, type GatewayNode } from '../../test/support/running-lab.js';
 import { ENDPOINT, Marks } from './crowd.js';
 import { addCrowd, EXTERNAL_SUBNET } from './routers.js';
 
 const viteNode = fileURLToPath(new URL('../../node_modules/.bin/vite-node', import.meta.url));
 const CONNECTIONS = 100;
 const ROUNDS = 10;
+/** Seconds of new sessions around the fault. */
+const YOUNG_SECONDS = 4;
 /** Before the fault every so many-th session is answered as well: the router knows all addresses then. */
 const SAMPLE_STEP = 500;
 const COMMAND_DEADLINE_MS = 400_000;
@@ -55,13 +61,20 @@ interface Marked {
 interface Result extends Omit<Plan, 'rate'> {
   /** Opened and seen outside, so held by both. */
   readonly made: number;
-  readonly openingRounds: number;
+  /** Of those, made from two seconds before the fault on. */
+  readonly young: number;
+  /** Young ones that were seen from two places. */
+  readonly moved: number;
+  /** That the Active let out without its peer, and counted so, for it got no answer from there for `soloAfter`. */
+  readonly unprotected: number;
   readonly heldByBackup: number;
   readonly takeoverMs: number;
   /** Of the answers, by how many had arrived after each time that they were sent. */
   readonly answeredByRound: readonly number[];
   readonly lost: number;
   readonly wrong: number;
+  /** Power: what the gateway that returned holds, and how long after its first answer both held the same. */
+  readonly returned?: { readonly ms: number; readonly sessions: number };
   readonly live: { readonly of: number; readonly broken: number; readonly longestGapMs: number };
 }
 
@@ -85,40 +98,82 @@ class Failover {
   }
 
   async run(signal: AbortSignal): Promise<Result> {
+    const { sessions, fault, rate } = this.#plan;
+    const young = Math.min(sessions / 2, rate * YOUNG_SECONDS), old = sessions - young;
     await this.#load.start();
-    const { sessions, fault } = this.#plan;
-    const openingRounds = await this.#open(signal);
-    const { count: made } = await this.#server.call<Marked>('seen');
+    await this.#open(old, signal);
     await this.#lab.synchronised();
     const { sessions: heldByBackup } = await this.#lab.api('gw-b').countSessions({});
-    await this.#server.call('answer', { done: String(new Marks(sessions)), step: SAMPLE_STEP }, COMMAND_DEADLINE_MS);
+    const rest = new Marks(sessions);
+    for (let index = old; index < sessions; index++) rest.add(index);
+    await this.#server.call('answer', { done: String(rest), step: SAMPLE_STEP }, COMMAND_DEADLINE_MS);
     await this.#vms.call('forget');
     await this.#load.checkpoint();
 
-    this.#say(`${made} sessions made in ${openingRounds} rounds, ${heldByBackup} held by gw-b; gw-a: ${fault}`);
-    const killedAtMs = monotonicMs();
-    await faults[fault](this.#lab);
-    await this.#lab.reaches('gw-b', 'active');
-    const takeoverMs = monotonicMs() - killedAtMs;
+    this.#say(`${old} sessions made, ${heldByBackup} held by gw-b; ${young} more come; gw-a: ${fault}`);
+    const { killedAtMs, takeoverMs } = await this.#fail(old);
+    await this.#open(sessions, signal);
+    const { count: made } = await this.#seen();
     const answeredByRound = await this.#answer(signal);
     const { wrong } = await this.#vms.call<{ wrong: number }>('answered');
-    return { sessions, fault, made, openingRounds, heldByBackup, takeoverMs, answeredByRound, lost: made - answeredByRound.at(-1)!, wrong, live: await this.#live(killedAtMs) };
+    const { moved } = await this.#again(old);
+    const unprotected = await unprotectedOf('gw-a');
+    const live = await this.#live(killedAtMs);
+    const returned = fault === 'power' ? await this.#return() : undefined;
+    return { sessions, fault, made, young, moved, unprotected, heldByBackup, takeoverMs, answeredByRound, lost: made - answeredByRound.at(-1)!, wrong, live, ...(returned === undefined ? {} : { returned }) };
   }
 
-  async #open(signal: AbortSignal): Promise<number> {
-    for (let round = 1; ; round++) {
+  #seen(): Promise<Marked & { moved: number }> {
+    return this.#server.call('seen');
+  }
+
+  /** Every session below `upTo` is seen outside, unless ten times are not enough. */
+  async #open(upTo: number, signal: AbortSignal): Promise<void> {
+    for (let round = 1; round <= ROUNDS; round++) {
       signal.throwIfAborted();
-      const { marks } = await this.#server.call<Marked>('seen');
-      await this.#vms.call('send', { done: marks }, COMMAND_DEADLINE_MS);
-      const { count } = await this.#server.call<Marked>('seen');
+      const done = new Marks(this.#plan.sessions, (await this.#seen()).marks);
+      for (let index = upTo; index < this.#plan.sessions; index++) done.add(index);
+      await this.#vms.call('send', { done: String(done) }, COMMAND_DEADLINE_MS);
+      const { count } = await this.#seen();
       this.#say(`  opened ${count}`);
-      if (count === this.#plan.sessions || round === ROUNDS) return round;
+      if (count >= upTo) return;
     }
+  }
+
+  /** In the middle of the opening of all from `old` on. */
+  async #fail(old: number): Promise<{ killedAtMs: number; takeoverMs: number }> {
+    const opening = this.#sendFrom(old);
+    await delay(YOUNG_SECONDS * 500);
+    const killedAtMs = monotonicMs();
+    await faults[this.#plan.fault](this.#lab);
+    await this.#lab.reaches('gw-b', 'active');
+    const takeoverMs = monotonicMs() - killedAtMs;
+    await opening;
+    return { killedAtMs, takeoverMs };
+  }
+
+  #sendFrom(first: number): Promise<unknown> {
+    const done = new Marks(this.#plan.sessions);
+    for (let index = 0; index < first; index++) done.add(index);
+    return this.#vms.call('send', { done: String(done) }, COMMAND_DEADLINE_MS);
+  }
+
+  async #again(old: number): Promise<{ moved: number }> {
+    await this.#sendFrom(old);
+    return this.#seen();
+  }
+
+  async #return(): Promise<{ ms: number; sessions: number }> {
+    await this.#lab.returnNode('gw-a');
+    const fromMs = monotonicMs();
+    await this.#lab.synchronised();
+    const ms = monotonicMs() - fromMs;
+    return { ms, sessions: (await this.#lab.api('gw-a').countSessions({})).sessions };
   }
 
   async #answer(signal: AbortSignal): Promise<number[]> {
     const byRound: number[] = [];
-    const { count: made } = await this.#server.call<Marked>('seen');
+    const { count: made } = await this.#seen();
     while (byRound.length < ROUNDS && byRound.at(-1) !== made) {
       signal.throwIfAborted();
       const { marks } = await this.#vms.call<Marked>('answered');
@@ -139,6 +194,13 @@ class Failover {
   close(): void {
     for (const client of [this.#vms, this.#server, this.#load]) client.close();
   }
+}
+
+/** From its programs, whose tables outlive the daemon. */
+async function unprotectedOf(node: GatewayNode): Promise<number> {
+  const counters = join(gatewayFolder(node), 'state', 'bpf', 'maps', 'counters');
+  const dump = JSON.parse(await run('bpftool', ['-j', 'map', 'dump', 'pinned', counters])) as { formatted: { key: number; values: { value: { packets: number } }[] } }[];
+  return dump.filter(({ formatted }) => formatted.key === reason.sessionUnprotected).flatMap(({ formatted }) => formatted.values).reduce((sum, { value }) => sum + value.packets, 0);
 }
 
 /** Both gateways begin anew, with room and routers for the crowd. */
@@ -187,16 +249,19 @@ function isFault(word: string): word is Fault {
   return word in faults;
 }
 
-function tableOf({ sessions, fault, made, heldByBackup, takeoverMs, answeredByRound, lost, wrong, live }: Result): string {
+function tableOf({ sessions, fault, made, young, moved, unprotected, heldByBackup, takeoverMs, answeredByRound, lost, wrong, live, returned }: Result): string {
   const rows: [string, string][] = [
-    ['fault of the Active', fault], ['sessions made', `${made} of ${sessions}`], ['held by the Backup before', String(heldByBackup)], ['until the Backup said that it is Active', `${takeoverMs.toFixed(0)} ms`],
+    ['fault of the Active', fault], ['sessions made', `${made} of ${sessions}`], ['of those, within seconds of the fault', String(young)], ['held by the Backup before', String(heldByBackup)], ['until the Backup said that it is Active', `${takeoverMs.toFixed(0)} ms`],
     ['answered at the right tuple, sent once', String(answeredByRound[0])], [`after ${answeredByRound.length} times at most`, String(answeredByRound.at(-1))],
-    ['LOST', String(lost)], ['at a wrong tuple', String(wrong)], ['live TCP and UDP broken', `${live.broken} of ${live.of}`], ['longest gap of a 1 kHz probe', `${live.longestGapMs.toFixed(1)} ms`],
+    ['LOST', String(lost)], ['at a wrong tuple', String(wrong)], ['young ones that have moved', String(moved)], ['let out unprotected, by the count of the Active', String(unprotected)], ['live TCP and UDP broken', `${live.broken} of ${live.of}`], ['longest gap of a 1 kHz probe', `${live.longestGapMs.toFixed(1)} ms`],
+    ...(returned === undefined ? [] : [['returned, until both hold the same', `${returned.ms.toFixed(0)} ms, ${returned.sessions}`] as [string, string]]),
   ];
-  return rows.map(([what, value]) => `${what.padEnd(42)}${value.padStart(20)}`).join('\n');
+  return rows.map(([what, value]) => `${what.padEnd(46)}${value.padStart(20)}`).join('\n');
 }
 
-const isGood = ({ sessions, made, lost, wrong, live }: Result): boolean => made === sessions && lost === 0 && wrong === 0 && live.broken === 0;
+function isGood({ sessions, made, moved, lost, wrong, live, returned }: Result): boolean {
+  return made === sessions && moved === 0 && lost === 0 && wrong === 0 && live.broken === 0 && (returned === undefined || returned.sessions >= sessions);
+}
 
 try {
   process.exitCode = (await main()) ? 0 : 1;

@@ -32,6 +32,7 @@ serveCommands({
   answer: async ({ done, step }) => {
     const payload = Buffer.alloc(4);
     const send = (index: number): void => {
+      if (!seen.has(index)) return;
       payload.writeUInt32BE(index, 0);
       sockets.get(sessionOf(index).serverPort)!.send(Buffer.from(payload), ports[index]!, addresses[index]!, () => {});
     };
