@@ -84,8 +84,12 @@ async function sessionsOf(node: GatewayNode): Promise<string[]> {
   return (await lab.sessions(node)).map(nameOf).sort();
 }
 
-/** The gateways have compared their tables since this was called, and found them the same. */
-async function tablesAreEqual(): Promise<number> {
+/**
+ * Waits until the gateways have compared their tables since this was called and found them the same, and until every
+ * session of the one is the other's: a comparison calls a segment equal for some rounds that has just begun to differ.
+ * @returns ms until then
+ */
+async function holdTheSame(): Promise<number> {
   const fromMs = monotonicMs();
   for (const node of both) {
     const compared = async () => {
@@ -94,6 +98,8 @@ async function tablesAreEqual(): Promise<number> {
     };
     await until(`${node} to find the tables equal`, compared, { deadlineMs: equalDeadlineMs });
   }
+  const lists = async () => Promise.all(both.map(async (node) => (await sessionsOf(node)).join('\n')));
+  await until('each to have the sessions of the other', async () => new Set(await lists()).size === 1, { deadlineMs: equalDeadlineMs, intervalMs: 200 });
   return monotonicMs() - fromMs;
 }
 
@@ -139,8 +145,7 @@ describe.each(all ? ['strict', 'async'] : ['strict'])('%s', (mode) => {
     expect(await lab.histories(), 'nobody has moved').toEqual(histories);
     wire.impair({});
     await lab.synchronised();
-    console.log(`${mode}: tables equal ${(await tablesAreEqual()).toFixed(0)} ms after the link was whole`);
-    expect(await sessionsOf('gw-b')).toEqual(await sessionsOf('gw-a'));
+    console.log(`${mode}: tables equal ${(await holdTheSame()).toFixed(0)} ms after the link was whole`);
     await expectTakeoverWithoutLoss();
     await lab.returnNode('gw-a');
   });
