@@ -17,8 +17,8 @@ struct sync_packet {
 };
 
 /* Fills *packet from an authentic datagram of ours or the peer's. 0, or the reason. */
-static __always_inline int sync_parse(struct xdp_md *ctx, const struct ipv4 *ip,
-				      struct sync_packet *packet)
+static __always_inline int sync_parse(struct xdp_md *ctx, const struct gateway *gateway,
+				      const struct ipv4 *ip, struct sync_packet *packet)
 {
 	struct sync_header *header = packet_at(ctx, SYNC_OFFSET, sizeof(*header));
 	__u64 mac;
@@ -46,7 +46,7 @@ static __always_inline int sync_parse(struct xdp_md *ctx, const struct ipv4 *ip,
 	    packet->payload_offset + bpf_ntohs(header->length) != packet->length)
 		return REASON_DROP_SYNC_MALFORMED;
 	mac = bpf_be64_to_cpu(header->mac);
-	if (!mac || mac != siphash_packet(ctx, SYNC_OFFSET, packet->length - SYNC_OFFSET, SYNC_MAC_WORD))
+	if (!siphash_is_good(ctx, gateway, SYNC_OFFSET, packet->length - SYNC_OFFSET, SYNC_MAC_WORD, mac))
 		return REASON_DROP_SYNC_MAC;
 	return 0;
 }
@@ -123,7 +123,7 @@ static __always_inline int sync_turn_round(struct xdp_md *ctx, const struct sync
 	envelope->udp.check = 0;
 	envelope->header.flags = SYNC_REPLY | flags;
 	envelope->header.mac = 0;
-	mac = siphash_packet(ctx, SYNC_OFFSET, packet->length - SYNC_OFFSET, SYNC_MAC_WORD);
+	mac = siphash_packet(ctx, SYNC_OFFSET, packet->length - SYNC_OFFSET, SYNC_MAC_WORD, SIPHASH_OUR_KEY);
 	envelope = packet_at(ctx, 0, sizeof(*envelope));
 	if (!envelope)
 		return REASON_DROP_SYNC_MALFORMED;
@@ -248,7 +248,7 @@ static __always_inline int ha_receive(struct xdp_md *ctx, __u32 *egress)
 	if (ip.protocol != IPPROTO_UDP || ip.destination_port != bpf_htons(SYNC_UDP_PORT) ||
 	    ip.destination != gateway->ha_address)
 		return REASON_PASS_TO_KERNEL;
-	reason = sync_parse(ctx, &ip, &packet);
+	reason = sync_parse(ctx, gateway, &ip, &packet);
 	if (!reason)
 		reason = sync_admit(&packet, gateway);
 	if (reason)

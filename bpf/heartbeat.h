@@ -88,7 +88,7 @@ static __noinline int heartbeat_admit(struct hook_context *ctx, const struct gat
 	    heartbeat->header.length != bpf_htons(sizeof(heartbeat->roles)))
 		return REASON_DROP_SYNC_MALFORMED;
 	mac = bpf_be64_to_cpu(heartbeat->header.mac);
-	if (!mac || mac != siphash_packet(ctx, offset, sizeof(*heartbeat), SYNC_MAC_WORD))
+	if (!siphash_is_good(ctx, gateway, offset, sizeof(*heartbeat), SYNC_MAC_WORD, mac))
 		return REASON_DROP_SYNC_MAC;
 	heartbeat = packet_at(ctx, offset, sizeof(*heartbeat));
 	if (!heartbeat)
@@ -122,7 +122,7 @@ static __noinline int heartbeat_turn_round(struct hook_context *ctx, __u32 ip_of
 		return REASON_DROP_TRUNCATED;
 	header->flags = SYNC_REPLY | flags;
 	header->mac = 0;
-	mac = siphash_packet(ctx, offset, sizeof(struct sync_heartbeat), SYNC_MAC_WORD);
+	mac = siphash_packet(ctx, offset, sizeof(struct sync_heartbeat), SYNC_MAC_WORD, SIPHASH_OUR_KEY);
 	header = packet_at(ctx, offset, sizeof(*header));
 	eth = packet_at(ctx, 0, sizeof(*eth));
 	ip = packet_at(ctx, ip_offset, sizeof(*ip));

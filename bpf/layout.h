@@ -293,7 +293,9 @@ ASSERT_SIZE(struct counter, 16);
 struct gateway {
 	__u32 id;                     /* 0 or 1: owns port blocks b with (b & 1) == id */
 	__u32 sync_mode;              /* enum sync_mode */
-	__u64 key[2];                 /* SipHash-2-4 key shared with the peer */
+	__u64 key[2];                 /* SipHash-2-4 key shared with the peer: what we say is sealed with it */
+	__u64 other_key[2];           /* what the peer says may be sealed with it as well; 0: none */
+	__u64 seed[2];                /* of what must not be guessed, and stay when the key changes */
 	__u64 solo_after_ns;          /* peer counts as silent after this long without a frame */
 	__u32 epoch;                  /* of our sequence numbers: grows whenever they restart */
 	__be32 ha_address;
@@ -313,7 +315,7 @@ struct gateway {
 	__u32 log_ports;              /* 1: allocations of ports are told */
 	__be32 peer_underlay_address; /* the peer's own; 0: not told yet */
 };
-ASSERT_SIZE(struct gateway, 104);
+ASSERT_SIZE(struct gateway, 136);
 
 /* interfaces[enum interface_role] */
 struct interface {

@@ -116,7 +116,7 @@ static __always_inline int sync_seal(struct hook_context *ctx, const struct gate
 	header->epoch = bpf_htonl(gateway->epoch);
 	header->sequence = bpf_cpu_to_be64(sequence);
 	header->mac = 0;
-	mac = siphash_packet(ctx, offset, packet_length(ctx) - offset, SYNC_MAC_WORD);
+	mac = siphash_packet(ctx, offset, packet_length(ctx) - offset, SYNC_MAC_WORD, SIPHASH_OUR_KEY);
 	header = packet_at(ctx, offset, sizeof(*header));
 	if (!header)
 		return REASON_DROP_SYNC_MALFORMED;

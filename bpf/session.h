@@ -61,7 +61,7 @@ static __always_inline struct session_slot *session_slot_at(__u32 index)
 static __always_inline __u32 session_bucket(const struct gateway *gateway,
 					    const struct session_place *place, __u32 choice)
 {
-	__u64 hash = ((__u64)place->mapping << 32 | place->remote) ^ gateway->key[choice & 1];
+	__u64 hash = ((__u64)place->mapping << 32 | place->remote) ^ gateway->seed[choice & 1];
 
 	hash *= 0x9e3779b97f4a7c15ULL;
 	hash ^= hash >> 32;

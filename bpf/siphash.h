@@ -115,12 +115,18 @@ static long siphash_step(__u32 i, struct siphash_walk *walk)
 	return 0;
 }
 
+enum siphash_key {
+	SIPHASH_OUR_KEY,
+	SIPHASH_OTHER_KEY,
+};
+
 /*
  * The MAC of `length` bytes at `offset`, which are in the frame, with word number
  * `zero_word` read as zero: it is where the MAC itself stands. 0 where the frame
- * is too long.
+ * is too long. `which`: enum siphash_key.
  */
-__noinline __u64 siphash_packet(struct hook_context *ctx, __u32 offset, __u32 length, __u32 zero_word)
+__noinline __u64 siphash_packet(struct hook_context *ctx, __u32 offset, __u32 length, __u32 zero_word,
+				__u32 which)
 {
 	struct siphash_walk walk = { .ctx = ctx };
 	struct siphash_job *job;
@@ -136,8 +142,20 @@ __noinline __u64 siphash_packet(struct hook_context *ctx, __u32 offset, __u32 le
 	job->words = length / 8;
 	job->rest = length % 8;
 	job->zero_word = zero_word;
-	siphash_start(&job->state, gateway->key);
+	siphash_start(&job->state, which == SIPHASH_OTHER_KEY ? gateway->other_key : gateway->key);
 	walk.job = job;
 	bpf_loop(SIPHASH_MAX_WORDS + 1, siphash_step, &walk, 0);
 	return siphash_end(&job->state, job->last | ((__u64)(length & 0xff) << 56));
+}
+
+/* While one key follows another the peer may be ahead of us, or behind. */
+static __always_inline bool siphash_is_good(struct hook_context *ctx, const struct gateway *gateway,
+					    __u32 offset, __u32 length, __u32 zero_word, __u64 mac)
+{
+	if (!mac)
+		return false;
+	if (mac == siphash_packet(ctx, offset, length, zero_word, SIPHASH_OUR_KEY))
+		return true;
+	return (gateway->other_key[0] | gateway->other_key[1]) &&
+	       mac == siphash_packet(ctx, offset, length, zero_word, SIPHASH_OTHER_KEY);
 }

@@ -112,6 +112,7 @@ function compileGateway({ gateway, sync, peer, timeouts, limits, log }: Configur
     id: gateway.id,
     syncMode: syncMode[sync.mode],
     key: facts.key,
+    otherKey: facts.otherKey,
     soloAfterNs: toNanoseconds(sync.soloAfter),
     haAddress: facts.interfaces.ha?.address ?? 0,
     peerAddress: peer?.address ?? 0,

@@ -9,10 +9,11 @@ import type * as layout from '../dataplane/layout.generated.js';
  * programs) and are left as they are by whoever writes these.
  */
 
-/** Without `peerMac` (neighbour tracking), `epoch` and `peerUnderlayAddress` (synchronisation). */
-export type GatewayContents = Omit<layout.Gateway, 'key' | 'peerMac' | 'epoch' | 'peerUnderlayAddress'> & {
+/** Without `peerMac` (neighbour tracking), `seed` (the writer), `epoch` and `peerUnderlayAddress` (synchronisation). */
+export type GatewayContents = Omit<layout.Gateway, 'key' | 'otherKey' | 'seed' | 'peerMac' | 'epoch' | 'peerUnderlayAddress'> & {
   /** Undefined without a peer: the writer then draws a random one, so that no frame is authentic. */
   readonly key: SecretKey | undefined;
+  readonly otherKey: SecretKey | undefined;
 };
 
 export type InterfaceContents = layout.Interface;

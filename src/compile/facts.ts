@@ -26,6 +26,8 @@ export interface Facts {
   };
   /** From sync.keyFile. */
   readonly key?: SecretKey | undefined;
+  /** The second one there. */
+  readonly otherKey?: SecretKey | undefined;
 }
 
 /**

@@ -22,8 +22,30 @@ export class SecretKey extends Secret {
   }
 }
 
+/** What a key file holds. */
+export interface Keys {
+  /** What this gateway says is sealed with it. */
+  readonly key: SecretKey;
+  /** Accepted as well, while one key follows another. */
+  readonly otherKey: SecretKey | undefined;
+}
+
+/** Reads a key file's text: one key, or two on lines of their own. The error is as parseKey()'s. */
+export function parseKeys(text: string): Keys | { readonly error: string } {
+  const lines = text.split('\n').flatMap((line, index) => (line.trim() === '' ? [] : [{ text: line, number: index + 1 }]));
+  if (lines.length > 2) return { error: `it has ${lines.length} keys, but must have one, or two on lines of their own while one follows the other: the first signs, both are accepted` };
+  const [first, second] = lines;
+  const key = parseKey(first?.text ?? '');
+  if ('error' in key) return second === undefined ? key : { error: `line ${first!.number}: ${key.error}` };
+  if (second === undefined) return { key: key.key, otherKey: undefined };
+  const other = parseKey(second.text);
+  if ('error' in other) return { error: `line ${second.number}: ${other.error}` };
+  if (other.key.equals(key.key)) return { error: `line ${second.number}: the key is that of line ${first!.number}, but the second one must be another` };
+  return { key: key.key, otherKey: other.key };
+}
+
 /**
- * Reads a key file's text: 32 hexadecimal digits (128 bits), white space around
+ * Reads one key: 32 hexadecimal digits (128 bits), white space around
  * them ignored. The error is one sentence and quotes nothing of the file.
  */
 export function parseKey(text: string): { readonly key: SecretKey } | { readonly error: string } {

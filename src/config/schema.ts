@@ -75,7 +75,7 @@ const sync = mapping({
   keyFile: absolutePath()
     .optional()
     .describe(
-      'Absolute path of the file with the key that both gateways share: 32 hexadecimal digits (128 bits), as from `openssl rand -hex 16`. Readable by root only. Needed by the modes strict and async.',
+      'Absolute path of the file with the key that both gateways share: 32 hexadecimal digits (128 bits), as from `openssl rand -hex 16`. While one key follows another there are two, on lines of their own: the first signs, both are accepted. Readable by root only. Needed by the modes strict and async.',
     ),
   heartbeatInterval: microseconds('1ms', '1s')
     .prefault('2ms')

@@ -1,5 +1,5 @@
 /** Carries out what src/compile has planned. */
-import { randomBytes } from 'node:crypto';
+import { createHmac, randomBytes } from 'node:crypto';
 import { SystemError } from 'libbpf-ts';
 import { parseExternalKey, parseRouteKey } from '../compile/contents.js';
 import type { AdvertisementRuleContents, ExternalNetworkContents, FloatingIp, Forwarding, GatewayContents, KeyOf, MapName, Segment, VmContents } from '../compile/contents.js';
@@ -92,13 +92,26 @@ function write(change: Write, { maps, roles }: ApplyTargets): void {
   }
 }
 
-function writeGateway(maps: DataPlaneMaps, { key, ...fields }: GatewayContents): void {
+function writeGateway(maps: DataPlaneMaps, { key, otherKey, ...fields }: GatewayContents): void {
   const now = maps.gateways.get(0);
   if (now === undefined) throw new Error('the map has no element 0');
   const words = key?.words() ?? now.key;
   // All zero is the key of a map that nobody has written: anyone could guess it.
-  const secret = words.every((word) => word === 0n) ? randomKey() : words;
-  maps.gateways.set(0, { ...now, ...fields, key: [...secret] });
+  const secret = isZero(words) ? randomKey() : [...words];
+  const seed = isZero(now.seed) ? seedOf(secret) : now.seed;
+  maps.gateways.set(0, { ...now, ...fields, key: secret, otherKey: otherKey?.words() ?? [0n, 0n], seed });
+}
+
+function isZero(words: readonly bigint[]): boolean {
+  return words.every((word) => word === 0n);
+}
+
+/** The same on both gateways that began with the same key, so that either knows what BFD's discriminators speak of; the key does not follow from it. */
+function seedOf(key: readonly bigint[]): bigint[] {
+  const secret = Buffer.alloc(16);
+  key.forEach((word, index) => secret.writeBigUInt64LE(word, 8 * index));
+  const digest = createHmac('sha256', secret).update('floatgate seed').digest();
+  return [digest.readBigUInt64LE(0), digest.readBigUInt64LE(8)];
 }
 
 /** The programs compare the password word by word, as its bytes stand. */

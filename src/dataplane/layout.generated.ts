@@ -2,7 +2,7 @@
 import type { Codec, EnumLayout, MapLayout, StructLayout } from 'libbpf-ts';
 
 /** Changes whenever a struct, an enum or a map changes its layout. */
-export const layoutHash = '97210fe3acc9634f008755079691f4af';
+export const layoutHash = '7c1445e5b2e773698f710583757c3405';
 
 function expectLength(actual: number, expected: number, field: string): void {
   if (actual !== expected) throw new RangeError(`${field} takes ${expected} elements, not ${actual}`);
@@ -1569,11 +1569,13 @@ export const fragmentKeyCodec: Codec<FragmentKey> = {
   },
 };
 
-/** struct gateway, 104 bytes */
+/** struct gateway, 136 bytes */
 export interface Gateway {
   id: number;
   syncMode: number;
   key: bigint[];
+  otherKey: bigint[];
+  seed: bigint[];
   soloAfterNs: bigint;
   epoch: number;
   haAddress: number;
@@ -1595,29 +1597,31 @@ export interface Gateway {
 
 export const gatewayLayout: StructLayout = {
   name: 'gateway',
-  size: 104,
+  size: 136,
   fields: [
     { name: 'id', offset: 0, size: 4, kind: 'u32' },
     { name: 'sync_mode', offset: 4, size: 4, kind: 'u32' },
     { name: 'key', offset: 8, size: 16, kind: 'u64', count: 2 },
-    { name: 'solo_after_ns', offset: 24, size: 8, kind: 'u64' },
-    { name: 'epoch', offset: 32, size: 4, kind: 'u32' },
-    { name: 'ha_address', offset: 36, size: 4, kind: 'be32' },
-    { name: 'peer_address', offset: 40, size: 4, kind: 'be32' },
-    { name: 'peer_mac', offset: 44, size: 6, kind: 'u8', count: 6 },
-    { name: 'pad', offset: 50, size: 2, kind: 'u8', count: 2 },
-    { name: 'tcp_established_ticks', offset: 52, size: 4, kind: 'u32' },
-    { name: 'tcp_transitory_ticks', offset: 56, size: 4, kind: 'u32' },
-    { name: 'udp_ticks', offset: 60, size: 4, kind: 'u32' },
-    { name: 'icmp_ticks', offset: 64, size: 4, kind: 'u32' },
-    { name: 'hold_down_ticks', offset: 68, size: 4, kind: 'u32' },
-    { name: 'external_addresses', offset: 72, size: 4, kind: 'u32' },
-    { name: 'session_buckets', offset: 76, size: 4, kind: 'u32' },
-    { name: 'vm_ticks', offset: 80, size: 4, kind: 'u32' },
-    { name: 'icmp_errors_per_second', offset: 84, size: 4, kind: 'u32' },
-    { name: 'resting_port_limit', offset: 88, size: 4, kind: 'u32' },
-    { name: 'log_ports', offset: 92, size: 4, kind: 'u32' },
-    { name: 'peer_underlay_address', offset: 96, size: 4, kind: 'be32' },
+    { name: 'other_key', offset: 24, size: 16, kind: 'u64', count: 2 },
+    { name: 'seed', offset: 40, size: 16, kind: 'u64', count: 2 },
+    { name: 'solo_after_ns', offset: 56, size: 8, kind: 'u64' },
+    { name: 'epoch', offset: 64, size: 4, kind: 'u32' },
+    { name: 'ha_address', offset: 68, size: 4, kind: 'be32' },
+    { name: 'peer_address', offset: 72, size: 4, kind: 'be32' },
+    { name: 'peer_mac', offset: 76, size: 6, kind: 'u8', count: 6 },
+    { name: 'pad', offset: 82, size: 2, kind: 'u8', count: 2 },
+    { name: 'tcp_established_ticks', offset: 84, size: 4, kind: 'u32' },
+    { name: 'tcp_transitory_ticks', offset: 88, size: 4, kind: 'u32' },
+    { name: 'udp_ticks', offset: 92, size: 4, kind: 'u32' },
+    { name: 'icmp_ticks', offset: 96, size: 4, kind: 'u32' },
+    { name: 'hold_down_ticks', offset: 100, size: 4, kind: 'u32' },
+    { name: 'external_addresses', offset: 104, size: 4, kind: 'u32' },
+    { name: 'session_buckets', offset: 108, size: 4, kind: 'u32' },
+    { name: 'vm_ticks', offset: 112, size: 4, kind: 'u32' },
+    { name: 'icmp_errors_per_second', offset: 116, size: 4, kind: 'u32' },
+    { name: 'resting_port_limit', offset: 120, size: 4, kind: 'u32' },
+    { name: 'log_ports', offset: 124, size: 4, kind: 'u32' },
+    { name: 'peer_underlay_address', offset: 128, size: 4, kind: 'be32' },
   ],
 };
 
@@ -1626,77 +1630,85 @@ export const gatewayOffsets = {
   id: 0,
   syncMode: 4,
   key: 8,
-  soloAfterNs: 24,
-  epoch: 32,
-  haAddress: 36,
-  peerAddress: 40,
-  peerMac: 44,
-  tcpEstablishedTicks: 52,
-  tcpTransitoryTicks: 56,
-  udpTicks: 60,
-  icmpTicks: 64,
-  holdDownTicks: 68,
-  externalAddresses: 72,
-  sessionBuckets: 76,
-  vmTicks: 80,
-  icmpErrorsPerSecond: 84,
-  restingPortLimit: 88,
-  logPorts: 92,
-  peerUnderlayAddress: 96,
+  otherKey: 24,
+  seed: 40,
+  soloAfterNs: 56,
+  epoch: 64,
+  haAddress: 68,
+  peerAddress: 72,
+  peerMac: 76,
+  tcpEstablishedTicks: 84,
+  tcpTransitoryTicks: 88,
+  udpTicks: 92,
+  icmpTicks: 96,
+  holdDownTicks: 100,
+  externalAddresses: 104,
+  sessionBuckets: 108,
+  vmTicks: 112,
+  icmpErrorsPerSecond: 116,
+  restingPortLimit: 120,
+  logPorts: 124,
+  peerUnderlayAddress: 128,
 } as const;
 
 export const gatewayCodec: Codec<Gateway> = {
   name: 'gateway',
-  size: 104,
+  size: 136,
   encode(value, into, offset = 0) {
-    expectRoom(into, offset, 104, 'gateway');
-    into.fill(0, offset, offset + 104);
+    expectRoom(into, offset, 136, 'gateway');
+    into.fill(0, offset, offset + 136);
     into.writeUInt32LE(value.id, offset);
     into.writeUInt32LE(value.syncMode, offset + 4);
     expectLength(value.key.length, 2, 'gateway.key');
     value.key.forEach((element, index) => into.writeBigUInt64LE(element, offset + 8 + index * 8));
-    into.writeBigUInt64LE(value.soloAfterNs, offset + 24);
-    into.writeUInt32LE(value.epoch, offset + 32);
-    into.writeUInt32BE(value.haAddress, offset + 36);
-    into.writeUInt32BE(value.peerAddress, offset + 40);
+    expectLength(value.otherKey.length, 2, 'gateway.other_key');
+    value.otherKey.forEach((element, index) => into.writeBigUInt64LE(element, offset + 24 + index * 8));
+    expectLength(value.seed.length, 2, 'gateway.seed');
+    value.seed.forEach((element, index) => into.writeBigUInt64LE(element, offset + 40 + index * 8));
+    into.writeBigUInt64LE(value.soloAfterNs, offset + 56);
+    into.writeUInt32LE(value.epoch, offset + 64);
+    into.writeUInt32BE(value.haAddress, offset + 68);
+    into.writeUInt32BE(value.peerAddress, offset + 72);
     expectLength(value.peerMac.length, 6, 'gateway.peer_mac');
-    into.set(value.peerMac, offset + 44);
-    into.writeUInt32LE(value.tcpEstablishedTicks, offset + 52);
-    into.writeUInt32LE(value.tcpTransitoryTicks, offset + 56);
-    into.writeUInt32LE(value.udpTicks, offset + 60);
-    into.writeUInt32LE(value.icmpTicks, offset + 64);
-    into.writeUInt32LE(value.holdDownTicks, offset + 68);
-    into.writeUInt32LE(value.externalAddresses, offset + 72);
-    into.writeUInt32LE(value.sessionBuckets, offset + 76);
-    into.writeUInt32LE(value.vmTicks, offset + 80);
-    into.writeUInt32LE(value.icmpErrorsPerSecond, offset + 84);
-    into.writeUInt32LE(value.restingPortLimit, offset + 88);
-    into.writeUInt32LE(value.logPorts, offset + 92);
-    into.writeUInt32BE(value.peerUnderlayAddress, offset + 96);
+    into.set(value.peerMac, offset + 76);
+    into.writeUInt32LE(value.tcpEstablishedTicks, offset + 84);
+    into.writeUInt32LE(value.tcpTransitoryTicks, offset + 88);
+    into.writeUInt32LE(value.udpTicks, offset + 92);
+    into.writeUInt32LE(value.icmpTicks, offset + 96);
+    into.writeUInt32LE(value.holdDownTicks, offset + 100);
+    into.writeUInt32LE(value.externalAddresses, offset + 104);
+    into.writeUInt32LE(value.sessionBuckets, offset + 108);
+    into.writeUInt32LE(value.vmTicks, offset + 112);
+    into.writeUInt32LE(value.icmpErrorsPerSecond, offset + 116);
+    into.writeUInt32LE(value.restingPortLimit, offset + 120);
+    into.writeUInt32LE(value.logPorts, offset + 124);
+    into.writeUInt32BE(value.peerUnderlayAddress, offset + 128);
   },
   decode(from, offset = 0) {
-    expectRoom(from, offset, 104, 'gateway');
+    expectRoom(from, offset, 136, 'gateway');
     return {
       id: from.readUInt32LE(offset),
       syncMode: from.readUInt32LE(offset + 4),
       key: Array.from({ length: 2 }, (_, index) => from.readBigUInt64LE(offset + 8 + index * 8)),
-      soloAfterNs: from.readBigUInt64LE(offset + 24),
-      epoch: from.readUInt32LE(offset + 32),
-      haAddress: from.readUInt32BE(offset + 36),
-      peerAddress: from.readUInt32BE(offset + 40),
-      peerMac: Buffer.from(from.subarray(offset + 44, offset + 50)),
-      tcpEstablishedTicks: from.readUInt32LE(offset + 52),
-      tcpTransitoryTicks: from.readUInt32LE(offset + 56),
-      udpTicks: from.readUInt32LE(offset + 60),
-      icmpTicks: from.readUInt32LE(offset + 64),
-      holdDownTicks: from.readUInt32LE(offset + 68),
-      externalAddresses: from.readUInt32LE(offset + 72),
-      sessionBuckets: from.readUInt32LE(offset + 76),
-      vmTicks: from.readUInt32LE(offset + 80),
-      icmpErrorsPerSecond: from.readUInt32LE(offset + 84),
-      restingPortLimit: from.readUInt32LE(offset + 88),
-      logPorts: from.readUInt32LE(offset + 92),
-      peerUnderlayAddress: from.readUInt32BE(offset + 96),
+      otherKey: Array.from({ length: 2 }, (_, index) => from.readBigUInt64LE(offset + 24 + index * 8)),
+      seed: Array.from({ length: 2 }, (_, index) => from.readBigUInt64LE(offset + 40 + index * 8)),
+      soloAfterNs: from.readBigUInt64LE(offset + 56),
+      epoch: from.readUInt32LE(offset + 64),
+      haAddress: from.readUInt32BE(offset + 68),
+      peerAddress: from.readUInt32BE(offset + 72),
+      peerMac: Buffer.from(from.subarray(offset + 76, offset + 82)),
+      tcpEstablishedTicks: from.readUInt32LE(offset + 84),
+      tcpTransitoryTicks: from.readUInt32LE(offset + 88),
+      udpTicks: from.readUInt32LE(offset + 92),
+      icmpTicks: from.readUInt32LE(offset + 96),
+      holdDownTicks: from.readUInt32LE(offset + 100),
+      externalAddresses: from.readUInt32LE(offset + 104),
+      sessionBuckets: from.readUInt32LE(offset + 108),
+      vmTicks: from.readUInt32LE(offset + 112),
+      icmpErrorsPerSecond: from.readUInt32LE(offset + 116),
+      restingPortLimit: from.readUInt32LE(offset + 120),
+      logPorts: from.readUInt32LE(offset + 124),
+      peerUnderlayAddress: from.readUInt32BE(offset + 128),
     };
   },
 };
@@ -4218,7 +4230,7 @@ export const mapLayouts: Readonly<Record<string, MapLayout>> = {
   fragments: { key: { size: 16, kind: 'struct', struct: fragmentKeyLayout }, value: { size: 12, kind: 'struct', struct: fragmentLayout } },
   free_vms: { key: { size: 4, kind: 'u32' }, value: { size: 4, kind: 'u32' } },
   gateway_states: { key: { size: 4, kind: 'u32' }, value: { size: 72, kind: 'struct', struct: gatewayStateLayout } },
-  gateways: { key: { size: 4, kind: 'u32' }, value: { size: 104, kind: 'struct', struct: gatewayLayout } },
+  gateways: { key: { size: 4, kind: 'u32' }, value: { size: 136, kind: 'struct', struct: gatewayLayout } },
   icmp_budgets: { key: { size: 4, kind: 'u32' }, value: { size: 16, kind: 'struct', struct: icmpBudgetLayout } },
   interfaces: { key: { size: 4, kind: 'u32' }, value: { size: 20, kind: 'struct', struct: interfaceLayout } },
   liveness: { key: { size: 4, kind: 'u32' }, value: { size: 64, kind: 'struct', struct: livenessLayout } },

@@ -1,7 +1,6 @@
 /** This node as the configuration's interfaces see it, read through netlink. */
 import { parseMac } from '../config/address.js';
 import type { Facts, InterfaceFacts } from '../compile/facts.js';
-import type { SecretKey } from '../config/key.js';
 import { resolveInterface } from './interfaces.js';
 import type { AddressView, LinkView, NodeInterface, Role } from './interfaces.js';
 
@@ -24,14 +23,14 @@ export async function readNode(names: InterfaceNames, reader: NodeReader): Promi
 }
 
 /** What src/compile wants of them. */
-export function factsOf(nodes: readonly NodeInterface[], key: SecretKey | undefined): Facts {
+export function factsOf(nodes: readonly NodeInterface[], keys: Pick<Facts, 'key' | 'otherKey'>): Facts {
   const of = (role: Role): InterfaceFacts | undefined => {
     const node = nodes.find((candidate) => candidate.role === role);
     return node && { ifindex: node.ifindex, mtu: node.mtu, mac: macText(node.mac), address: node.address, prefixLength: node.prefixLength };
   };
   const [underlay, external] = [of('underlay'), of('external')];
   if (underlay === undefined || external === undefined) throw new Error('a gateway needs an underlay and an external interface');
-  return { interfaces: { underlay, external, ha: of('ha') }, key };
+  return { interfaces: { underlay, external, ha: of('ha') }, ...keys };
 }
 
 function macText(mac: Buffer): NonNullable<ReturnType<typeof parseMac>> {

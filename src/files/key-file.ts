@@ -1,7 +1,7 @@
-/** The file with the key that both gateways share. Nothing said about it quotes it. */
+/** The file with the key that both gateways share, or two of them while one follows the other. Nothing said about it quotes it. */
 import { readFileSync, statSync } from 'node:fs';
-import { parseKey } from '../config/key.js';
-import type { SecretKey } from '../config/key.js';
+import { parseKeys } from '../config/key.js';
+import type { Keys } from '../config/key.js';
 import { reasonOf } from './text-file.js';
 
 export type KeyFileErrorCode = 'FLOATGATE_ERR_KEY_UNREADABLE' | 'FLOATGATE_ERR_KEY_INVALID';
@@ -18,17 +18,17 @@ export class KeyFileError extends Error {
 }
 
 export interface KeyFile {
-  readonly key: SecretKey;
+  readonly keys: Keys;
   /** A sentence, when others than the owner can read or change the file. */
   readonly warning: string | undefined;
 }
 
 /** @throws KeyFileError with one sentence */
 export function readKeyFile(file: string): KeyFile {
-  const parsed = parseKey(textOf(file));
+  const parsed = parseKeys(textOf(file));
   if ('error' in parsed) throw new KeyFileError('FLOATGATE_ERR_KEY_INVALID', `sync.keyFile is ${file}, but ${parsed.error}.`);
   const isOpen = (statSync(file).mode & 0o077) !== 0;
-  return { key: parsed.key, warning: isOpen ? `sync.keyFile is ${file}, but other users can read or change it: chmod 600 ${file}.` : undefined };
+  return { keys: parsed, warning: isOpen ? `sync.keyFile is ${file}, but other users can read or change it: chmod 600 ${file}.` : undefined };
 }
 
 function textOf(file: string): string {

@@ -53,17 +53,17 @@ export function replicates({ peer, sync }: Configuration): boolean {
 
 /** @throws KeyFileError; ConfigurationRefused when an address is the node's own */
 export function checkedFacts({ configuration, nodes }: InForce, log: Logger): Facts {
-  const facts = factsOf(nodes, readKey(configuration, log));
+  const facts = factsOf(nodes, readKeys(configuration, log));
   const problems = checkFacts(configuration, facts);
   if (problems.length > 0) throw new ConfigurationRefused(problems.join('\n'));
   return facts;
 }
 
-function readKey({ sync: { keyFile, mode } }: Configuration, log: Logger): Facts['key'] {
-  if (keyFile === undefined || mode === 'none') return undefined;
-  const { key, warning } = readKeyFile(keyFile);
+function readKeys({ sync: { keyFile, mode } }: Configuration, log: Logger): Pick<Facts, 'key' | 'otherKey'> {
+  if (keyFile === undefined || mode === 'none') return {};
+  const { keys, warning } = readKeyFile(keyFile);
   if (warning !== undefined) log.warn(warning);
-  return key;
+  return keys;
 }
 
 /** CLOCK_MONOTONIC, the programs' clock. */

@@ -29,7 +29,7 @@ export interface BfdAdmissionPorts {
   /** Its session, if it has one, ends. */
   expelled(endpoint: BfdEndpoint): void;
   /** Of the pair. */
-  key(): readonly bigint[];
+  seed(): readonly bigint[];
   /** CLOCK_MONOTONIC. */
   nowNs(): bigint;
 }
@@ -110,7 +110,7 @@ export class BfdAdmission {
 
   #admit({ vrid, address, encapsulation }: BfdEndpoint, known: boolean): Admitted | undefined {
     const endpoint = { vrid, address, encapsulation };
-    const localDiscriminator = discriminatorOf(this.#ports.key(), endpoint);
+    const localDiscriminator = discriminatorOf(this.#ports.seed(), endpoint);
     // RFC 5880 §6.3 wants each once, and both gateways need the same: of two that collide the second has to do without.
     if (this.#admitted.size >= BFD_SESSIONS || this.#discriminators.has(localDiscriminator)) return undefined;
     this.#ports.table.set(endpoint, localDiscriminator);

@@ -107,7 +107,7 @@ export class Bfd {
       isNamed: ({ vrid, address }) => this.#watched.get(vrid)?.configuration.bfd.peers.some((prefix) => subnetContains(prefix, address as Ipv4Address)) ?? false,
       standingOf: (endpoint) => this.#standingOf(endpoint),
       expelled: (endpoint) => this.#end(endpoint),
-      key: () => basis.dataPlane.readGateway().key,
+      seed: () => basis.dataPlane.readGateway().seed,
       nowNs: monotonicNs,
     });
   }

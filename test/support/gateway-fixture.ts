@@ -850,6 +850,8 @@ function gatewayValue(node: world.Node, peer: world.Node, syncMode: number, epoc
     id: node.id,
     syncMode,
     key: [...world.SYNC_KEY],
+    otherKey: [0n, 0n],
+    seed: [...world.SYNC_KEY],
     soloAfterNs: 3_600_000n * MS,
     epoch,
     haAddress: ipv4ToNumber(node.ha.address),

@@ -5,7 +5,7 @@ import { addressesOf, broadcastAddressOf, commonPrefixOf, formatIpv4, isUnicast,
 import type { Ipv4Address, Ipv4Subnet } from '../../../src/config/address.js';
 import { formatDuration, parseDuration, toMilliseconds, toNanoseconds } from '../../../src/config/duration.js';
 import type { Microseconds } from '../../../src/config/duration.js';
-import { parseKey } from '../../../src/config/key.js';
+import { parseKey, parseKeys } from '../../../src/config/key.js';
 import { suggest } from '../../../src/config/suggestion.js';
 
 const anyAddress = fc.integer({ min: 0, max: 0xffffffff }).map((value) => value as Ipv4Address);
@@ -118,6 +118,37 @@ describe('suggestion', () => {
     ['color', undefined],
     ['', undefined],
   ])('%s', (word, candidate) => expect(suggest(word, keys)).toBe(candidate));
+});
+
+describe('keys', () => {
+  const [one, other] = ['000102030405060708090a0b0c0d0e0f', '101112131415161718191a1b1c1d1e1f'];
+  const wordsOf = (digits: string): bigint[] => {
+    const result = parseKey(digits);
+    return 'key' in result ? result.key.words() : [];
+  };
+
+  it.each([
+    [`${one}\n`, [one]],
+    [`${one}\n${other}\n`, [one, other]],
+    [`\n  ${one}\r\n\n${other}`, [one, other]],
+  ])('the first one signs, the second is accepted: %j', (text, expected) => {
+    const result = parseKeys(text);
+    if ('error' in result) throw new Error(result.error);
+    expect([result.key, result.otherKey].flatMap((key) => (key === undefined ? [] : [key.words()]))).toEqual(expected.map(wordsOf));
+  });
+
+  it.each([
+    ['', 'the key has 0 characters'],
+    [`${one}\n${other.slice(2)}`, 'line 2: the key has 30 characters, but must have 32'],
+    [`${one.slice(2)}\n${other}`, 'line 1: the key has 30 characters, but must have 32'],
+    [`${one}\n\n${one.toUpperCase()}`, 'line 3: the key is that of line 1, but the second one must be another'],
+    [`${one}\n${other}\n${'2'.repeat(32)}`, 'it has 3 keys, but must have one, or two'],
+  ])('refused without quoting: %j', (text, says) => {
+    const result = parseKeys(text);
+    const error = 'error' in result ? result.error : '';
+    expect(error).toContain(says);
+    for (const digits of [one, other]) expect(error).not.toContain(digits.slice(0, 6));
+  });
 });
 
 describe('key', () => {

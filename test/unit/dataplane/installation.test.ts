@@ -90,6 +90,22 @@ describe('an installation', () => {
     expect(roles.read(51)).toMatchObject({ state: 0, term: 0 });
   });
 
+  it('takes other keys on the fly, and keeps the seed that sessions are found by', async () => {
+    const installation = start();
+    const { seed } = installation.dataPlane.readGateway();
+    expect(seed).not.toEqual([0n, 0n]);
+    const [old, next] = [new SecretKey([0x1111n, 0x2222n]), new SecretKey([0x3333n, 0x4444n])];
+    const keysAfter = async (keys: Pick<Facts, 'key' | 'otherKey'>): Promise<object> => {
+      const prepared = await installation.prepare(configurationOf(), { ...facts, ...keys });
+      await installation.carryOut(prepared);
+      return { changes: prepared.changes.length, gateway: installation.dataPlane.readGateway() };
+    };
+    expect(await keysAfter({ key: old, otherKey: next })).toMatchObject({ changes: 1, gateway: { key: old.words(), otherKey: next.words(), seed } });
+    expect(await keysAfter({ key: next, otherKey: old })).toMatchObject({ changes: 1, gateway: { key: next.words(), otherKey: old.words(), seed } });
+    expect(await keysAfter({ key: next })).toMatchObject({ changes: 1, gateway: { key: next.words(), otherKey: [0n, 0n], seed } });
+    expect(await keysAfter({ key: next, otherKey: undefined })).toMatchObject({ changes: 0 });
+  });
+
   it('is adopted with roles, learned endpoints, next hops and epoch', () => {
     const first = start();
     const { index } = first.dataPlane.maps.externalAddresses.get(outside(FLOATING_IP))!;

@@ -30,7 +30,7 @@ class Bench {
       isNamed,
       standingOf: (endpoint) => this.standings.get(endpointName(endpoint)),
       expelled: (endpoint) => void this.expelled.push(endpointName(endpoint)),
-      key: () => [1n, 2n],
+      seed: () => [1n, 2n],
       nowNs: () => this.nowNs,
     });
   }

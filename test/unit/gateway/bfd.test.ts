@@ -10,11 +10,11 @@ import { Bfd } from '../../../src/gateway/bfd.js';
 import { discriminatorOf } from '../../../src/gateway/discriminators.js';
 
 const VRID = 51;
-const KEY = [1n, 2n];
+const SEED = [1n, 2n];
 const REMOTE = 0x0b0b0b0b;
 const COMPUTE_MAC = Buffer.from('020000330001', 'hex');
 const compute: BfdEndpoint = { vrid: VRID, address: 0xc0a8211f, encapsulation: 0 };
-const LOCAL = discriminatorOf(KEY, compute);
+const LOCAL = discriminatorOf(SEED, compute);
 
 const saying = (state: ControlPacket['state'], change: Partial<ControlPacket> = {}): Buffer => Buffer.from(encodeControlPacket({
   diagnostic: 0, state, poll: false, final: false, demand: false, detectMult: 3, myDiscriminator: REMOTE, yourDiscriminator: state === 'Down' ? 0 : LOCAL,
@@ -84,7 +84,7 @@ class Bench {
       dataPlane: {
         bfdTable: () => programs.table,
         computes: { endpoints: () => of.computes },
-        readGateway: () => ({ key: KEY }),
+        readGateway: () => ({ seed: SEED }),
         roles: { read: () => ({ state: programs.state, term: programs.term }) },
       },
     };
