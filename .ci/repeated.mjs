@@ -14,7 +14,8 @@ export default class RepeatedReporter {
   onTestRunEnd() {
     for (const test of this.#repeated) {
       console.log(`passed when run again: ${relative('.', test.module.moduleId)} > ${test.fullName}`);
-      for (const { message } of test.result().errors ?? []) console.log(`  at first: ${message.split('\n')[0]}`);
+      // Of a property: that it failed, its seed and path, the counterexample.
+      for (const { message } of test.result().errors ?? []) console.log(`  at first: ${message.split('\n').slice(0, 3).join(' ')}`);
     }
     console.log(`${this.#repeated.length} tests passed only when run again`);
   }

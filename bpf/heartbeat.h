@@ -140,7 +140,7 @@ static __noinline int heartbeat_turn_round(struct hook_context *ctx, __u32 ip_of
 /*
  * UDP to the port of replication at our own address on the underlay: packet->ip.
  * Where there is no such peer it is the host's. Forged ones cost one MAC of 64
- * bytes each, and get no answer.
+ * bytes each, two while one key follows another, and get no answer.
  */
 static __noinline int heartbeat_receive(struct hook_context *ctx, const struct packet *packet)
 {

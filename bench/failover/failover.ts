@@ -260,7 +260,7 @@ function tableOf({ sessions, fault, made, young, moved, unprotected, heldByBacku
 }
 
 function isGood({ sessions, made, moved, lost, wrong, live, returned }: Result): boolean {
-  return made === sessions && moved === 0 && lost === 0 && wrong === 0 && live.broken === 0 && (returned === undefined || returned.sessions >= sessions);
+  return made === sessions && moved === 0 && lost === 0 && wrong === 0 && live.broken === 0 && (returned === undefined || returned.sessions >= sessions + live.of);
 }
 
 try {

@@ -99,14 +99,14 @@ function writeGateway(maps: DataPlaneMaps, { key, otherKey, ...fields }: Gateway
   // All zero is the key of a map that nobody has written: anyone could guess it.
   const secret = isZero(words) ? randomKey() : [...words];
   const seed = isZero(now.seed) ? seedOf(secret) : now.seed;
-  maps.gateways.set(0, { ...now, ...fields, key: secret, otherKey: otherKey?.words() ?? [0n, 0n], seed });
+  maps.gateways.set(0, { ...now, ...fields, key: secret, otherKey: key === undefined ? now.otherKey : (otherKey?.words() ?? [0n, 0n]), seed });
 }
 
 function isZero(words: readonly bigint[]): boolean {
   return words.every((word) => word === 0n);
 }
 
-/** The same on both gateways that began with the same key, so that either knows what BFD's discriminators speak of; the key does not follow from it. */
+/** The same on both gateways whose maps began with the same key, so that either knows what BFD's discriminators speak of; the key does not follow from it. */
 function seedOf(key: readonly bigint[]): bigint[] {
   const secret = Buffer.alloc(16);
   key.forEach((word, index) => secret.writeBigUInt64LE(word, 8 * index));

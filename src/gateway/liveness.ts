@@ -39,7 +39,7 @@ export class Liveness {
   #address = 0;
   /** Beats that our underlay interface had refused when the peer last answered there. */
   #refused = 0n;
-  #strangers: Strangers = { count: 0n, heardNs: undefined };
+  #strangers: Strangers;
   readonly #computes: Computes;
   /** Frames received on the underlay, and since when there were no more; while the peer answers on the ha link alone. */
   #ear: { readonly frames: string; readonly sinceNs: bigint } | undefined;
@@ -48,6 +48,8 @@ export class Liveness {
     this.#basis = basis;
     this.#ports = ports;
     this.#computes = basis.dataPlane.computes;
+    // The counters outlive a daemon.
+    this.#strangers = { count: this.#strangeFrames(), heardNs: undefined };
   }
 
   /** Sends by these ways from now on, until closed. @throws SystemError */

@@ -320,6 +320,10 @@ afterAll(() => {
 
 describe('at most one is Active, and the right one', () => {
   it.each(jobs.map(({ name }) => [name]))('%s', { timeout: 120_000 }, async (name) => {
-    figures.push([name, await outcomes.get(name)!]);
+    const { dialect, fight } = jobs.find((job) => job.name === name)!;
+    // Run once more, it begins anew.
+    const outcome = outcomes.get(name) ?? Duel.of(dialect, fight);
+    outcomes.delete(name);
+    figures.push([name, await outcome]);
   });
 });

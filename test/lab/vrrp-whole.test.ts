@@ -126,6 +126,8 @@ const lanes: readonly (readonly [name: string, dialect: Dialect, priority: numbe
 
 describe('a whole gateway is Active where nobody else is, and forwards nowhere else', () => {
   const outcomes = new Map<string, Promise<void>>();
+  /** For a test that is run once more. */
+  const again = new Map<string, () => Promise<void>>();
 
   beforeAll(() => {
     for (const lane of lanes) {
@@ -133,6 +135,7 @@ describe('a whole gateway is Active where nobody else is, and forwards nowhere e
       for (const [name, dialect, priority, play] of lane) {
         const outcome = earlier.then(() => Match.of(dialect, priority, play));
         outcomes.set(name, outcome);
+        again.set(name, () => Match.of(dialect, priority, play));
         earlier = outcome.catch(() => undefined);
       }
     }
@@ -141,9 +144,11 @@ describe('a whole gateway is Active where nobody else is, and forwards nowhere e
   // Nothing may be left behind, whatever fails first.
   afterAll(async () => {
     await Promise.allSettled(outcomes.values());
-  });
+  }, 120_000);
 
   it.each(lanes.flat().map(([name]) => [name]))('%s', { timeout: 120_000 }, async (name) => {
-    await expect(outcomes.get(name)).resolves.toBeUndefined();
+    const outcome = outcomes.get(name) ?? again.get(name)!();
+    outcomes.delete(name);
+    await expect(outcome).resolves.toBeUndefined();
   });
 });

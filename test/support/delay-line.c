@@ -115,11 +115,12 @@ int main(int argc, char **argv)
 	random = strtoull(argv[4], NULL, 10) | 1;
 	fd = open_interface(argv[1]);
 	for (;;) {
-		struct held *next = &held[held_count];
+		struct held *next;
 		ssize_t length;
 
 		wait_for_frame(fd);
 		give_back_due(fd);
+		next = &held[held_count];
 		while (held_count < FRAMES && (length = read(fd, next->bytes, FRAME_BYTES)) > 0) {
 			next->length = length;
 			next->due_ns = now_ns() + (min_us + draw(&random) % (max_us - min_us + 1)) * 1000;

@@ -50,9 +50,9 @@ export class Talker {
     this.#child.kill(signal);
   }
 
-  /** The first line from `from` on for which `pick` gives something. Fails with all lines when the process ends or 15 s pass. */
-  async find<T>(what: string, pick: (line: string) => T | undefined, from = 0): Promise<T> {
-    const deadline = AbortSignal.timeout(15_000);
+  /** The first line from `from` on for which `pick` gives something. Fails with all lines when the process ends or `deadlineMs` pass. */
+  async find<T>(what: string, pick: (line: string) => T | undefined, from = 0, deadlineMs = 15_000): Promise<T> {
+    const deadline = AbortSignal.timeout(deadlineMs);
     deadline.addEventListener('abort', () => this.#wake());
     for (let i = from; ; i++) {
       while (i >= this.lines.length) {

@@ -25,7 +25,7 @@ export const trafficScript = fileURLToPath(new URL('./vrrp-traffic.py', import.m
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const [EXTERNAL, OUTSIDE, COMPUTE] = ['external0', 'outside', 'compute'];
 /** How long a program takes to start on a machine that is busy with others. */
-const STARTING_MS = 20_000;
+const STARTING_MS = 60_000;
 
 /** Of its one virtual router, as in the file. */
 export type Settings = Readonly<Record<string, string | number | boolean>>;
@@ -60,7 +60,7 @@ export class WholeGateway {
     await this.#daemon?.end('SIGKILL');
     this.#write();
     this.#daemon = new Talker(this.#segment.ours.within([...AT_ONCE, process.execPath, join(root, 'dist/cli/main.js'), 'run', '--config', this.#file('gateway.yaml')]));
-    await this.#daemon.find('the daemon to start', (line) => line.includes('"gateway started"') || undefined);
+    await this.#daemon.find('the daemon to start', (line) => line.includes('"gateway started"') || undefined, 0, STARTING_MS);
   }
 
   /** As a daemon that is killed: its programs stay in the kernel. */

@@ -1,6 +1,7 @@
 /** What two machines promise each other, whatever the link does to what they say (hostile-pair.ts). */
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
+import { fuzz, fuzzRuns } from '../../support/fuzz.js';
 import { HostilePair, reliable } from './hostile-pair.js';
 import type { Act, Faults, Node } from './hostile-pair.js';
 
@@ -27,8 +28,9 @@ const scenario = fc.record({ faults, isWarm: fc.boolean(), seed: fc.integer(), a
 
 /** A failed series of five rounds, the pause after it, a round that succeeds, and hellos between. */
 const BOUND_MS = 5 * 300 + 1000 + 1000;
-/** Thousands find what is rarer: FLOATGATE_RUNS=5000. */
-const RUNS = Number(process.env['FLOATGATE_RUNS'] ?? 300);
+/** Thousands find what is rarer: FUZZ_RUNS=5000. */
+const RUNS = fuzzRuns(300);
+vi.setConfig({ testTimeout: 30_000 + 100 * RUNS });
 
 function seeded(seed: number): () => number {
   return () => {
@@ -57,16 +59,16 @@ function play({ faults: chosen, isWarm, seed, acts }: typeof scenario extends fc
 const lacks = ({ tables, heard }: Node): number[] => [...heard?.sessions ?? []].filter((session) => !tables.has(session));
 
 describe('two machines over a hostile link', () => {
-  it('never say that they are synchronised while they lack what they could know of', () => {
-    fc.assert(fc.property(scenario, (chosen) => {
+  it('never say that they are synchronised while they lack what they could know of', async () => {
+    await fuzz(fc.property(scenario, (chosen) => {
       play(chosen, (each) => {
         if (each.daemon?.state.synchronised === true && lacks(each).length > 0) throw new Error(`synchronised without ${lacks(each).join()}`);
       });
-    }), { numRuns: RUNS });
+    }), RUNS);
   });
 
-  it('hold nothing of a former epoch, and tell the election what they are', () => {
-    fc.assert(fc.property(scenario, (chosen) => {
+  it('hold nothing of a former epoch, and tell the election what they are', async () => {
+    await fuzz(fc.property(scenario, (chosen) => {
       play(chosen, (each) => {
         const { daemon, completedByPeer, toldSynchronised } = each;
         if (daemon === undefined) return;
@@ -75,11 +77,11 @@ describe('two machines over a hostile link', () => {
         if (holds !== undefined && !completedByPeer.has(holds)) throw new Error(`holds ${holds}, which nobody of this epoch has completed`);
         if (peer.kind === 'Silent' && synchronised) throw new Error('synchronised with nobody');
       });
-    }), { numRuns: RUNS });
+    }), RUNS);
   });
 
-  it('become synchronised, and hold the same, once the link is reliable', () => {
-    fc.assert(fc.property(scenario, (chosen) => {
+  it('become synchronised, and hold the same, once the link is reliable', async () => {
+    await fuzz(fc.property(scenario, (chosen) => {
       const pair = play(chosen, () => undefined);
       const [a, b] = pair.nodes;
       const isDone = (): boolean => [a, b].every(({ daemon }) => daemon?.state.synchronised === true && daemon.state.bulk.kind === 'Idle');
@@ -90,6 +92,6 @@ describe('two machines over a hostile link', () => {
       expect(isDone()).toBe(true);
       expect([a.daemon!.state.holds, b.daemon!.state.holds]).toEqual([b.daemon!.state.generation, a.daemon!.state.generation]);
       expect([lacks(a), lacks(b)]).toEqual([[], []]);
-    }), { numRuns: RUNS });
+    }), RUNS);
   });
 });
