@@ -1,5 +1,5 @@
 // The crowd: sends a tunnelled datagram of every session, and marks those that an answer arrives for, at the right VM.
-// usage: vms SESSIONS PER_SECOND SERVER VIP     commands: send {done}, answered, stop
+// usage: vms SESSIONS PER_SECOND SERVER VIP     commands: send {done}, answered, forget
 import { createSocket } from 'node:dgram';
 import { argument, serveCommands } from '../../src/lab/clients/control.js';
 import { ENDPOINT, GATEWAY_MAC, Marks, paced, sessionOf } from './crowd.js';

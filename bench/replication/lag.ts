@@ -18,6 +18,7 @@ import { runIn } from '../../src/lab/process.js';
 import { outsideAddress, ports } from '../../src/lab/topology.js';
 import { topologyWithHaWire } from '../../test/support/ha-wire.js';
 import { LabPrograms } from '../../test/support/lab-programs.js';
+import { interruption } from '../../test/support/interruption.js';
 import { mapAt, RunningLab } from '../../test/support/running-lab.js';
 
 const sourceOf = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
@@ -40,10 +41,14 @@ interface Times {
 
 const { values } = parseArgs({ options: { rounds: { type: 'string', default: '30' }, sessions: { type: 'string', default: '1000' }, rate: { type: 'string', default: '250' } } });
 const [rounds, sessions, rate] = [values.rounds, values.sessions, values.rate].map(Number) as [number, number, number];
+const mostRounds = 255 - firstAddress;
+if (!(rounds >= 1 && rounds <= mostRounds)) throw new Error(`--rounds ${values.rounds}: allowed are 1 to ${mostRounds}, each has an address of the VM's own`);
 
 async function main(): Promise<void> {
-  const lab = new RunningLab(await up({ sync: 'strict', say: (line) => console.log(line), topology: topologyWithHaWire }, 'running'));
+  const say = (line: string): void => console.log(line);
+  const { signal, release } = interruption(say);
   try {
+    const lab = new RunningLab(await up({ sync: 'strict', say, signal, topology: topologyWithHaWire }, 'running'));
     const programs = await LabPrograms.load(sourceOf('stamps.bpf.c'));
     await programs.attach('arrives', 'underlay', 'gw-a', 'egress');
     await programs.attach('leaves', 'external', 'gw-a', 'ingress');
@@ -51,6 +56,7 @@ async function main(): Promise<void> {
     const memory = programs.map('sessions').mmap();
     const results: { mode: Mode; times: Times }[] = [];
     for (let round = 0; round < rounds; round++) {
+      signal.throwIfAborted();
       const mode = modes[round % modes.length]!;
       await lab.reconfigure((configuration) => mapAt(configuration, 'sync').set('mode', mode));
       if (mode !== 'none') await lab.synchronised();
@@ -66,6 +72,7 @@ async function main(): Promise<void> {
     programs.close();
   } finally {
     await downIfOurs();
+    release();
   }
 }
 
